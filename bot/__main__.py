@@ -1,0 +1,333 @@
+"""The command line: ./linli <command>."""
+
+import asyncio
+import json
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Annotated, NoReturn
+from zoneinfo import available_timezones
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from sqlalchemy.exc import DBAPIError
+from sqlmodel import Session, col, select
+
+from bot import logs, settings
+from bot.app import AlreadyRunning, App
+from bot.settings import BadSettings, Settings
+from bot.web import Server
+from conversations.errors import Refused, Unclear
+from handlers import inbox
+from handlers.roster import BadRoster, Imported, add_community, import_roster, read_roster
+from handlers.tx import House, Tx
+from moderation.judge import judge_lines
+from store.database import Database, StoreUnavailable
+from store.migrations import backup as back_up
+from store.migrations import upgrade
+from store.tables import Community, Inbox
+
+cli = typer.Typer(
+    help="邻里：小区业主和物业的聊天助手。Linli: the chat bot between owners and their property company.",
+    no_args_is_help=False,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+judge = typer.Typer(help="判断文字。Judge texts.", no_args_is_help=True)
+roster = typer.Typer(help="住户名册。The roster of homes and people.", no_args_is_help=True)
+community = typer.Typer(help="小区。Communities.", no_args_is_help=True)
+db = typer.Typer(help="数据库。The database.", no_args_is_help=True)
+for name, group in {"judge": judge, "roster": roster, "community": community, "db": db}.items():
+    cli.add_typer(group, name=name)
+
+out = Console(soft_wrap=True)
+err = Console(stderr=True, soft_wrap=True)
+
+Data = Annotated[Path | None, typer.Option("--data", help="数据目录。Folder for all data.")]
+File = Annotated[
+    Path | None, typer.Argument(help="文件，不写则读标准输入。A file; standard input without one.")
+]
+
+
+def fail(sentence: str) -> NoReturn:
+    """End with a sentence for the person at the terminal."""
+    err.print(f"[red]✗[/red] {sentence}", markup=True, highlight=False)
+    raise typer.Exit(1)
+
+
+def loaded(data: Path | None = None, port: int | None = None) -> Settings:
+    """The settings, with the command line's on top, and the logs set up by them."""
+    chosen: dict[str, dict[str, object]] = {
+        "store": {"data": str(data.absolute())} if data else {},
+        "web": {"port": port} if port is not None else {},
+    }
+    found = settings.load(**{section: values for section, values in chosen.items() if values})
+    secrets = [found.playground.key.get_secret_value()]
+    logs.set_up(found.log.level, found.log.format, secrets)
+    return found
+
+
+def database(found: Settings) -> Database:
+    """The database with its schema brought up to date."""
+    found.data.mkdir(parents=True, exist_ok=True)
+    opened = Database(found.database_url, threads=found.store.threads)
+    upgrade(opened.engine)
+    return opened
+
+
+@cli.callback(invoke_without_command=True)
+def default(context: typer.Context) -> None:
+    """Without a command: run."""
+    if context.invoked_subcommand is None:
+        run()
+
+
+@cli.command()
+def run(
+    data: Data = None,
+    port: Annotated[int | None, typer.Option(help="网页端口。Port of the web pages.")] = None,
+) -> None:
+    """启动邻里（默认命令）。Start Linli (the default)."""
+    asyncio.run(_run(loaded(data, port)))
+
+
+async def _run(found: Settings) -> None:
+    app = App(found)
+    try:
+        server = _server(app)
+        await app.start()
+        await app.browser.open()
+        if found.playground.enabled:
+            print(  # noqa: T201
+                f"邻里已启动，请在浏览器打开试用场：{server.address}（按 Ctrl-C 停止）\n"
+                f"Linli is running, open the playground: {server.address} (Ctrl-C stops it)",
+                flush=True,
+            )
+        await server.serve(sockets=[server.socket])
+    finally:
+        await app.stop()
+
+
+def _server(app: App) -> Server:
+    try:
+        return Server(app)
+    except OSError as error:
+        web = app.settings.web
+        fail(
+            f"{web.host}:{web.port} 打不开（{error.strerror}），可以换一个端口：./linli run --port 8081。"
+            "The port cannot be opened; choose another."
+        )
+
+
+@cli.command()
+def test() -> None:
+    """运行全部检查和测试。Run everything that CI runs; further arguments go to pytest."""
+    fail("请用 ./linli test 运行。Please run it as ./linli test.")
+
+
+@judge.command("repair")
+def judge_repair(file: File = None) -> None:
+    """判断报修紧急程度：每行一条，输出 JSON。How urgent repairs are: one line in, one JSON line out."""
+    for verdict in judge_lines(_lines(file)):
+        print(json.dumps(verdict, ensure_ascii=False), flush=True)  # noqa: T201
+
+
+def _lines(file: Path | None) -> Iterator[str]:
+    if file is None:
+        yield from sys.stdin
+        return
+    with file.open(encoding="utf-8", errors="replace") as lines:
+        yield from lines
+
+
+@community.command("add")
+def community_add(
+    name: Annotated[str, typer.Argument(help="小区名称。Its name.")],
+    time_zone: Annotated[str, typer.Option(help="时区。Its time zone.")] = "Asia/Shanghai",
+    language: Annotated[str, typer.Option(help="zh / en")] = "zh",
+    data: Data = None,
+) -> None:
+    """新建小区。Add a community."""
+    if time_zone not in available_timezones():
+        fail(f"没有时区「{time_zone}」，例如 Asia/Shanghai。There is no time zone {time_zone!r}.")
+    if language not in ("zh", "en"):
+        fail("语言只有 zh 和 en。The languages are zh and en.")
+
+    def work(session: Session) -> int:
+        return add_community(_tx(session, found), name, time_zone=time_zone, language=language).id
+
+    found = loaded(data)
+    store = database(found)
+    try:
+        number = store.write_now(work)
+    except ValueError:
+        fail(f"已经有一个小区叫「{name}」。There is a community of that name already.")
+    finally:
+        store.close()
+    out.print(f"已新建小区 {number}：{name}。Community {number} added.")
+
+
+@roster.command("import")
+def roster_import(
+    file: Annotated[Path, typer.Argument(help="CSV：楼栋,单元,房号,面积,姓名,身份,工种,值班时间")],
+    name: Annotated[
+        str, typer.Option("--community", help="小区名称；只有一个小区时可不写。Needed if there are several.")
+    ] = "",
+    data: Data = None,
+) -> None:
+    """导入住户名册，要么全部成功要么不动。Import the roster, all of it or nothing."""
+    try:
+        lines = read_roster(file.read_bytes())
+    except OSError as error:
+        fail(f"读不了 {file}：{error.strerror}。The file cannot be read.")
+    except BadRoster as error:
+        fail(f"没有导入，请先改好这些问题。Nothing was imported:\n{error}")
+
+    def work(session: Session) -> tuple[str, Imported]:
+        tx = _tx(session, found)
+        chosen = _community(session, name)
+        return chosen.name, import_roster(tx, chosen, lines)
+
+    found = loaded(data)
+    store = database(found)
+    try:
+        where, done = store.write_now(work)
+    except LookupError as error:
+        fail(str(error))
+    finally:
+        store.close()
+    out.print(
+        f"{where}：读了 {len(lines)} 行，新增 {done.homes} 户、{done.people} 人、{done.roles} 个身份。"
+        f"{len(lines)} rows read: {done.homes} homes, {done.people} people, {done.roles} roles are new."
+    )
+
+
+def _community(session: Session, name: str) -> Community:
+    """The named community, or the only one there is."""
+    found = session.exec(select(Community).order_by(col(Community.id))).all()
+    named = [each for each in found if each.name == name] if name else list(found)
+    if len(named) == 1:
+        return named[0]
+    if not found:
+        raise LookupError("还没有小区，请先：./linli community add 名称。Add a community first.")
+    names = "、".join(each.name for each in found)
+    raise LookupError(f"请用 --community 选一个小区：{names}。Choose one with --community.")
+
+
+@db.command("upgrade")
+def db_upgrade(data: Data = None) -> None:
+    """把数据库升级到当前版本（先备份）。Bring the schema up to date (after a backup)."""
+    found = loaded(data)
+    found.data.mkdir(parents=True, exist_ok=True)
+    store = Database(found.database_url, threads=1)
+    changed = upgrade(store.engine)
+    store.close()
+    out.print("已升级。Upgraded." if changed else "已是最新。Already up to date.")
+
+
+@cli.command("settings")
+def show_settings(data: Data = None) -> None:
+    """列出每个设置、它的值和来源。Show each setting, its value and where it came from."""
+    table = Table("设置 setting", "值 value", "来源 origin")
+    for line in settings.table(loaded(data)):
+        table.add_row(line.name, line.value, line.origin)
+    out.print(table)
+
+
+@cli.command()
+def backup(
+    file: Annotated[Path, typer.Argument(help="备份文件，不能已存在。Must not exist.")], data: Data = None
+) -> None:
+    """在运行中备份 SQLite 数据库。Copy the SQLite database while it is in use."""
+    found = loaded(data)
+    store = Database(found.database_url, threads=1)
+    if not store.is_sqlite:
+        fail("PostgreSQL 请用 pg_dump 备份。Please back PostgreSQL up with pg_dump.")
+    if not (found.data / "linli.db").exists():
+        fail(f"{found.data} 里没有数据库。There is no database there.")
+    if file.exists():
+        fail(f"{file} 已存在，没有覆盖。It exists already; nothing was overwritten.")
+    back_up(store.engine, file)
+    store.close()
+    out.print(f"已备份到 {file}；照片在 {found.data / 'media'}，请一并复制。Backed up; copy the photos too.")
+
+
+@cli.command("inbox")
+def show_inbox(
+    again: Annotated[
+        str, typer.Option("--run", help="重新处理：编号，或 all。Run again: a reference, or all.")
+    ] = "",
+    data: Data = None,
+) -> None:
+    """列出处理失败的消息，或重新处理。Show the messages that failed, or run them again."""
+    found = loaded(data)
+    store = database(found)
+    try:
+        with store.read() as session:
+            rows = inbox.failed(session)
+        if not again:
+            _show_failed(rows)
+            return
+        for row in rows:
+            if again.lower() in ("all", inbox.reference(row.id).lower()):
+                _run_again(store, found, row)
+    finally:
+        store.close()
+
+
+def _show_failed(rows: list[Inbox]) -> None:
+    if not rows:
+        out.print("没有处理失败的消息。No message has failed.")
+        return
+    table = Table("编号 reference", "时间 received", "从 from", "内容 said", "错误 error")
+    for row in rows:
+        said = row.payload.get("text") or row.payload.get("tap") or "…"
+        at = f"{row.received_at:%Y-%m-%d %H:%M}"
+        table.add_row(inbox.reference(row.id), at, row.messenger, said[:60], row.error[:120])
+    out.print(table)
+
+
+def _run_again(store: Database, found: Settings, row: Inbox) -> None:
+    reference = inbox.reference(row.id)
+    work = partial(inbox.run_again, inbox_id=row.id, house=_house(found), now=datetime.now(UTC))
+    try:
+        store.write_now(work)
+        out.print(f"{reference}：已处理。Done.")
+    except (Unclear, Refused) as error:
+        out.print(f"{reference}：不能这样做（{error.key}）。Not possible.")
+    except Exception as error:
+        out.print(f"{reference}：仍然失败：{error!r}。It failed again.")
+
+
+def _house(found: Settings) -> House:
+    return House(policy=found.policy.model_dump())
+
+
+def _tx(session: Session, found: Settings) -> Tx:
+    return Tx(session, datetime.now(UTC), _house(found))
+
+
+def main() -> None:
+    """Run the command line; what is wrong with the surroundings ends in a sentence."""
+    try:
+        cli(prog_name="linli")
+    except BadSettings as error:
+        sentence = f"设置有误，没有启动。The settings are wrong:\n{error}"
+    except AlreadyRunning as error:
+        sentence = f"邻里已经在运行（进程 {error}），用的是同一个数据目录。Linli is running there already."
+    except PermissionError as error:
+        sentence = f"没有权限写 {error.filename}。No permission to write there."
+    except (StoreUnavailable, DBAPIError) as error:
+        reason = str(getattr(error, "orig", error)).splitlines()[0]
+        sentence = f"数据库打不开：{reason}。The database cannot be used."
+    else:
+        return
+    err.print(f"[red]✗[/red] {sentence}", highlight=False)
+    sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,171 @@
+"""The one place where everything is wired together."""
+
+import asyncio
+import fcntl
+import os
+import secrets
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import IO, TypeVar
+
+import structlog
+
+import moderation.urgency
+from bot.browser import Browser
+from bot.clock import Clock, Ticker, scheduler
+from bot.delivery import Delivery, Send
+from bot.settings import Settings
+from conversations.errors import Refused, Unclear
+from conversations.said import Said
+from handlers import inbox
+from handlers.inbox import Receipt
+from handlers.tx import House
+from store.database import Database, StoreUnavailable
+from store.lease import hold
+from store.media import MediaStorage
+from store.migrations import upgrade
+
+log = structlog.get_logger()
+
+T = TypeVar("T")
+LEASE_SECONDS = 15
+
+
+class AlreadyRunning(Exception):
+    """Another process uses this data folder."""
+
+
+class App:
+    """One running Linli: its database, its door in, its delivery and its clock."""
+
+    def __init__(
+        self, settings: Settings, *, clock: Clock | None = None, senders: Mapping[str, Send] | None = None
+    ) -> None:
+        self.settings = settings
+        self.clock = clock or Clock()
+        self.house = House(policy=settings.policy.model_dump())
+        self.lock = _lock(settings.data)
+        self.database = Database(settings.database_url, threads=settings.store.threads)
+        self.media = MediaStorage(settings.data / "media")
+        self.browser = Browser(self)
+        self.delivery = Delivery(
+            self.database,
+            {"browser": self.browser.send, **(senders or {})},
+            self.clock.now,
+            self.browser.delivered,
+        )
+        self.ticker = Ticker(self.database, self.house, self.clock.now, self.delivery.wake.set)
+        self.holder = "only" if self.database.is_sqlite else secrets.token_hex(8)
+        self.tasks: list[asyncio.Task[None]] = []
+        self.scheduler = scheduler(self.ticker.tick)
+
+    async def start(self) -> None:
+        """Bring the schema up to date and begin to deliver and to tick; the rules load beside it."""
+        await asyncio.to_thread(upgrade, self.database.engine)
+        threading.Thread(target=moderation.urgency.warm, name="warm", daemon=True).start()
+        self.tasks = [asyncio.create_task(self._deliver())]
+        self.scheduler.start()
+        self.delivery.wake.set()
+
+    async def stop(self) -> None:
+        """Finish the messages in hand, then let go of everything."""
+        if self.scheduler.running:
+            self.scheduler.shutdown(wait=False)
+        async with self.ticker.busy:
+            for task in self.tasks:
+                task.cancel()
+                with suppress(asyncio.CancelledError):
+                    await task
+        await asyncio.to_thread(self.database.close)
+        self.lock.close()
+
+    async def receive(self, said: Said) -> Receipt:
+        """The door: take one message. On return it is committed, with its effects or with its error.
+
+        Raises StoreUnavailable when nothing could be kept; then its sender must be told so.
+        """
+        with structlog.contextvars.bound_contextvars(messenger=said.messenger, key=said.key):
+            receipt = await self._receive(said)
+        self.delivery.wake.set()
+        return receipt
+
+    async def _receive(self, said: Said) -> Receipt:
+        doing: Callable[..., Receipt] = inbox.receive
+        try:
+            return await self._write(doing, said=said)
+        except (Unclear, Refused) as error:
+            answer = partial(inbox.reply, error=error)
+        except StoreUnavailable:
+            raise
+        except Exception as error:
+            log.exception("a message failed")
+            answer = partial(inbox.keep_failed, error=repr(error))
+        try:
+            receipt = await self._write(answer, said=said)
+        except StoreUnavailable:
+            raise
+        except Exception as error:  # even the answer failed: keep the message at least
+            log.exception("an answer failed")
+            receipt = await self._write(partial(inbox.keep_failed, error=repr(error)), said=said)
+        log.info("taken", reference=receipt.reference, state=receipt.state, new=receipt.new)
+        return receipt
+
+    async def run_again(self, inbox_id: int) -> None:
+        """Let a message that failed act now."""
+        await self._write(inbox.run_again, inbox_id=inbox_id)
+        self.delivery.wake.set()
+
+    async def _write(self, work: Callable[..., T], **arguments: object) -> T:
+        return await self.database.write(
+            lambda session: work(session, **arguments, house=self.house, now=self.clock.now())
+        )
+
+    async def _deliver(self) -> None:
+        """Deliver while this process holds the lease: one sender, however many processes there are."""
+        running: asyncio.Task[None] | None = None
+        try:
+            while True:
+                try:
+                    mine = await self.database.write(
+                        partial(
+                            hold,
+                            name="delivery",
+                            holder=self.holder,
+                            now=datetime.now(UTC),  # the real time: the playground's may jump
+                            seconds=LEASE_SECONDS,
+                        )
+                    )
+                except StoreUnavailable as error:
+                    log.error("the database is away", error=str(error))
+                    mine = False
+                if mine and (running is None or running.done()):
+                    running = asyncio.create_task(self.delivery.run())
+                    self.delivery.wake.set()
+                elif not mine and running is not None:
+                    running.cancel()
+                    running = None
+                await asyncio.sleep(LEASE_SECONDS / 3)
+        finally:
+            if running is not None:
+                running.cancel()
+
+
+def _lock(data: Path) -> IO[str]:
+    """Hold the data folder for this process alone."""
+    data.mkdir(parents=True, exist_ok=True)
+    file = (data / "lock").open("a+")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.seek(0)
+        owner = file.read().strip()
+        file.close()
+        raise AlreadyRunning(owner) from None
+    file.truncate(0)
+    file.write(str(os.getpid()))
+    file.flush()
+    return file

@@ -1,0 +1,387 @@
+"""The browser messenger: its chats are read from the rows that came in and went out; nothing else is stored."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+import structlog
+from sqlmodel import Session, col, select
+
+from bot.delivery import Letter
+from bot.playground import Button, Message, Person, Phone, Upload
+from conversations.said import File, Said
+from conversations.words import LANGUAGES, texts
+from handlers.people import bind_account, homes_of
+from handlers.repair import address
+from handlers.roster import add_community, add_place, import_roster, read_roster
+from handlers.tell import URGENT
+from handlers.tx import Tx
+from store import tables
+from store.database import StoreUnavailable
+from store.tables import (
+    Account,
+    Community,
+    CommunitySetting,
+    HomeRole,
+    Inbox,
+    Media,
+    Outgoing,
+    Place,
+    Role,
+    Timer,
+)
+
+if TYPE_CHECKING:
+    from bot.app import App
+
+log = structlog.get_logger()
+
+NAME = "browser"
+ROSTER = Path(__file__).parent / "demo" / "roster.csv"
+DEMO = "阳光花园（演示）"
+SHIFT = "playground.clock_shift"
+STRANGER = "stranger"
+MOST_RESIDENTS = 40
+HISTORY = 400
+TITLES = {
+    "owner": ("业主", "Owner"),
+    "neighbour": ("另一位业主", "Another owner"),
+    "staff": ("物业管理群", "Admin group"),
+    "crew": ("维修师傅", "Repair crew"),
+    "board": ("公示栏", "Notice board"),
+}
+STRANGERS = ("陌生人（未登记）", "A stranger")
+
+
+class Browser:
+    """The messenger behind the playground: `say` is its way in, `send` its way out."""
+
+    def __init__(self, app: "App") -> None:
+        self.app = app
+        self.watchers: set[asyncio.Queue[frozenset[str] | None]] = set()
+        self.community = DEMO
+        self.community_id = 0
+        self.zone = ZoneInfo("Asia/Shanghai")
+
+    # --- the two functions of a messenger ---
+
+    async def say(
+        self,
+        *,
+        place: str,
+        who: str,
+        key: str,
+        text: str = "",
+        tap: str = "",
+        on: str = "",
+        uploads: Sequence[Upload] = (),
+    ) -> str:
+        """Take one message; "" once it is committed, else a sentence for its sender."""
+        kept = await asyncio.gather(
+            *(asyncio.to_thread(self.app.media.keep_photo, up.data) for up in uploads)
+        )
+        said = Said(
+            messenger=NAME,
+            key=f"{who}:{key}",
+            place=place,
+            sender=who,
+            at=self.app.clock.now(),
+            place_kind="staff" if place == self._chat("staff") else "private",
+            text=text,
+            tap=tap,
+            files=tuple(
+                File(storage=each.storage, mime=each.mime, size=each.size, problem=each.problem)
+                for each in kept
+            ),
+        )
+        try:
+            await self.app.receive(said)
+        except StoreUnavailable as error:
+            log.error("a message was not kept", error=str(error))
+            return texts("zh")["failed.not_kept"]
+        self._changed(place)
+        return ""
+
+    async def send(self, letter: Letter) -> str:
+        """Deliver one letter: its row is the message."""
+        return letter.message_id or str(letter.row.id)
+
+    def delivered(self, letter: Letter) -> None:
+        """Let the pages look again."""
+        if letter.place.messenger == NAME:
+            self._changed(letter.place.external_id)
+
+    # --- what the page needs ---
+
+    def phones(self, language: str) -> list[Phone]:
+        """The five screens and who may hold them."""
+        column = LANGUAGES.index(language)
+        with self.app.database.read() as session:
+            residents, staff, crew = self._people(session)
+        stranger = Person(self._chat(STRANGER), STRANGERS[column], "", self._chat(STRANGER))
+        owners = (*residents, stranger)
+        group = self._chat("staff")
+        members = tuple(Person(each.account, each.name, each.note, group) for each in staff)
+        return [
+            Phone("owner", TITLES["owner"][column], owners, owners[0].account),
+            Phone("neighbour", TITLES["neighbour"][column], owners, owners[1 % len(owners)].account),
+            Phone("staff", TITLES["staff"][column], members, members[0].account if members else "", group),
+            Phone("crew", TITLES["crew"][column], tuple(crew), crew[0].account if crew else ""),
+            Phone("board", TITLES["board"][column], place=self._chat("board")),
+        ]
+
+    def _people(self, session: Session) -> tuple[list[Person], list[Person], list[Person]]:
+        tx = Tx(session, self.app.clock.now(), self.app.house)
+        at_home = select(HomeRole.person_id).where(HomeRole.community_id == self.community_id)
+        residents = session.exec(
+            select(tables.Person)
+            .where(col(tables.Person.id).in_(at_home))
+            .order_by(col(tables.Person.id))
+            .limit(MOST_RESIDENTS)
+        )
+        shown = []
+        for person in residents:
+            home = homes_of(tx, person)[0]
+            note = tx.reader(self.community_id).show(address(home))
+            shown.append(self._holder(person, note))
+        work: dict[str, list[Person]] = {"staff": [], "crew": []}
+        for person, role in session.exec(
+            select(tables.Person, Role)
+            .join(Role, col(Role.person_id) == col(tables.Person.id))
+            .where(Role.community_id == self.community_id)
+            .order_by(col(tables.Person.id))
+        ):
+            work[role.role].append(self._holder(person, role.duty))
+        return shown, work["staff"], work["crew"]
+
+    def _holder(self, person: tables.Person, note: str) -> Person:
+        account = self._chat(f"p{person.id}")
+        return Person(account, person.name, note, account)
+
+    def history(self, place: str, who: str, limit: int = 100) -> list[Message]:
+        """The last messages of a chat, oldest first: what came in, and what was sent, with its later edits."""
+        with self.app.database.read() as session:
+            chat = session.exec(
+                select(Place).where(Place.messenger == NAME, Place.external_id == place)
+            ).first()
+            heard = session.exec(
+                select(Inbox)
+                .where(Inbox.messenger == NAME, Inbox.place == place)
+                .order_by(col(Inbox.id).desc())
+                .limit(HISTORY)
+            ).all()
+            names = self._names(session, {row.sender for row in heard})
+            sent: Sequence[Outgoing] = ()
+            if chat is not None:
+                sent = session.exec(
+                    select(Outgoing)
+                    .where(Outgoing.place_id == chat.id, Outgoing.state == "sent")
+                    .order_by(col(Outgoing.id).desc())
+                    .limit(HISTORY)
+                ).all()
+        lines = [(row.received_at, 0, row.id, self._heard(row, who, names)) for row in heard]
+        lines += [(row.created_at, 1, row.id, message) for row, message in self._sent(sent)]
+        lines.sort(key=lambda line: line[:3])
+        return [message for *_, message in lines][-limit:]
+
+    def _heard(self, row: Inbox, who: str, names: dict[str, str]) -> Message:
+        said = Said.model_validate(row.payload)
+        text = said.text or (f"[{self._label(row, said.tap)}]" if said.tap else "")
+        return Message(
+            id=f"i{row.id}",
+            mine=row.sender == who,
+            text=text,
+            sender=names.get(row.sender, ""),
+            photos=tuple(f"/playground/media/{file.storage}" for file in said.files if file.storage),
+            key=row.key.partition(":")[2],
+            at=self._hour(row.received_at),
+            day=self._day(row.received_at),
+        )
+
+    def _label(self, row: Inbox, tap: str) -> str:
+        """The words on the button that was tapped."""
+        with self.app.database.read() as session:
+            rows = session.exec(
+                select(Outgoing)
+                .join(Place, col(Place.id) == col(Outgoing.place_id))
+                .where(
+                    Place.messenger == NAME,
+                    Place.external_id == row.place,
+                    Outgoing.created_at <= row.received_at,
+                )
+                .order_by(col(Outgoing.id).desc())
+                .limit(HISTORY)
+            )
+            for sent in rows:
+                for button in sent.buttons:
+                    if button["value"] == tap:
+                        return button["label"]
+        return tap
+
+    def _sent(self, rows: Sequence[Outgoing]) -> list[tuple[Outgoing, Message]]:
+        shown: dict[str, tuple[Outgoing, Message]] = {}
+        for row in reversed(rows):
+            first, edited = row, row.change != "send"
+            if edited:
+                if row.message_id not in shown:
+                    continue  # older than what the page shows
+                first = shown[row.message_id][0]
+            photos = row.photos or first.photos
+            shown[row.message_id] = (
+                first,
+                Message(
+                    id=f"o{first.id}",
+                    mine=False,
+                    text=row.text,
+                    photos=tuple(f"/playground/media/{photo}" for photo in photos),
+                    buttons=tuple(Button(each["label"], each["value"]) for each in row.buttons),
+                    edited=edited,
+                    deleted=row.change == "delete",
+                    urgent=first.lane == URGENT,
+                    silent=first.silent,
+                    at=self._hour(first.created_at),
+                    day=self._day(first.created_at),
+                ),
+            )
+        return list(shown.values())
+
+    def _day(self, at: datetime) -> str:
+        local = at.astimezone(self.zone)
+        return f"{texts('zh')[f'day.{local.isoweekday()}']} {local:%m-%d}"
+
+    def _hour(self, at: datetime) -> str:
+        return f"{at.astimezone(self.zone):%H:%M}"
+
+    def _names(self, session: Session, senders: set[str]) -> dict[str, str]:
+        rows = session.exec(
+            select(Account.external_id, tables.Person.name)
+            .join(tables.Person, col(tables.Person.id) == col(Account.person_id))
+            .where(Account.messenger == NAME, col(Account.external_id).in_(senders))
+        )
+        return dict(rows.all())
+
+    def media(self, key: str, place: str, who: str) -> tuple[bytes, str] | None:
+        """A picture that stands in a chat: by its number if it was sent there, by its hash if it came from there."""
+        shown = {
+            photo.rpartition("/")[2]
+            for message in self.history(place, who, HISTORY)
+            for photo in message.photos
+        }
+        if key not in shown:
+            return None
+        with self.app.database.read() as session:
+            query = select(Media.storage, Media.mime)
+            found = session.exec(
+                query.where(Media.id == int(key)) if len(key) < 18 else query.where(Media.storage == key)
+            ).first()
+        storage, mime = found or (key, "image/jpeg")
+        try:
+            return self.app.media.read(storage), mime
+        except FileNotFoundError:
+            return None
+
+    @asynccontextmanager
+    async def watch(self) -> AsyncIterator[AsyncIterator[frozenset[str]]]:
+        """Sets of chats that changed, until the program stops."""
+        queue: asyncio.Queue[frozenset[str] | None] = asyncio.Queue()
+        self.watchers.add(queue)
+        try:
+            yield _until_none(queue)
+        finally:
+            self.watchers.discard(queue)
+
+    def stop(self) -> None:
+        """End every open stream of changes."""
+        for queue in self.watchers:
+            queue.put_nowait(None)
+
+    def now(self) -> str:
+        """The community's clock for the header."""
+        now = self.app.clock.now()
+        return f"{self._day(now)} {self._hour(now)}"
+
+    async def move_clock(self, seconds: int) -> None:
+        """Move the installation's time on, let what became due happen, and keep the shift over a restart."""
+        self.app.clock.shift += timedelta(seconds=seconds)
+        await self.app.database.write(self._keep_shift)
+        await self.app.ticker.tick()
+
+    def _keep_shift(self, session: Session) -> None:
+        session.merge(
+            CommunitySetting(
+                community_id=self.community_id, name=SHIFT, value=self.app.clock.shift.total_seconds()
+            )
+        )
+
+    async def reset(self) -> None:
+        """Begin again with a new demo community; the old one rests, since its audit log may not be deleted."""
+        await self.app.database.write(self._retire)
+        self.app.clock.shift = timedelta()
+        await self.open()
+        for queue in self.watchers:
+            queue.put_nowait(frozenset())
+
+    def _retire(self, session: Session) -> None:
+        old = session.get_one(Community, self.community_id)
+        old.name = f"{old.name} #{old.id}"
+        session.add(old)
+        for timer in session.exec(
+            select(Timer).where(Timer.community_id == self.community_id, Timer.state == "waiting")
+        ):
+            timer.state = "done"
+            session.add(timer)
+
+    # --- the community on show ---
+
+    async def open(self) -> None:
+        """Show the newest community, or make the demo community if there is none; everybody gets a phone."""
+        community = await self.app.database.write(self._open)
+        self.community, self.community_id = community.name, community.id
+        self.zone = ZoneInfo(community.time_zone)
+        with self.app.database.read() as session:
+            shift = session.get(CommunitySetting, (community.id, SHIFT))
+        self.app.clock.shift = timedelta(seconds=shift.value if shift else 0)
+
+    def _open(self, session: Session) -> Community:
+        tx = Tx(session, self.app.clock.now(), self.app.house)
+        community = session.exec(
+            select(Community).where(col(Community.name).not_like("% #%")).order_by(col(Community.id).desc())
+        ).first()
+        if community is None:
+            community = add_community(tx, DEMO, time_zone="Asia/Shanghai", language="zh")
+            import_roster(tx, community, read_roster(ROSTER.read_bytes()))
+            session.add(
+                CommunitySetting(community_id=community.id, name="office_phone", value="021-5555 0110")
+            )
+        self._give_phones(tx, community)
+        return community
+
+    def _give_phones(self, tx: Tx, community: Community) -> None:
+        """An account and a chat for everybody who has none, and the chats of the community."""
+        known = set(tx.session.exec(select(Account.external_id).where(Account.messenger == NAME)))
+        for person in tx.session.exec(
+            select(tables.Person).where(tables.Person.community_id == community.id)
+        ).all():
+            name = f"{community.id}.p{person.id}"
+            if name not in known:
+                bind_account(tx, person, NAME, name)
+        chats = set(tx.session.exec(select(Place.external_id).where(Place.messenger == NAME)))
+        for name, kind in (("staff", "staff"), ("board", "board"), (STRANGER, "private")):
+            if f"{community.id}.{name}" not in chats:
+                add_place(tx, community, NAME, f"{community.id}.{name}", kind)
+
+    def _chat(self, name: str) -> str:
+        return f"{self.community_id}.{name}"
+
+    def _changed(self, place: str) -> None:
+        for queue in self.watchers:
+            queue.put_nowait(frozenset({place}))
+
+
+async def _until_none(queue: asyncio.Queue[frozenset[str] | None]) -> AsyncIterator[frozenset[str]]:
+    while (changed := await queue.get()) is not None:
+        yield changed

@@ -1,0 +1,162 @@
+"""The installation's settings: settings.toml with every default, and the environment on top."""
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from handlers.policy import Policy
+
+ROOT = Path(__file__).parent.parent
+FILE = ROOT / "settings.toml"
+PREFIX = "LINLI_"
+TESTS = "LINLI_TEST_"
+"""The tests' own variables, which are no settings."""
+
+
+class BadSettings(Exception):
+    """A sentence that names the line or the variable that is wrong."""
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Store(_Section):
+    data: Path
+    url: SecretStr
+    threads: int = Field(ge=1, le=64)
+
+
+class Web(_Section):
+    host: str
+    port: int = Field(ge=0, le=65535)
+
+
+class Playground(_Section):
+    enabled: bool
+    public: bool
+    key: SecretStr
+
+
+class Log(_Section):
+    level: Literal["debug", "info", "warning", "error"]
+    format: Literal["text", "json"]
+
+
+class Settings(BaseSettings):
+    """All settings; they are read once, at the start."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_nested_delimiter="__", toml_file=FILE, extra="forbid", frozen=True
+    )
+
+    store: Store
+    web: Web
+    playground: Playground
+    log: Log
+    policy: Policy
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return (init_settings, env_settings, TomlConfigSettingsSource(settings_cls))
+
+    @property
+    def data(self) -> Path:
+        """The data folder."""
+        return self.store.data if self.store.data.is_absolute() else ROOT / self.store.data
+
+    @property
+    def database_url(self) -> str:
+        """SQLAlchemy's URL of the database."""
+        return self.store.url.get_secret_value() or f"sqlite:///{self.data / 'linli.db'}"
+
+
+def load(**overrides: dict[str, Any]) -> Settings:
+    """Read the settings; `overrides` come from the command line, by section. BadSettings names what is wrong."""
+    _check_environment()
+    try:
+        return Settings(**overrides)  # type: ignore[arg-type]
+    except ValidationError as error:
+        raise BadSettings("\n".join(_sentence(each) for each in error.errors())) from None
+    except ValueError as error:  # the TOML itself
+        raise BadSettings(f"settings.toml: {error}") from None
+
+
+def _check_environment() -> None:
+    """A misspelt variable would be passed over in silence: refuse it."""
+    known = {line.name for line in _lines()}
+    for variable in os.environ:
+        if not variable.startswith(PREFIX) or variable.startswith(TESTS):
+            continue
+        name = variable.removeprefix(PREFIX).lower().replace("__", ".", 1)
+        if name not in known:
+            raise BadSettings(f"{variable}: 没有这个设置。There is no such setting (see ./linli settings).")
+
+
+def _sentence(error: Any) -> str:
+    name = ".".join(str(part) for part in error["loc"])
+    return f"{_where(name)}: {name}: {error['msg']}"
+
+
+def _where(name: str) -> str:
+    """The variable or the line of the file from which a setting comes."""
+    variable = PREFIX + name.replace(".", "__").upper()
+    if variable in os.environ:
+        return variable
+    section, _, key = name.partition(".")
+    at = ""
+    for number, line in enumerate(FILE.read_text("utf-8").splitlines(), 1):
+        if match := re.match(r"\s*\[(.+?)\]", line):
+            at = match[1]
+            if at == section and not key:
+                return f"settings.toml:{number}"
+        elif at == section and re.match(rf"\s*{re.escape(key)}\s*=", line):
+            return f"settings.toml:{number}"
+    return "settings.toml"
+
+
+@dataclass(frozen=True)
+class Line:
+    """One setting for people: its dotted name, its value (masked if secret) and where it came from."""
+
+    name: str
+    value: str
+    origin: str
+
+
+def _lines() -> list[Line]:
+    sections = {name: field.annotation for name, field in Settings.model_fields.items()}
+    return [
+        Line(f"{section}.{name}", "", "")
+        for section, model in sections.items()
+        for name in getattr(model, "model_fields", {})
+    ]
+
+
+def table(settings: Settings) -> list[Line]:
+    """Every setting with its value and origin; secrets are masked."""
+    rows = []
+    for line in _lines():
+        section, _, name = line.name.partition(".")
+        value = getattr(getattr(settings, section), name)
+        if isinstance(value, SecretStr):
+            value = "********" if value.get_secret_value() else ""
+        rows.append(Line(line.name, str(value), _where(line.name)))
+    return rows

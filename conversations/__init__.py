@@ -1,0 +1,1 @@
+"""What is asked and what is said: pure, without a database and without a network."""

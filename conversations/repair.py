@@ -1,0 +1,122 @@
+"""The questions of a repair: the report, the place of an emergency, the end of the work, and a reopening."""
+
+import re
+
+from conversations.steps import Answers, Choice, Confirm, Facts, Photos, Script, Text
+from conversations.words import spoken
+
+LONGEST = 500
+COMMON = ("hall", "lift", "garage")
+
+
+def sounds_dangerous(answers: Answers, facts: Facts) -> bool:
+    """The words may mean danger; the door judged them."""
+    return facts.get("verdict") == "ask"
+
+
+def of_several_homes(answers: Answers, facts: Facts) -> bool:
+    """It is in the person's home, and there is more than one."""
+    return answers.get("place") == "home" and len(facts["homes"]) > 1
+
+
+def of_several_buildings(answers: Answers, facts: Facts) -> bool:
+    """It is in a common part of a building, and there is more than one building."""
+    return answers.get("place") in COMMON and len(facts["buildings"]) > 1
+
+
+def elsewhere(answers: Answers, facts: Facts) -> bool:
+    """It is neither at home nor in a common part that has a name."""
+    return answers.get("place") == "other"
+
+
+def at_home(answers: Answers, facts: Facts) -> bool:
+    """Somebody has to open the door."""
+    return answers.get("place") == "home"
+
+
+def place_in(text: str) -> str:
+    """The place that a sentence names, if it names exactly one: "厨房水管爆了" → home; else empty."""
+    low = text.lower()
+    found = {place for word, place in spoken("place").items() if word in low}
+    return found.pop() if len(found) == 1 else ""
+
+
+def building_in(text: str, buildings: list[str]) -> str:
+    """The building that a sentence names ("3号楼", "3 栋", "三号楼" is not read); empty if it is none of ours."""
+    for number in re.findall(r"([0-9A-Za-z]{1,4})\s*(?:号楼|栋|幢|座|#楼?)", text):
+        if number in buildings:
+            return str(number)
+    return ""
+
+
+def where_in(text: str, answers: Answers, facts: Facts) -> Answers:
+    """The answers about the place that a free sentence gives and that are still open."""
+    found = {"place": place_in(text), "building": building_in(text, [name for name, _ in facts["buildings"]])}
+    return {name: value for name, value in found.items() if value and name not in answers}
+
+
+def free_report(step: str, text: str, answers: Answers, facts: Facts) -> Answers:
+    """Free words in the midst of a report: a place where a place was asked, else part of what is broken."""
+    found = where_in(text, answers, facts)
+    if step in found and answers.get("what"):
+        return found
+    what = "；".join(filter(None, (answers.get("what"), text)))
+    return {**found, "what": what} if len(what) <= LONGEST else {}
+
+
+def free_place(step: str, text: str, answers: Answers, facts: Facts) -> Answers:
+    """Free words where the crew should go: a place that has a name, else the spot as it was written."""
+    found = where_in(text, answers, facts)
+    if step in found:
+        return {**found, "spot": text}
+    if step == "place" and len(text) <= LONGEST:
+        return {**found, "place": "other", "spot": text}
+    return {}
+
+
+PLACE = {
+    "place": Choice("home", *COMMON, "other"),
+    "home": Choice(source="homes", when=of_several_homes),
+    "building": Choice(source="buildings", when=of_several_buildings),
+    "spot": Text(max=100, when=elsewhere),
+}
+
+REPAIR = Script(
+    name="repair",
+    finish="repair.report",
+    free=free_report,
+    steps={
+        "danger": Choice("now", "calm", when=sounds_dangerous),
+        "place": PLACE["place"],
+        "what": Text(max=LONGEST),
+        "home": PLACE["home"],
+        "building": PLACE["building"],
+        "spot": PLACE["spot"],
+        "entry": Choice("any_time", "call_first", when=at_home),
+        "photos": Photos(most=6, optional=True),
+        "sure": Confirm(),
+    },
+)
+
+# The page has left already: what follows only makes it easier for the crew to find the place.
+EMERGENCY = Script(
+    name="emergency",
+    finish="repair.located",
+    words="repair",
+    free=free_place,
+    steps={**PLACE, "photos": Photos(most=6, optional=True)},
+)
+
+MORE = Script(
+    name="more",
+    finish="repair.add",
+    steps={"photos": Photos(most=6, optional=True), "note": Text(max=500, optional=True)},
+)
+
+DONE = Script(
+    name="done",
+    finish="repair.done",
+    steps={"photos": Photos(most=6, optional=True), "note": Text(max=300, optional=True)},
+)
+
+REOPEN = Script(name="reopen", finish="repair.reopen", steps={"why": Text(max=300)})

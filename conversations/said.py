@@ -1,0 +1,45 @@
+"""Said: one thing that came in, the same for all messengers."""
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+MOST_CHARACTERS = 4096
+
+
+class File(BaseModel):
+    """A file that came with a message; `storage` is its key in the media storage.
+
+    `problem` is empty, or why the bytes were not kept: not_a_photo, too_large.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    kind: Literal["photo", "voice", "video", "file"] = "photo"
+    storage: str = ""
+    mime: str = ""
+    size: int = 0
+    problem: str = ""
+
+
+class Said(BaseModel):
+    """One text, tap or set of files, as its messenger delivered it.
+
+    `key` is unique on its messenger and the same at every repetition; `place` is the chat and `sender` the
+    account, both as the messenger names them; `tap` is the value of the button that was pressed.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    messenger: str
+    key: str
+    place: str
+    sender: str
+    at: datetime
+    place_kind: Literal["private", "staff", "board"] = "private"
+    text: str = ""
+    tap: str = ""
+    files: tuple[File, ...] = ()
+    other: str = ""
+    """What else it was: sticker, contact, location."""

@@ -1,0 +1,235 @@
+"""Scripts: the questions of one conversation, declared as data; the answers are their only state.
+
+There is no step pointer: the next question is the first step that applies and has no answer yet. So "back",
+"change an answer", a restart, and a release that adds or drops a step all need nothing of their own.
+"""
+
+import unicodedata
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from conversations.errors import Unclear
+from conversations.said import File, Said
+
+Answers = dict[str, Any]
+Facts = Mapping[str, Any]
+"""What the questions need to know about the world, such as the homes of the person."""
+Applies = Callable[[Answers, Facts], bool]
+
+
+def always(answers: Answers, facts: Facts) -> bool:
+    """The step applies in every talk."""
+    return True
+
+
+@dataclass(frozen=True)
+class Option:
+    """One choice: its value, and its label if that comes from the facts and not from the texts."""
+
+    value: str
+    label: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """One question. `optional` ones can be skipped (the answer is then None)."""
+
+    when: Applies = always
+    optional: bool = False
+
+    def options(self, answers: Answers, facts: Facts) -> list[Option]:
+        """What can be chosen, in the order in which it is shown and numbered."""
+        return []
+
+    def read(self, said: Said, chosen: str | None, before: Any) -> Any:
+        """The answer in what was said, or Unclear; `chosen` is the option that was tapped, typed or numbered.
+
+        `before` is the answer so far, for steps that take several messages.
+        """
+        raise NotImplementedError
+
+    def complete(self, answer: Any) -> bool:
+        """Whether the answer needs nothing more."""
+        return True
+
+
+@dataclass(frozen=True, init=False)
+class Choice(Step):
+    """One of several; `source` names the fact that holds them as pairs of value and label."""
+
+    values: tuple[str, ...]
+    source: str = ""
+
+    def __init__(
+        self, *values: str, source: str = "", when: Applies = always, optional: bool = False
+    ) -> None:
+        for name, value in {"values": values, "source": source, "when": when, "optional": optional}.items():
+            object.__setattr__(self, name, value)
+
+    def options(self, answers: Answers, facts: Facts) -> list[Option]:
+        dynamic = [Option(str(value), label) for value, label in facts.get(self.source, ())]
+        return dynamic + [Option(value) for value in self.values]
+
+    def read(self, said: Said, chosen: str | None, before: Any) -> Any:
+        if chosen is None:
+            raise Unclear("unclear.choice")
+        return chosen
+
+
+@dataclass(frozen=True, kw_only=True)
+class Text(Step):
+    """Free words, `min` to `max` characters that show."""
+
+    min: int = 1
+    max: int = 500
+
+    def read(self, said: Said, chosen: str | None, before: Any) -> Any:
+        words = visible(said.text)
+        if not words:
+            raise Unclear("unclear.text")
+        if len(words) < self.min:
+            raise Unclear("unclear.short", min=self.min)
+        if len(words) > self.max:
+            raise Unclear("unclear.long", max=self.max, length=len(words))
+        return words
+
+
+@dataclass(frozen=True, kw_only=True)
+class Number(Step):
+    """A whole number from `least` to `most`; Chinese and full-width digits are read too."""
+
+    least: int = 1
+    most: int = 999
+
+    def read(self, said: Said, chosen: str | None, before: Any) -> Any:
+        number = whole_number(said.text)
+        if number is None:
+            raise Unclear("unclear.number")
+        if not self.least <= number <= self.most:
+            raise Unclear("unclear.range", least=self.least, most=self.most)
+        return number
+
+
+@dataclass(frozen=True, kw_only=True)
+class Photos(Step):
+    """Up to `most` photos, sent one by one or together; the answer is {"files": [...], "done": bool}."""
+
+    most: int = 6
+
+    def options(self, answers: Answers, facts: Facts) -> list[Option]:
+        return [Option("done")] if facts.get("photos_so_far") else []
+
+    def read(self, said: Said, chosen: str | None, before: Any) -> Any:
+        files = list((before or {}).get("files", []))
+        if chosen == "done":
+            return {"files": files, "done": True}
+        files += [file.model_dump() for file in photos_in(said)]
+        return {"files": files[: self.most], "done": len(files) >= self.most}
+
+    def complete(self, answer: Any) -> bool:
+        return answer is None or bool(answer["done"])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Confirm(Step):
+    """The last look at everything, before it counts."""
+
+    def options(self, answers: Answers, facts: Facts) -> list[Option]:
+        return [Option("yes")]
+
+    def read(self, said: Said, chosen: str | None, before: Any) -> Any:
+        if chosen != "yes":
+            raise Unclear("unclear.confirm")
+        return True
+
+
+@dataclass(frozen=True)
+class Script:
+    """A conversation: its questions, and `finish`, the action that gets the answers.
+
+    `words` is the prefix of its texts, where it borrows them from another script. `free` reads what answers
+    no option of the named step, as answers to other steps, so that nothing that was said is lost.
+    """
+
+    name: str
+    finish: str
+    steps: Mapping[str, Step]
+    words: str = ""
+    free: Callable[[str, str, Answers, Facts], Answers] | None = None
+
+
+def pending(script: Script, answers: Answers, facts: Facts) -> str | None:
+    """The name of the next question, or None when the script is complete."""
+    for name, step in script.steps.items():
+        if step.when(answers, facts) and not (name in answers and step.complete(answers[name])):
+            return name
+    return None
+
+
+def answered(script: Script, answers: Answers, facts: Facts) -> list[str]:
+    """The questions that apply and have a complete answer, in the script's order."""
+    return [
+        name
+        for name, step in script.steps.items()
+        if name in answers and step.complete(answers[name]) and step.when(answers, facts)
+    ]
+
+
+def back(script: Script, answers: Answers, facts: Facts) -> Answers:
+    """The answers without the latest one before the open question; the same answers if there is none."""
+    now = pending(script, answers, facts)
+    names = list(script.steps)
+    earlier = names[: names.index(now)] if now else names
+    done = [name for name in answered(script, answers, facts) if name in earlier]
+    dropped = {now, done[-1]} if done else {now}
+    return {name: answer for name, answer in answers.items() if name not in dropped}
+
+
+def change(script: Script, answers: Answers, step: str) -> Answers:
+    """The answers without the named one and without the confirmation, so that it is asked again."""
+    return {
+        name: answer
+        for name, answer in answers.items()
+        if name != step and not isinstance(script.steps.get(name), Confirm)
+    }
+
+
+def final(script: Script, answers: Answers, facts: Facts) -> Answers:
+    """The answers that the finish gets: those of the steps that apply."""
+    return {name: answers[name] for name in answered(script, answers, facts)}
+
+
+def photos_in(said: Said) -> list[File]:
+    """The photos of a message, or Unclear with the reason why there is none."""
+    photos = [file for file in said.files if file.kind == "photo" and not file.problem]
+    if photos:
+        return photos
+    for file in said.files:
+        if file.problem == "too_large":
+            raise Unclear("unclear.photo_too_large")
+        raise Unclear("unclear.not_a_photo")
+    raise Unclear("unclear.photo")
+
+
+def visible(text: str) -> str:
+    """The text without marks that show nothing (control, direction, zero-width), trimmed."""
+    shown = "".join(c for c in text if c in "\n\u200d" or unicodedata.category(c) not in {"Cc", "Cf", "Cs"})
+    return shown.strip().strip("\u200d")
+
+
+CHINESE_DIGITS = {c: n for n, c in enumerate("零一二三四五六七八九")} | {"两": 2, "〇": 0}
+
+
+def whole_number(text: str) -> int | None:
+    """The number in "2", "２", "两台", "3个" or "十二"; None if there is none or it is not certain."""
+    words = unicodedata.normalize("NFKC", visible(text)).rstrip("个台张件只盏把套部户条块份。.").strip()
+    if words.isascii() and words.isdigit() and len(words) < 10:
+        return int(words)
+    tens, ten, ones = words.rpartition("十")
+    digits = [CHINESE_DIGITS.get(part) if part else None for part in (tens, ones)]
+    if any(part and digit is None for part, digit in zip((tens, ones), digits, strict=True)) or not words:
+        return None
+    if not ten:
+        return digits[1]
+    return (1 if digits[0] is None else digits[0]) * 10 + (digits[1] or 0)

@@ -1,0 +1,131 @@
+"""Every word that a person reads: looked up by key, in the reader's language, with times in the reader's form."""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cache
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+FOLDER = Path(__file__).parent / "texts"
+LANGUAGES = ("zh", "en")
+
+
+@cache
+def texts(language: str) -> Mapping[str, str]:
+    """All texts of one language, by their dotted key ("repair.place.ask")."""
+    flat: dict[str, str] = {}
+    _flatten("", tomllib.loads((FOLDER / f"{language}.toml").read_text("utf-8")), flat)
+    return flat
+
+
+def _flatten(prefix: str, tree: Mapping[str, Any], flat: dict[str, str]) -> None:
+    for name, value in tree.items():
+        if isinstance(value, dict):
+            _flatten(f"{prefix}{name}.", value, flat)
+        else:
+            flat[prefix + name] = value
+
+
+@dataclass(frozen=True, init=False)
+class Say:
+    """A fact that is itself a text with facts: rendered in the reader's language."""
+
+    key: str
+    facts: Mapping[str, Any]
+
+    def __init__(self, key: str, **facts: Any) -> None:
+        object.__setattr__(self, "key", key)
+        object.__setattr__(self, "facts", facts)
+
+
+@dataclass(frozen=True)
+class Reader:
+    """How one reader wants words: language, time zone, and what "today" is."""
+
+    language: str
+    zone: str
+    now: datetime
+
+    def say(self, key: str, /, **facts: Any) -> str:
+        """The text of `key` with its facts filled in; KeyError for a text that does not exist.
+
+        Facts that are Say are rendered too, aware datetimes become "周四 18:00", lists are joined.
+        """
+        shown = {name: self.show(value) for name, value in facts.items()}
+        return texts(self.language)[key].format_map(shown)
+
+    def show(self, value: Any) -> Any:
+        """One fact in the reader's form."""
+        if isinstance(value, Say):
+            return self.say(value.key, **value.facts)
+        if isinstance(value, datetime):
+            return self.moment(value)
+        if isinstance(value, (list, tuple)):
+            return texts(self.language)["list.comma"].join(str(self.show(each)) for each in value)
+        return value
+
+    def moment(self, when: datetime) -> str:
+        """A time as people say it: 今天 18:00, 明天 09:00, 周四 18:00 within the week, else 12月3日 18:00."""
+        zone = ZoneInfo(self.zone)
+        local, today = when.astimezone(zone), self.now.astimezone(zone).date()
+        days = (local.date() - today) / timedelta(days=1)
+        words = texts(self.language)
+        if days in (-1, 0, 1):
+            day = words[{-1: "day.yesterday", 0: "day.today", 1: "day.tomorrow"}[int(days)]]
+        elif 1 < days < 7:
+            day = words[f"day.{local.isoweekday()}"]
+        else:
+            day = words["day.date"].format(month=local.month, day=local.day)
+        return f"{day} {local:%H:%M}"
+
+
+@cache
+def spoken(group: str) -> Mapping[str, str]:
+    """What people type for a thing, in all languages: {"返回": "back", …} for the texts below `say.<group>`."""
+    prefix = f"say.{group}."
+    return {
+        normal(word): key.removeprefix(prefix)
+        for language in LANGUAGES
+        for key, value in texts(language).items()
+        if key.startswith(prefix)
+        for word in value.split("|")
+    }
+
+
+def normal(text: str) -> str:
+    """The text for comparing with labels: lower case, no blanks and no closing marks."""
+    return "".join(text.lower().split()).strip("。.!！?？,，「」“”\"'/[]【】")
+
+
+def pack(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Facts as JSON, so that a row can be rendered later for any reader."""
+    return {name: _packed(value) for name, value in facts.items()}
+
+
+def unpack(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """What `pack` was given."""
+    return {name: _unpacked(value) for name, value in facts.items()}
+
+
+def _packed(value: Any) -> Any:
+    if isinstance(value, Say):
+        return {"text": value.key, "facts": pack(value.facts)}
+    if isinstance(value, datetime):
+        return {"time": value.isoformat()}
+    if isinstance(value, (list, tuple)):
+        return [_packed(each) for each in value]
+    return value
+
+
+def _unpacked(value: Any) -> Any:
+    match value:
+        case {"text": key, "facts": facts}:
+            return Say(key, **unpack(facts))
+        case {"time": moment}:
+            return datetime.fromisoformat(moment)
+        case list():
+            return [_unpacked(each) for each in value]
+    return value

@@ -1,0 +1,88 @@
+"""Actions: whatever can happen is one, and `perform` is the only way to make it happen."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from sqlmodel import SQLModel, select
+
+from conversations.errors import Refused
+from handlers.rights import CLOCK, acts_for_community, may
+from handlers.tx import Tx
+from store.tables import Audit, Person
+
+
+@dataclass(frozen=True)
+class Action:
+    """A function that makes something happen, and the table of the row it is about, if it is about one.
+
+    Only a `button` can be tapped or typed; the others are the ends of talks and the clock's.
+    """
+
+    name: str
+    do: Callable[..., None]
+    table: type[SQLModel] | None
+    button: bool
+
+
+ACTIONS: dict[str, Action] = {}
+
+
+def action(
+    name: str, table: type[SQLModel] | None = None, *, button: bool = False
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Declare `do(tx, person, row, **answers)`, or without a table `do(tx, person, **answers)`, as an action."""
+
+    def declare(do: Callable[..., None]) -> Callable[..., None]:
+        assert name not in ACTIONS, name
+        ACTIONS[name] = Action(name, do, table, button)
+        return do
+
+    return declare
+
+
+def perform(tx: Tx, person: Person | None, what: str, /, **answers: Any) -> None:
+    """Make `what` ("repair.accept:17") happen for a person, or for the clock (None).
+
+    The role and the right to that very row are checked each time: a button's data can be forged. Raises
+    Refused when there is no such thing or no right; acts of staff and crew are written to the audit log.
+    """
+    name, _, subject = what.partition(":")
+    act = ACTIONS.get(name)
+    if act is None:
+        raise Refused("refused.unknown")
+    row = _row(tx, act, subject, person)
+    capacity = may(tx, person, name, row)
+    if capacity is None:
+        raise Refused("refused.not_yours")
+    if act.table is None:
+        act.do(tx, person, **answers)
+    else:
+        act.do(tx, person, row, **answers)
+    if person is not None and capacity != CLOCK and acts_for_community(capacity):
+        tx.session.add(
+            Audit(community_id=person.community_id, at=tx.now, pseudonym=person.pseudonym, action=what)
+        )
+
+
+def tap(tx: Tx, person: Person, what: str) -> None:
+    """`perform` for what came from outside: only actions that stand on buttons."""
+    act = ACTIONS.get(what.partition(":")[0])
+    if act is None or not act.button:
+        raise Refused("refused.unknown")
+    perform(tx, person, what)
+
+
+def _row(tx: Tx, act: Action, subject: str, person: Person | None) -> Any:
+    """The row an action is about, locked; one of another community does not exist for this person."""
+    if act.table is None:
+        if subject:
+            raise Refused("refused.unknown")
+        return None
+    if not (subject.isascii() and subject.isdigit() and len(subject) < 18):
+        raise Refused("refused.unknown")
+    key = act.table.__table__.c.id  # type: ignore[attr-defined]
+    row: Any = tx.session.exec(select(act.table).where(key == int(subject)).with_for_update()).first()
+    if row is None or (person is not None and row.community_id != person.community_id):
+        raise Refused("refused.unknown")
+    return row

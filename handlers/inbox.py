@@ -1,0 +1,341 @@
+"""The one door in: each message is kept, acts once, and is answered, or is kept with the error that it met."""
+
+import re
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import insert, text
+from sqlmodel import Session, col, select
+
+from conversations.errors import Refused, Unclear
+from conversations.said import MOST_CHARACTERS, Said
+from conversations.steps import photos_in, visible
+from conversations.words import normal, spoken
+from handlers import judge, repair
+from handlers.actions import perform, tap
+from handlers.menu import COMMANDS
+from handlers.people import is_resident
+from handlers.policy import policy_of
+from handlers.talk import VALUE, ask, hear, here, open_talk
+from handlers.tell import ANSWER, URGENT, tell
+from handlers.tx import House, Tx
+from store.tables import Account, Community, Inbox, Outgoing, Person, Place, Talk
+
+HEARD_STEP = timedelta(minutes=1)
+MENUS = 30
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What became of a message: `state` is done or failed; `new` is False when it had been seen before."""
+
+    inbox_id: int
+    state: str
+    new: bool
+
+    @property
+    def reference(self) -> str:
+        """What the person and the log call it."""
+        return reference(self.inbox_id)
+
+
+def reference(inbox_id: int) -> str:
+    """The short name of a message, for people: 7F3A."""
+    return f"{inbox_id:04X}"
+
+
+def receive(session: Session, said: Said, *, house: House, now: datetime) -> Receipt:
+    """Keep a message and let it act; one that was seen before acts no more.
+
+    Raises Unclear and Refused (answer them by `reply`) and anything else (keep it by `keep_failed`), each in
+    a new transaction, since this one must be rolled back.
+    """
+    seen = _seen(session, said)
+    if seen is not None:
+        return seen
+    tx = _enter(session, said, house, now)
+    route(tx, said)
+    assert tx.inbox_id is not None
+    return Receipt(tx.inbox_id, "done", new=True)
+
+
+def reply(session: Session, said: Said, error: Unclear | Refused, *, house: House, now: datetime) -> Receipt:
+    """Keep a message that was not understood or not allowed, and say so; an open question is asked again."""
+    seen = _seen(session, said)
+    if seen is not None:
+        return seen
+    tx = _enter(session, said, house, now)
+    assert tx.place is not None and tx.inbox_id is not None
+    talk = open_talk(tx, tx.person, tx.place) if tx.person else None
+    if isinstance(error, Unclear) and talk is not None and tx.person is not None:
+        ask(tx, tx.person, talk, lead=error.key, **error.facts)
+    elif tx.person is not None:
+        tell(tx, here(tx, tx.person), error.key, buttons=("help",), **error.facts)
+    else:
+        tell(tx, tx.place, error.key, **error.facts)
+    return Receipt(tx.inbox_id, "done", new=True)
+
+
+def keep_failed(session: Session, said: Said, error: str, *, house: House, now: datetime) -> Receipt:
+    """Keep a message with the error of ours that it met, and apologise with its reference."""
+    seen = _seen(session, said)
+    if seen is not None:
+        return seen
+    tx = _enter(session, said, house, now, error=error)
+    assert tx.place is not None and tx.inbox_id is not None
+    phone = policy_of(tx, tx.place.community_id).office_phone if tx.place.community_id else ""
+    key = "failed.with_phone" if phone else "failed.plain"
+    tell(
+        tx,
+        (tx.person and here(tx, tx.person)) or tx.place,
+        key,
+        reference=reference(tx.inbox_id),
+        phone=phone,
+    )
+    return Receipt(tx.inbox_id, "failed", new=True)
+
+
+def failed(session: Session) -> list[Inbox]:
+    """The messages that met an error, oldest first."""
+    return list(session.exec(select(Inbox).where(Inbox.state == "failed").order_by(col(Inbox.id))))
+
+
+def run_again(session: Session, inbox_id: int, *, house: House, now: datetime) -> None:
+    """Let a kept message act after the mend; raises as `receive` does. LookupError if it did not fail."""
+    row = session.exec(
+        select(Inbox).where(Inbox.id == inbox_id, Inbox.state == "failed").with_for_update()
+    ).first()
+    if row is None:
+        raise LookupError(inbox_id)
+    said = Said.model_validate(row.payload)
+    tx = _surroundings(session, said, house, now)
+    tx.inbox_id = row.id
+    row.state, row.error = "done", ""
+    session.add(row)
+    route(tx, said)
+
+
+def _seen(session: Session, said: Said) -> Receipt | None:
+    if session.get_bind().dialect.name == "postgresql":  # one chat's messages act one after another
+        session.connection().execute(
+            text("SELECT pg_advisory_xact_lock(hashtextextended(:place, 0))"),
+            {"place": f"{said.messenger} {said.place}"},
+        )
+    inbox = Inbox.__table__.c  # type: ignore[attr-defined]
+    row = (
+        session.connection()
+        .execute(
+            select(inbox.id, inbox.state).where(inbox.messenger == said.messenger, inbox.key == said.key)
+        )
+        .first()
+    )
+    return Receipt(row.id, row.state, new=False) if row else None
+
+
+def _enter(session: Session, said: Said, house: House, now: datetime, error: str = "") -> Tx:
+    """Find who speaks and where, and write the row of the message."""
+    tx = _surroundings(session, said, house, now)
+    assert tx.place is not None
+    row = session.connection().execute(
+        insert(Inbox).returning(Inbox.__table__.c.id),  # type: ignore[attr-defined]
+        {
+            "community_id": tx.place.community_id,
+            "messenger": said.messenger,
+            "key": said.key,
+            "place": said.place,
+            "sender": said.sender,
+            "payload": said.model_dump(mode="json"),
+            "state": "failed" if error else "done",
+            "error": error,
+            "received_at": said.at,
+        },
+    )
+    tx.inbox_id = row.scalar_one()
+    return tx
+
+
+def _surroundings(session: Session, said: Said, house: House, now: datetime) -> Tx:
+    """The place (made if it is new) and the person, with the place's last sign of life."""
+    place = session.exec(
+        select(Place).where(Place.messenger == said.messenger, Place.external_id == said.place)
+    ).first() or Place(messenger=said.messenger, external_id=said.place, kind=said.place_kind)
+    person = _person(session, said, place)
+    if person is not None and place.kind == "private":
+        place.person_id, place.community_id = person.id, person.community_id
+    if place.heard_at is None or now - place.heard_at > HEARD_STEP or place.blocked_at is not None:
+        place.heard_at, place.blocked_at = now, None
+    if place.id is None or session.is_modified(place):
+        session.add(place)
+        session.flush()
+    return Tx(session, now, house, said, place, person)
+
+
+def _person(session: Session, said: Said, place: Place) -> Person | None:
+    query = (
+        select(Person)
+        .join(Account, col(Account.person_id) == col(Person.id))
+        .where(Account.messenger == said.messenger, Account.external_id == said.sender)
+    )
+    if place.community_id is not None:
+        query = query.where(Person.community_id == place.community_id)
+    return session.exec(query.order_by(col(Account.id))).first()
+
+
+# --- what a message means ---------------------------------------------------------------------------
+
+
+def route(tx: Tx, said: Said) -> None:
+    """Let a message act: as a tap, a command, an answer of the open talk, a typed button, or a free sentence."""
+    person, place = tx.person, tx.place
+    assert place is not None
+    if len(said.text) > MOST_CHARACTERS:
+        raise Unclear("unclear.long", max=MOST_CHARACTERS, length=len(said.text))
+    if person is None:
+        _stranger(tx, said, place)
+        return
+    talk = open_talk(tx, person, place)
+    command = spoken("command").get(normal(said.text))
+    if said.tap:
+        _tap(tx, person, talk, said)
+    elif command:
+        perform(tx, person, COMMANDS[command])
+        if command != "repair":
+            _ask_again(tx, person, talk)
+    elif talk is not None:
+        _hear(tx, person, talk, said)
+    elif not _typed_button(tx, person, place, said):
+        _free(tx, person, place, said)
+
+
+def _tap(tx: Tx, person: Person, talk: Talk | None, said: Said) -> None:
+    if VALUE.fullmatch(said.tap) is None:
+        tap(tx, person, said.tap)
+    elif talk is None:
+        raise Unclear("unclear.stale")
+    else:
+        hear(tx, person, talk, said)
+
+
+def _ask_again(tx: Tx, person: Person, before: Talk | None) -> None:
+    """After a command in mid-talk, come back to the open question."""
+    if before is None or tx.place is None:
+        return
+    talk = open_talk(tx, person, tx.place)
+    if talk is not None and talk.id == before.id:
+        ask(tx, person, talk, lead="talk.where_we_were")
+
+
+def _hear(tx: Tx, person: Person, talk: Talk, said: Said) -> None:
+    """An answer; but what sounds urgent never waits for a form, and a typed button is a button."""
+    try:
+        hear(tx, person, talk, said)
+    except Unclear:
+        place = tx.place
+        assert place is not None
+        if not (_typed_button(tx, person, place, said) or _urgent(tx, person, said)):
+            raise
+
+
+def _urgent(tx: Tx, person: Person, said: Said) -> bool:
+    words = visible(said.text)
+    if not words or not is_resident(tx, person):
+        return False
+    if judge.urgency(tx, person.community_id, words, person.language).verdict != "urgent":
+        return False
+    return repair.read_free(tx, person, words)
+
+
+def _typed_button(tx: Tx, person: Person, place: Place, said: Said) -> bool:
+    """A number of the last menu in this chat, or the label of a button that stands in it: perform it.
+
+    "接单 17" chooses between several messages with the same label.
+    """
+    word = normal(said.text)
+    if not word:
+        return False
+    menus = _menus(tx, place)
+    if word.isascii() and word.isdigit() and len(word) < 3 and menus:
+        buttons = menus[0].buttons
+        if 0 < int(word) <= len(buttons):
+            tap(tx, person, buttons[int(word) - 1]["value"])
+            return True
+    values = _labelled(menus, word)
+    if len(values) > 1:
+        raise Unclear("unclear.which", label=said.text.strip())
+    for value in values:
+        tap(tx, person, value)
+    return bool(values)
+
+
+def _menus(tx: Tx, place: Place) -> list[Outgoing]:
+    """The messages with buttons of actions that stand in a chat, the latest first."""
+    rows = tx.session.exec(
+        select(Outgoing).where(Outgoing.place_id == place.id).order_by(col(Outgoing.id).desc()).limit(MENUS)
+    )
+    seen: set[str] = set()
+    standing = []
+    for row in rows:
+        if row.card is None or row.card not in seen:
+            standing.append(row)
+        if row.card is not None:
+            seen.add(row.card)
+    return [
+        row for row in standing if row.buttons and not any(VALUE.fullmatch(b["value"]) for b in row.buttons)
+    ]
+
+
+def _labelled(menus: list[Outgoing], word: str) -> set[str]:
+    """The actions whose label was typed, alone or followed by the number of the matter."""
+    alone = {b["value"] for row in menus for b in row.buttons if normal(b["label"]) == word}
+    match = re.fullmatch(r"(\D+)(\d{1,9})", word)
+    if alone or match is None:
+        return alone
+    return {
+        b["value"]
+        for row in menus
+        for b in row.buttons
+        if normal(b["label"]) == match[1] and match[2] in re.findall(r"\d+", row.text.split("\n")[0])
+    }
+
+
+def _free(tx: Tx, person: Person, place: Place, said: Said) -> None:
+    """A free sentence or a lone photo, outside any talk."""
+    words = visible(said.text)
+    if place.kind == "staff":
+        if words.startswith("/"):
+            perform(tx, person, "help")
+        return  # staff talk with each other there: we do not interrupt
+    files = photos_in(said) if said.files else []
+    if is_resident(tx, person) and (words or files) and repair.read_free(tx, person, words, files):
+        return
+    if spoken("control").get(normal(words)):
+        raise Unclear("unclear.no_talk")
+    raise Unclear("unclear.free" if words else "unclear.kind")
+
+
+def _stranger(tx: Tx, said: Said, place: Place) -> None:
+    """Somebody whom no community knows: how to come in, and in danger what to do."""
+    community = _community_of(tx, place)
+    if place.kind != "private":
+        return
+    phone = (policy_of(tx, community.id).office_phone if community else "") or "—"
+    name = community.name if community else ""
+    verdict = judge.urgency(tx, community.id, visible(said.text)) if community and said.text else None
+    if verdict is not None and verdict.verdict != "normal":
+        tell(tx, place, "stranger.urgent", lane=URGENT, advice=repair.advice(verdict.kind), phone=phone)
+    tell(
+        tx,
+        place,
+        "stranger.plain" if community else "stranger.nowhere",
+        lane=ANSWER,
+        community=name,
+        phone=phone,
+    )
+
+
+def _community_of(tx: Tx, place: Place) -> Community | None:
+    """The community of a chat; the installation's only one if the chat has none yet."""
+    if place.community_id is not None:
+        return tx.community(place.community_id)
+    communities = tx.session.exec(select(Community).limit(2)).all()
+    return communities[0] if len(communities) == 1 else None

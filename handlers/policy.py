@@ -1,0 +1,34 @@
+"""What a community may set for itself, with the defaults that settings.toml gives."""
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+from sqlmodel import select
+
+from handlers.tx import Tx
+from store.tables import CommunitySetting
+
+Time = Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
+
+
+class Policy(BaseModel):
+    """Every value has a line in settings.toml; a community overrides it with a CommunitySetting row."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    office_phone: str = ""
+    repair_days: int = Field(2, ge=1, le=60)
+    day_ends: Time = "18:00"
+    page_again_minutes: int = Field(3, ge=1, le=60)
+    unconfirmed_seconds: int = Field(60, ge=10, le=3600)
+    talk_hours: int = Field(24, ge=1, le=720)
+    reports_a_day: int = Field(20, ge=1, le=1000)
+
+
+def policy_of(tx: Tx, community_id: int) -> Policy:
+    """The policy in force in a community."""
+    rows = tx.session.exec(
+        select(CommunitySetting).where(CommunitySetting.community_id == community_id)
+    ).all()
+    own: dict[str, Any] = {row.name: row.value for row in rows if row.name in Policy.model_fields}
+    return Policy.model_validate({**tx.house.policy, **own})

@@ -1,0 +1,242 @@
+"""The one door out: every message to a person or a chat becomes a row of the same transaction."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import insert
+from sqlmodel import col, select
+
+from conversations.words import Reader, pack, unpack
+from handlers.tx import Tx
+from store.tables import HomeRole, Notice, Outgoing, Person, Place
+
+# Lanes: a lower one always goes first.
+URGENT, ANSWER, NEWS, BROADCAST = range(4)
+FAN_OUT = 500
+
+
+@dataclass(frozen=True)
+class Button:
+    """One thing that can be tapped: the action it performs, and its label's key or its literal label."""
+
+    action: str
+    key: str = ""
+    label: str = ""
+    number: int = 0
+
+    def shown(self, reader: Reader) -> dict[str, str]:
+        """The button as the row keeps it."""
+        label = self.label or reader.say(
+            self.key or f"button.{self.action.partition(':')[0]}", number=self.number
+        )
+        return {"label": label, "value": self.action}
+
+
+def tell(
+    tx: Tx,
+    to: Person | Place,
+    key: str,
+    *,
+    buttons: Iterable[Button | str] = (),
+    photos: Sequence[int] = (),
+    card: str | None = None,
+    anew: bool = False,
+    lane: int | None = None,
+    silent: bool = False,
+    lead: str = "",
+    **facts: Any,
+) -> None:
+    """Write the words of `key` as one message to a person or a place; `lead` are words to put before them.
+
+    A second message with the same `card` to the same chat changes the first one in place, unless `anew`.
+    `photos` are ids of Media. Without a lane, what goes to the chat that just spoke is an answer.
+    """
+    place = to if isinstance(to, Place) else place_of(tx, to)
+    reader = reader_of(tx, to)
+    answer = tx.place is not None and place is not None and place.id == tx.place.id
+    edit = card is not None and not anew and place is not None and _shown(tx, card, place)
+    tx.session.connection().execute(
+        insert(Outgoing),
+        {
+            "community_id": to.community_id,
+            "inbox_id": tx.inbox_id if answer else None,
+            "person_id": to.id if isinstance(to, Person) else None,
+            "place_id": None if place is None else place.id,
+            "lane": lane if lane is not None else (ANSWER if answer else NEWS),
+            "card": card,
+            "change": "edit" if edit else "send",
+            "text": f"{lead}\n\n{reader.say(key, **facts)}".strip(),
+            "buttons": _shown_buttons(reader, buttons),
+            "photos": list(photos),
+            "silent": silent,
+            **FRESH,
+            "state": "unreachable" if place is None else "waiting",
+            "error": "no chat" if place is None else "",
+            "created_at": tx.now,
+        },
+    )
+
+
+FRESH = {"state": "waiting", "tries": 0, "error": "", "message_id": ""}
+
+
+def _shown_buttons(reader: Reader, buttons: Iterable[Button | str]) -> list[dict[str, str]]:
+    return [(Button(each) if isinstance(each, str) else each).shown(reader) for each in buttons]
+
+
+def reader_of(tx: Tx, to: Person | Place) -> Reader:
+    """How the person, or the people of a place, want words."""
+    if to.community_id is None:
+        return Reader("zh", "Asia/Shanghai", tx.now)
+    return tx.reader(to.community_id, to.language if isinstance(to, Person) else None)
+
+
+def place_of(tx: Tx, person: Person) -> Place | None:
+    """The private chat in which a person was last heard, the present one first; None: no chat takes anything."""
+    here = tx.place
+    if here is not None and here.kind == "private" and here.person_id == person.id:
+        return here
+    return tx.session.exec(
+        select(Place)
+        .where(Place.person_id == person.id, col(Place.blocked_at).is_(None))
+        .order_by(col(Place.heard_at).desc().nulls_last(), col(Place.id))
+    ).first()
+
+
+def places_of_kind(tx: Tx, community_id: int, kind: str) -> list[Place]:
+    """The community's admin groups ("staff") or boards ("board")."""
+    return list(
+        tx.session.exec(
+            select(Place)
+            .where(Place.community_id == community_id, Place.kind == kind)
+            .order_by(col(Place.id))
+        )
+    )
+
+
+def tell_staff(tx: Tx, community_id: int, key: str, **options: Any) -> None:
+    """Write one message to the admin group, on each messenger where it has one."""
+    for place in places_of_kind(tx, community_id, "staff"):
+        tell(tx, place, key, **options)
+
+
+def _shown(tx: Tx, card: str, place: Place) -> bool:
+    return (
+        tx.session.exec(
+            select(Outgoing.id).where(Outgoing.card == card, Outgoing.place_id == place.id).limit(1)
+        ).first()
+        is not None
+    )
+
+
+def holders(tx: Tx, card: str) -> list[Person]:
+    """Everybody who was shown the card in a private chat."""
+    ids = select(Outgoing.person_id).where(Outgoing.card == card, col(Outgoing.person_id).is_not(None))
+    return list(tx.session.exec(select(Person).where(col(Person.id).in_(ids)).order_by(col(Person.id))))
+
+
+def publish(
+    tx: Tx,
+    community_id: int,
+    key: str,
+    *,
+    about: str,
+    photos: Sequence[int] = (),
+    silent: bool = True,
+    but: Person | None = None,
+    **facts: Any,
+) -> None:
+    """Put a message on the board and, in batches that follow, into every owner's own chat.
+
+    `but` is the person who knows already.
+    """
+    post(tx, community_id, key, about=about, photos=photos, **facts)
+    tx.session.add(
+        Notice(
+            community_id=community_id,
+            about=about,
+            key=key,
+            facts=pack(facts),
+            photos=list(photos),
+            but_person_id=but.id if but else None,
+            lane=BROADCAST,
+            silent=silent,
+            created_at=tx.now,
+        )
+    )
+
+
+def post(
+    tx: Tx, community_id: int, key: str, *, about: str, photos: Sequence[int] = (), **facts: Any
+) -> None:
+    """Put a matter on the board, or change what stands there about it."""
+    for place in places_of_kind(tx, community_id, "board"):
+        tell(tx, place, key, card=f"board:{about}", photos=photos, lane=NEWS, silent=True, **facts)
+
+
+def fan_out(tx: Tx) -> bool:
+    """Write the next batch of rows of the oldest open notice; False when there is nothing left to do."""
+    notice = tx.session.exec(
+        select(Notice)
+        .where(col(Notice.done_at).is_(None))
+        .order_by(col(Notice.id))
+        .limit(1)
+        .with_for_update(skip_locked=True)
+    ).first()
+    if notice is None:
+        return False
+    people = tx.session.exec(
+        select(Person)
+        .where(
+            Person.community_id == notice.community_id,
+            col(Person.id) > notice.reached,
+            col(Person.id).in_(select(HomeRole.person_id)),
+        )
+        .order_by(col(Person.id))
+        .limit(FAN_OUT)
+    ).all()
+    _write_batch(tx, notice, [person for person in people if person.id != notice.but_person_id])
+    if len(people) < FAN_OUT:
+        notice.done_at = tx.now
+    else:
+        notice.reached = people[-1].id
+    tx.session.add(notice)
+    return True
+
+
+def _write_batch(tx: Tx, notice: Notice, people: list[Person]) -> None:
+    """One row a person, rendered once a language."""
+    chats: dict[int | None, int] = {}
+    for place in tx.session.exec(
+        select(Place)
+        .where(col(Place.person_id).in_([person.id for person in people]), col(Place.blocked_at).is_(None))
+        .order_by(col(Place.heard_at).asc().nulls_first(), col(Place.id).desc())
+    ):
+        chats[place.person_id] = place.id  # the one heard last stays
+    facts = unpack(notice.facts)
+    words = {
+        language: tx.reader(notice.community_id, language).say(notice.key, **facts)
+        for language in {person.language for person in people}
+    }
+    rows = [
+        {
+            "community_id": notice.community_id,
+            "notice_id": notice.id,
+            "person_id": person.id,
+            "place_id": chats.get(person.id),
+            "lane": notice.lane,
+            "change": "send",
+            "text": words[person.language],
+            "buttons": [],
+            "photos": notice.photos,
+            "silent": notice.silent,
+            **FRESH,
+            "state": "waiting" if person.id in chats else "unreachable",
+            "error": "" if person.id in chats else "no chat",
+            "created_at": tx.now,
+        }
+        for person in people
+    ]
+    if rows:
+        tx.session.connection().execute(insert(Outgoing), rows)

@@ -1,0 +1,77 @@
+"""Timers: rows that say when which action is due; the tick that looks for them holds no state."""
+
+from contextlib import suppress
+from datetime import datetime, timedelta
+
+from sqlmodel import Session, col, select
+
+from conversations.errors import Refused
+from handlers.actions import perform
+from handlers.tx import House, Tx
+from store.tables import Timer
+
+TRIES = 5
+
+
+def set_timer(tx: Tx, community_id: int, action: str, due_at: datetime) -> None:
+    """Let `action` be performed by the clock at `due_at`; the same action again moves its time."""
+    timer = tx.session.exec(select(Timer).where(Timer.action == action)).first()
+    if timer is None:
+        timer = Timer(community_id=community_id, action=action, due_at=due_at)
+    timer.due_at, timer.state, timer.tries, timer.error = due_at, "waiting", 0, ""
+    tx.session.add(timer)
+    tx.session.flush()
+
+
+def stop_timer(tx: Tx, action: str) -> None:
+    """Forget that `action` was due, if it was."""
+    timer = tx.session.exec(select(Timer).where(Timer.action == action, Timer.state == "waiting")).first()
+    if timer is not None:
+        timer.state = "done"
+        tx.session.add(timer)
+
+
+def due(session: Session, now: datetime, most: int = 100) -> list[int]:
+    """The ids of the timers that are due, in the order of their due times."""
+    return list(
+        session.exec(
+            select(Timer.id)
+            .where(Timer.state == "waiting", Timer.due_at <= now)
+            .order_by(col(Timer.due_at), col(Timer.id))
+            .limit(most)
+        )
+    )
+
+
+def fire(session: Session, timer_id: int, *, now: datetime, house: House) -> bool:
+    """Perform what one timer is for, once; False if another process has it or has done it."""
+    timer = _claim(session, timer_id, now)
+    if timer is None:
+        return False
+    timer.state = "done"  # before the action, which may set itself anew
+    session.add(timer)
+    session.flush()
+    with suppress(Refused):  # the row it was about is gone
+        perform(Tx(session, now, house), None, timer.action)
+    return True
+
+
+def put_off(session: Session, timer_id: int, error: str, *, now: datetime) -> None:
+    """Keep the error of a timer whose action failed: tried again later and later, then laid aside as failed."""
+    timer = _claim(session, timer_id, now)
+    if timer is None:
+        return
+    timer.tries += 1
+    timer.error = error
+    timer.due_at = now + timedelta(seconds=10 * 4**timer.tries)
+    if timer.tries >= TRIES:
+        timer.state = "failed"
+    session.add(timer)
+
+
+def _claim(session: Session, timer_id: int, now: datetime) -> Timer | None:
+    return session.exec(
+        select(Timer)
+        .where(Timer.id == timer_id, Timer.state == "waiting", Timer.due_at <= now)
+        .with_for_update(skip_locked=True)
+    ).first()

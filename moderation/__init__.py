@@ -1,0 +1,1 @@
+"""Pure judgement of texts: how urgent a repair report is."""

@@ -1,0 +1,297 @@
+"""Judges how urgent a repair report is, and says which words and which rule decided."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Literal
+
+from moderation import segment
+from moderation.rulebook import CommunityRule, Cue, Found, Rule, RuleSet, Span, Weight, compile_rules, few
+from moderation.text import HAN, Read, read
+
+__all__ = ["DEFAULT", "CommunityRule", "RuleSet", "Verdict", "Why", "judge", "load", "warm"]
+
+DEFAULT = Path(__file__).parent / "rules" / "urgency.toml"
+
+# Longer texts are judged by their beginning and their end: a report has its danger in one of them.
+_LONGEST = 8192
+# A find of up to this many characters may be an accident of two neighbouring words, so jieba is asked.
+_SHORT = 3
+_MOST_MATCHES = 8
+_SEVERITY: dict[Weight, int] = {"normal": 0, "ask": 1, "urgent": 2}
+_BREAK = re.compile(f"[,.。!?;、:~\n()](?![0-9])|(?<=[{HAN}]) +(?=[{HAN}])")
+# What a reader's eye counts: an English word as one character, a full stop as four.
+_STEP = re.compile(r"([a-z0-9']+)|([。!?\n])|(\s+)|.", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Why:
+    """One reason of a verdict: the rule, the person's own words, and the rule's sentence to show."""
+
+    rule: str
+    words: tuple[str, ...]
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a report is. `ask`: it sounds dangerous but is unclear, so the person is asked with one tap.
+
+    `kind` is "other" when the text names nothing to repair.
+    """
+
+    verdict: Literal["urgent", "ask", "normal"]
+    kind: str
+    why: tuple[Why, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Match:
+    """One rule found at one place, and what the words around make of it."""
+
+    order: int
+    rule: Rule
+    spans: tuple[Span, ...]
+    weight: Weight
+    cue: Cue | None = None
+
+
+def load(path: Path = DEFAULT, extra: Sequence[CommunityRule] = ()) -> RuleSet:
+    """Compile the rule file, with a community's own rules on top. Raises BadRules or OSError."""
+    return compile_rules(path, extra)
+
+
+def warm() -> None:
+    """Load what the first judgement needs: the rules and jieba. For a thread beside the start."""
+    _standard()
+    segment.warm()
+
+
+def judge(text: str, rules: RuleSet | None = None, language: str = "zh") -> Verdict:
+    """Judge one report. Never raises, whatever the text is; the same text and rules give the same verdict."""
+    rules = rules or _standard()
+    said = read(text if len(text) <= _LONGEST else text[: _LONGEST // 2] + "\n" + text[-_LONGEST // 2 :])
+    found = rules.find(said.plain)
+    if not found:
+        return Verdict("normal", "other")
+    scene = _Scene(said, rules, found)
+    dangers, ordinary = scene.matches()
+    top = max((match.weight for match in dangers), key=_SEVERITY.__getitem__, default="normal")
+    deciding = [match for match in dangers if match.weight == top]
+    if top == "normal":
+        kind = _kind([*ordinary, *(match for match in dangers)])
+    else:
+        kind = _kind(deciding)
+    return Verdict(top, kind, _reasons(said, deciding, language))
+
+
+@lru_cache(maxsize=1)
+def _standard() -> RuleSet:
+    return load()
+
+
+def _kind(matches: Sequence[_Match]) -> str:
+    """The first rule of the file wins, one that the words around take back only when nothing else is left."""
+    if not matches:
+        return "other"
+    return min(matches, key=lambda match: (match.cue is not None, match.order)).rule.kind
+
+
+def _reasons(said: Read, matches: Sequence[_Match], language: str) -> tuple[Why, ...]:
+    reasons: dict[str, Why] = {}
+    for match in sorted(matches, key=lambda match: match.order):
+        source: Rule | Cue = match.cue if match.cue and match.weight == "normal" else match.rule
+        words = tuple(said.words(*span).strip() for span in sorted(match.spans))
+        reasons.setdefault(source.id, Why(source.id, words, source.says(language)))
+    return tuple(reasons.values())
+
+
+class _Scene:
+    """One text with its finds: which rules hold, and in what light."""
+
+    def __init__(self, said: Read, rules: RuleSet, found: Found) -> None:
+        self.said = said
+        self.rules = rules
+        self.found = found
+
+    def matches(self) -> tuple[list[_Match], list[_Match]]:
+        """Rules of danger and rules that only name a kind, in the light of the cues around them."""
+        dangers: list[_Match] = []
+        ordinary: list[_Match] = []
+        for order, rule, spans in self._raw():
+            if rule.verdict == "normal":
+                ordinary.append(self._lit(order, rule, spans))
+            elif self._stands(spans):
+                dangers.append(self._lit(order, rule, spans))
+        return dangers, ordinary
+
+    def _raw(self) -> Iterator[tuple[int, Rule, tuple[Span, ...]]]:
+        for group in self.found:
+            for order, need in self.rules.starts.get(group, ()):
+                if not all(name in self.found for name in need):
+                    continue
+                rule = self.rules.rules[order]
+                for number, spans in enumerate(self._together(need, rule)):
+                    if number == _MOST_MATCHES:
+                        break
+                    yield order, rule, spans
+
+    def _together(self, need: tuple[str, ...], rule: Rule) -> Iterator[tuple[Span, ...]]:
+        """One find of each group, near to one another and not overlapping."""
+        silent = self.rules.silenced.get(rule.id, frozenset())
+
+        def extend(chosen: tuple[Span, ...]) -> Iterator[tuple[Span, ...]]:
+            if len(chosen) == len(need):
+                yield chosen
+                return
+            for span in few(self.found[need[len(chosen)]]):
+                if self.said.plain[slice(*span)] not in silent and self._near(chosen, span, rule.within):
+                    yield from extend((*chosen, span))
+
+        return extend(())
+
+    def _near(self, chosen: tuple[Span, ...], span: Span, within: int) -> bool:
+        if not chosen:
+            return True
+        gaps = [self._gap(other, span) for other in chosen]
+        return min(gaps) >= 0 and min(gaps) <= within
+
+    def _gap(self, one: Span, other: Span) -> int:
+        """Steps between two finds, negative when they overlap."""
+        first, second = sorted((one, other))
+        return -1 if second[0] < first[1] else self._steps[second[0]] - self._steps[first[1]]
+
+    @cached_property
+    def _steps(self) -> list[int]:
+        steps = [0] * (len(self.said.plain) + 1)
+        total = 0
+        for step in _STEP.finditer(self.said.plain):
+            word, stop, space = step.groups()
+            total += 1 if word else 4 if stop else 0 if space else 1
+            for place in range(step.start() + 1, step.end() + 1):
+                steps[place] = total
+        return steps
+
+    @cached_property
+    def _breaks(self) -> list[Span]:
+        return [found.span() for found in _BREAK.finditer(self.said.plain)]
+
+    def _clause(self, start: int, end: int) -> Span:
+        """The clause, or clauses, that hold a find."""
+        before = bisect_right(self._breaks, (start, start)) - 1
+        after = bisect_left(self._breaks, (end, 0))
+        return (
+            self._breaks[before][1] if before >= 0 else 0,
+            self._breaks[after][0] if after < len(self._breaks) else len(self.said.plain),
+        )
+
+    @cached_property
+    def _words(self) -> frozenset[int]:
+        return segment.boundaries(self.said.plain)
+
+    def _stands(self, spans: tuple[Span, ...]) -> bool:
+        """A short word that decides alone must not be the end of one word and the start of the next (停电|到).
+
+        Only its beginning is tested: at its end jieba joins harmless endings (火苗子, 味儿), and a missed
+        emergency is worse. Several words together are no accident.
+        """
+        start, end = spans[0]
+        if len(spans) > 1 or end - start > _SHORT or self.said.plain[start:end].isascii():
+            return True
+        return start in self._words
+
+    def _lit(self, order: int, rule: Rule, spans: tuple[Span, ...]) -> _Match:
+        weight, reason = rule.verdict, None
+        for cue in self.rules.cues:
+            if cue.id in rule.deaf or (cue.rules and not rule.id.startswith(cue.rules)):
+                continue
+            if (cue.only and cue.only != rule.verdict) or not self._shades(cue, spans):
+                continue
+            if reason is None or _SEVERITY[cue.makes] < _SEVERITY[weight]:
+                weight = min(weight, cue.makes, key=_SEVERITY.__getitem__)
+                reason = cue
+        return _Match(order, rule, spans, weight, reason)
+
+    @cached_property
+    def _cue_finds(self) -> Found:
+        """Cue words that are not a piece of a longer word of any rule (没 in 没电)."""
+        every = sorted({span for spans in self.found.values() for span in spans})
+        finds = {name: self.found[name] for name in self.rules.shades if name in self.found}
+        return {
+            name: [span for span in spans if not self._is_piece(span, every)] for name, spans in finds.items()
+        }
+
+    def _is_piece(self, span: Span, every: list[Span]) -> bool:
+        """One character (没, 会, 怕) is a cue only as a word of its own: not in 没过多久, 机会, 可怕."""
+        start, end = span
+        alone = end - start > 1 or (start in self._words and end in self._words)
+        return not alone or any(_inside(span, other) for other in every)
+
+    def _shades(self, cue: Cue, spans: tuple[Span, ...]) -> bool:
+        start, end = min(spans)[0], max(last for _, last in spans)
+        for place in self._cue_finds.get(f"cue.{cue.id}.words", ()):
+            if not self._is_where(cue, place, spans):
+                continue
+            clause = self._clause(min(start, place[0]), max(end, place[1]))
+            if cue.also and not self._any_in(cue.also, clause):
+                continue
+            until = len(self.said.plain) if cue.where == "after" else clause[1]
+            if cue.unless and self._any_in(cue.unless, (place[1], until)):
+                continue
+            return True
+        return False
+
+    def _is_where(self, cue: Cue, place: Span, spans: tuple[Span, ...]) -> bool:
+        start, end = min(spans)[0], max(last for _, last in spans)
+        match cue.where:
+            case "text":
+                return True
+            case "after":
+                return place[0] >= start
+            case "clause":
+                return _inside_or_same(place, self._clause(start, end))
+            case "clause_before":
+                return place[0] < end and place[0] >= self._clause(start, end)[0]
+            case "just_before" | "just_before_all":
+                # 不是电梯坏了，是人卡在里面: a denial of the first clause alone leaves the second standing.
+                whole = cue.where == "just_before_all"
+                return any(
+                    place[1] <= span[0]
+                    and self._clause(*span)[0] <= place[0]
+                    and (not whole or self._clause(*span)[1] >= end)
+                    and self._gap(place, span) <= cue.within
+                    for span in map(self._phrase, spans)
+                )
+            case "just_after":
+                return any(
+                    span[1] <= place[0]
+                    and place[1] <= self._clause(*span)[1]
+                    and self._gap(span, place) <= cue.within
+                    for span in spans
+                )
+
+    def _phrase(self, span: Span) -> Span:
+        """A find together with a longer one that ends in it: in 没有煤气味 the 味 is denied too."""
+        return min(
+            (other for other in self._dangers if other[1] == span[1] and other[0] <= span[0]), default=span
+        )
+
+    @cached_property
+    def _dangers(self) -> list[Span]:
+        return [span for name, spans in self.found.items() if name not in self.rules.shades for span in spans]
+
+    def _any_in(self, group: str, region: Span) -> bool:
+        return any(_inside_or_same(span, region) for span in self._cue_finds.get(group, ()))
+
+
+def _inside_or_same(span: Span, cover: Span) -> bool:
+    return cover[0] <= span[0] and span[1] <= cover[1]
+
+
+def _inside(span: Span, cover: Span) -> bool:
+    return span != cover and _inside_or_same(span, cover)

@@ -1,0 +1,217 @@
+"""The database: one writer with group commit on SQLite, threads on PostgreSQL, the same calls for both."""
+
+import asyncio
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlmodel import Session
+
+T = TypeVar("T")
+Work = Callable[[Session], T]
+
+BATCH = 200
+TRIES = 5
+# PostgreSQL's codes for deadlock, serialisation, lock not available, and a key that another writer took first.
+LOST_RACES = {"40P01", "40001", "55P03", "23505"}
+
+
+class StoreUnavailable(Exception):
+    """Nothing can be kept at the moment (disk full, read-only, server away): nothing was accepted."""
+
+
+class _Restart(Exception):
+    """SQLite gave up the whole transaction by itself: the batch's work must be done again, one by one."""
+
+
+class Database:
+    """Reads in the caller's thread, writes in the database's own; a finished write is on the disk.
+
+    `url` is SQLAlchemy's, `sqlite:///file` or `postgresql+psycopg://…`; `durable=False` is for tests that
+    need speed more than the power cut.
+    """
+
+    def __init__(self, url: str, *, threads: int = 4, durable: bool = True) -> None:
+        self.url = url
+        self.is_sqlite = url.startswith("sqlite")
+        if self.is_sqlite:
+            self.engine = _sqlite(url, begin="BEGIN IMMEDIATE", durable=durable)
+            self.readers = _sqlite(url, begin="BEGIN", durable=durable)
+            self._writer: _Writer | _Threads = _Writer(self.engine)
+        else:
+            self.engine = self.readers = create_engine(url, pool_size=threads + 4, pool_pre_ping=True)
+            self._writer = _Threads(self.engine, threads)
+
+    async def write(self, work: Work[T]) -> T:
+        """Run `work` in one transaction and return what it returns, after the commit.
+
+        `work` may run more than once (a lost race is run again), so it must do nothing outside its session.
+        Raises what `work` raises, after a rollback, and StoreUnavailable if the commit itself fails.
+        """
+        return await asyncio.wrap_future(self._writer.submit(work))
+
+    def write_now(self, work: Work[T]) -> T:
+        """`write` for callers without an event loop: the command line and tests."""
+        return self._writer.submit(work).result()
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """A session that sees one moment of the database and changes nothing."""
+        with Session(self.readers, expire_on_commit=False) as session:
+            yield session
+
+    def close(self) -> None:
+        """Finish the writes in hand and let go of the database."""
+        self._writer.close()
+        self.engine.dispose()
+        self.readers.dispose()
+
+
+def _sqlite(url: str, *, begin: str, durable: bool) -> Engine:
+    engine = create_engine(url, connect_args={"timeout": 10, "check_same_thread": False})
+
+    @event.listens_for(engine, "connect")
+    def connect(dbapi: sqlite3.Connection, _: Any) -> None:
+        dbapi.isolation_level = None  # SQLAlchemy, not the driver, says when a transaction begins
+        for pragma in (
+            "journal_mode=WAL",
+            "foreign_keys=ON",
+            "busy_timeout=10000",
+            f"synchronous={'FULL' if durable else 'OFF'}",
+        ):
+            dbapi.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def start(connection: Connection) -> None:
+        connection.exec_driver_sql(begin)
+
+    return engine
+
+
+class _Job:
+    """One piece of work and the promise of its result."""
+
+    def __init__(self, work: Work[Any]) -> None:
+        self.work = work
+        self.future: Future[Any] = Future()
+        self.outcome: Any = None
+        self.error: BaseException | None = None
+
+    def settle(self) -> None:
+        if not self.future.set_running_or_notify_cancel():
+            return  # its caller has gone away; the work is done all the same
+        if self.error is not None:
+            self.future.set_exception(self.error)
+        else:
+            self.future.set_result(self.outcome)
+
+
+class _Writer:
+    """SQLite's one writer: whatever waits goes into one commit, each job in a savepoint of its own."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self.closed = False
+        self.thread = threading.Thread(target=self._run, name="writer", daemon=True)
+        self.thread.start()
+
+    def submit(self, work: Work[T]) -> Future[T]:
+        if self.closed:
+            raise StoreUnavailable("closed")
+        job = _Job(work)
+        self.jobs.put(job)
+        return job.future
+
+    def close(self) -> None:
+        self.closed = True
+        self.jobs.put(None)
+        self.thread.join()
+
+    def _run(self) -> None:
+        while (job := self.jobs.get()) is not None:
+            batch = [job]
+            while len(batch) < BATCH and not self.jobs.empty():
+                more = self.jobs.get()
+                if more is None:
+                    self.jobs.put(None)
+                    break
+                batch.append(more)
+            try:
+                self._commit(batch)
+            except _Restart:
+                for one in batch:
+                    self._commit_alone(one)
+            for done in batch:
+                done.settle()
+
+    def _commit(self, batch: list[_Job]) -> None:
+        """Do all of the batch in one transaction, or raise _Restart when SQLite dropped it underway."""
+        try:
+            with self.engine.connect() as connection, connection.begin():
+                for job in batch:
+                    job.error = None
+                    _in_savepoint(connection, job)
+                    if not connection.connection.driver_connection.in_transaction:  # type: ignore[union-attr]
+                        raise _Restart  # a commit would now say nothing and keep nothing
+        except DBAPIError as error:
+            if len(batch) > 1:
+                raise _Restart from error
+            batch[0].error = StoreUnavailable(str(error.orig))
+
+    def _commit_alone(self, job: _Job) -> None:
+        try:
+            self._commit([job])
+        except _Restart:
+            job.error = job.error or StoreUnavailable("the transaction was given up")
+
+
+def _in_savepoint(connection: Connection, job: _Job) -> None:
+    """Run one job in its own savepoint; its error stays its own."""
+    with Session(
+        bind=connection, join_transaction_mode="create_savepoint", expire_on_commit=False
+    ) as session:
+        try:
+            job.outcome = job.work(session)
+            session.commit()
+        except OperationalError as error:
+            session.rollback()
+            job.error = StoreUnavailable(str(error.orig))
+        except Exception as error:
+            session.rollback()
+            job.error = error
+
+
+class _Threads:
+    """PostgreSQL's writers: a commit for each job; a lost race (deadlock, serialisation) is run again."""
+
+    def __init__(self, engine: Engine, threads: int) -> None:
+        self.engine = engine
+        self.pool = ThreadPoolExecutor(threads, thread_name_prefix="writer")
+
+    def submit(self, work: Work[T]) -> Future[T]:
+        return self.pool.submit(self._commit, work)
+
+    def close(self) -> None:
+        self.pool.shutdown()
+
+    def _commit(self, work: Work[T]) -> T:
+        for attempt in range(TRIES):
+            try:
+                with Session(self.engine, expire_on_commit=False) as session:
+                    outcome = work(session)
+                    session.commit()
+                    return outcome
+            except DBAPIError as error:
+                if getattr(error.orig, "sqlstate", None) in LOST_RACES and attempt < TRIES - 1:
+                    continue
+                if isinstance(error, OperationalError):
+                    raise StoreUnavailable(str(error.orig)) from error
+                raise
+        raise AssertionError("unreachable")

@@ -1,0 +1,91 @@
+"""The photos that people send: checked, freed of their hidden data, and kept as files named by their hash."""
+
+import hashlib
+import os
+import warnings
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Literal
+
+from PIL import Image, ImageOps
+
+MOST_BYTES = 20 * 1024 * 1024
+MOST_PIXELS = 60_000_000
+EDGE = 2048
+Problem = Literal["", "not_a_photo", "too_large"]
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A photo in the storage, or the reason why there is none; `storage` is the SHA-256 of the kept bytes."""
+
+    storage: str = ""
+    mime: str = ""
+    size: int = 0
+    problem: Problem = ""
+
+
+class MediaStorage:
+    """A folder of files named by their hash; the same photo twice is one file."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def keep_photo(self, data: bytes) -> Kept:
+        """Check, turn upright, shrink to 2,048 pixels and store a photo; EXIF (place, time, camera) is dropped.
+
+        Costs up to a second of processor time for a large photo: never call it from a writer thread.
+        """
+        if len(data) > MOST_BYTES:
+            return Kept(problem="too_large")
+        try:
+            clean, mime = _clean(data)
+        except _TooLarge:
+            return Kept(problem="too_large")
+        except Exception:  # Pillow's readers raise anything on hostile bytes
+            return Kept(problem="not_a_photo")
+        key = hashlib.sha256(clean).hexdigest()
+        self._write(key, clean)
+        return Kept(storage=key, mime=mime, size=len(clean))
+
+    def read(self, key: str) -> bytes:
+        """The bytes of a key that `keep_photo` returned; FileNotFoundError for any other."""
+        if len(key) != 64 or not key.isalnum():
+            raise FileNotFoundError(key)
+        return self._path(key).read_bytes()
+
+    def _path(self, key: str) -> Path:
+        return self.folder / key[:2] / key
+
+    def _write(self, key: str, data: bytes) -> None:
+        path = self._path(key)
+        if path.exists():
+            return
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft = path.with_suffix(f".{os.getpid()}.{id(data)}")
+        with draft.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())  # the row that names it must never outlive it
+        draft.replace(path)
+
+
+class _TooLarge(Exception):
+    """More pixels than we are willing to unpack."""
+
+
+def _clean(data: bytes) -> tuple[bytes, str]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # broken EXIF and the like: the pixels decide
+        with Image.open(BytesIO(data), formats=["JPEG", "PNG", "WEBP", "GIF", "BMP", "MPO"]) as image:
+            if image.width * image.height > MOST_PIXELS:
+                raise _TooLarge
+            upright = ImageOps.exif_transpose(image)
+            upright.thumbnail((EDGE, EDGE))
+            out = BytesIO()
+            if upright.mode in {"RGBA", "LA", "P"}:
+                upright.convert("RGBA").save(out, "PNG")
+                return out.getvalue(), "image/png"
+            upright.convert("RGB").save(out, "JPEG", quality=85)
+            return out.getvalue(), "image/jpeg"

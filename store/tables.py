@@ -1,0 +1,428 @@
+"""Every table of Linli; each row knows its community, the tenant and future shard key."""
+
+from datetime import UTC, date, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Date,
+    DateTime,
+    Dialect,
+    Index,
+    Integer,
+    MetaData,
+    Text,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.types import TypeDecorator
+from sqlmodel import Field, SQLModel
+
+# Constraints need names, or Alembic cannot change them later on SQLite.
+SQLModel.metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+class UtcTime(TypeDecorator[datetime]):
+    """An instant: only aware datetimes go in, UTC comes out, on both databases."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is not None and value.tzinfo is None:
+            raise ValueError("a time without a time zone")
+        return None if value is None else value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        return None if value is None else value.replace(tzinfo=value.tzinfo or UTC).astimezone(UTC)
+
+
+BigInt = BigInteger().with_variant(Integer, "sqlite")
+Json = JSON().with_variant(JSONB, "postgresql")
+
+
+def _id() -> Any:
+    return Field(default=None, primary_key=True, sa_type=BigInt)
+
+
+def _ref(target: str, **options: Any) -> Any:
+    return Field(foreign_key=f"{target}.id", sa_type=BigInt, **options)
+
+
+def _time(**options: Any) -> Any:
+    return Field(sa_type=UtcTime, **options)
+
+
+def _json(factory: Any) -> Any:
+    return Field(default_factory=factory, sa_type=Json)
+
+
+def _text(**options: Any) -> Any:
+    return Field(sa_type=Text, **options)
+
+
+# --- the community and what differs between communities ---------------------------------------------
+
+
+class Community(SQLModel, table=True):
+    id: int = _id()
+    name: str = Field(unique=True)
+    time_zone: str = "Asia/Shanghai"
+    language: str = "zh"
+    created_at: datetime = _time()
+
+
+class CommunitySetting(SQLModel, table=True):
+    """One value of the community's policy that differs from the installation's default."""
+
+    __tablename__ = "community_setting"
+    community_id: int = _ref("community", primary_key=True)
+    name: str = Field(primary_key=True)
+    value: Any = Field(sa_type=Json)
+
+
+class CommunityRule(SQLModel, table=True):
+    """What a community's staff added to the rules of judgement, or silenced in them."""
+
+    __tablename__ = "community_rule"
+    id: int = _id()
+    community_id: int = _ref("community", index=True)
+    judgement: str = "urgency"
+    rule: str
+    words: list[str] = _json(list)
+    verdict: str = "urgent"
+    kind: str = "other"
+    sentence: str = ""
+    silenced: bool = False
+    created_at: datetime = _time()
+
+
+class CalendarDay(SQLModel, table=True):
+    """A day that departs from Monday to Friday: a holiday, or a weekend on which people work."""
+
+    __tablename__ = "calendar_day"
+    community_id: int = _ref("community", primary_key=True)
+    day: date = Field(primary_key=True, sa_type=Date)
+    working: bool
+    name: str = ""
+
+
+class Counter(SQLModel, table=True):
+    """The last number given out in a community, for example to a repair."""
+
+    community_id: int = _ref("community", primary_key=True)
+    name: str = Field(primary_key=True)
+    value: int
+
+
+# --- people, homes, and where they talk -------------------------------------------------------------
+
+
+class Person(SQLModel, table=True):
+    id: int = _id()
+    community_id: int = _ref("community", index=True)
+    name: str
+    language: str = "zh"
+    # Append-only logs name a person by this number, so that the person can be forgotten.
+    pseudonym: int = Field(sa_type=BigInt, unique=True)
+    created_at: datetime = _time()
+
+
+class Home(SQLModel, table=True):
+    __table_args__ = (UniqueConstraint("community_id", "building", "entrance", "room"),)
+    id: int = _id()
+    community_id: int = _ref("community")
+    building: str
+    entrance: str = ""
+    room: str
+    area: int = Field(sa_type=BigInt)
+    """Exclusive area in 0.001 m²."""
+
+
+class HomeRole(SQLModel, table=True):
+    """A person's tie to a home: owner or tenant."""
+
+    __tablename__ = "home_role"
+    __table_args__ = (UniqueConstraint("home_id", "person_id"),)
+    id: int = _id()
+    community_id: int = _ref("community")
+    home_id: int = _ref("home")
+    person_id: int = _ref("person", index=True)
+    role: str
+
+
+class Role(SQLModel, table=True):
+    """A person's work in the community: staff or crew; crew with skills and duty hours."""
+
+    __table_args__ = (UniqueConstraint("person_id", "role"), Index("ix_role_of", "community_id", "role"))
+    id: int = _id()
+    community_id: int = _ref("community")
+    person_id: int = _ref("person")
+    role: str
+    skills: list[str] = _json(list)
+    duty: str = ""
+    """Hours of the day in the community's time, as "08:00-20:00"; may pass midnight; empty: always."""
+
+
+class Account(SQLModel, table=True):
+    """Who somebody is on a messenger."""
+
+    __table_args__ = (UniqueConstraint("messenger", "external_id", "community_id"),)
+    id: int = _id()
+    community_id: int = _ref("community")
+    person_id: int = _ref("person", index=True)
+    messenger: str
+    external_id: str
+
+
+class Place(SQLModel, table=True):
+    """One chat on one messenger: somebody's private chat, the admin group, or the board."""
+
+    __table_args__ = (
+        UniqueConstraint("messenger", "external_id"),
+        Index("ix_place_kind", "community_id", "kind"),
+    )
+    id: int = _id()
+    # Empty until it is known to which community the chat of a stranger belongs.
+    community_id: int | None = _ref("community", default=None)
+    messenger: str
+    external_id: str
+    kind: str = "private"
+    person_id: int | None = _ref("person", default=None, index=True)
+    heard_at: datetime | None = _time(default=None)
+    blocked_at: datetime | None = _time(default=None)
+
+
+# --- what comes in, what goes out, what is due ------------------------------------------------------
+
+
+class Inbox(SQLModel, table=True):
+    """One thing that came in; kept with its error when handling it failed."""
+
+    __table_args__ = (
+        UniqueConstraint("messenger", "key"),
+        Index("ix_inbox_place", "messenger", "place", "id"),
+        Index(
+            "ix_inbox_failed",
+            "id",
+            sqlite_where=text("state = 'failed'"),
+            postgresql_where=text("state = 'failed'"),
+        ),
+    )
+    id: int = _id()
+    community_id: int | None = _ref("community", default=None)
+    messenger: str
+    key: str
+    place: str
+    sender: str
+    payload: dict[str, Any] = _json(dict)
+    state: str
+    """done or failed"""
+    error: str = _text(default="")
+    received_at: datetime = _time()
+
+
+class Talk(SQLModel, table=True):
+    """An open conversation; its answers are its only state."""
+
+    # Numbers are never given twice: an old button must not fit a new talk.
+    __table_args__ = (UniqueConstraint("person_id", "place_id"), {"sqlite_autoincrement": True})
+    id: int = _id()
+    community_id: int = _ref("community")
+    person_id: int = _ref("person")
+    place_id: int = _ref("place")
+    script: str
+    about: str = ""
+    answers: dict[str, Any] = _json(dict)
+    touched_at: datetime = _time()
+
+
+class Notice(SQLModel, table=True):
+    """One message to many; its rows to send are written in batches."""
+
+    __table_args__ = (
+        Index(
+            "ix_notice_open",
+            "id",
+            sqlite_where=text("done_at IS NULL"),
+            postgresql_where=text("done_at IS NULL"),
+        ),
+    )
+    id: int = _id()
+    community_id: int = _ref("community")
+    about: str = ""
+    key: str
+    facts: dict[str, Any] = _json(dict)
+    photos: list[int] = _json(list)
+    audience: str = "owners"
+    but_person_id: int | None = _ref("person", default=None)
+    lane: int
+    silent: bool = True
+    reached: int = Field(default=0, sa_type=BigInt)
+    """The highest person's id that the fan-out has passed."""
+    created_at: datetime = _time()
+    done_at: datetime | None = _time(default=None)
+
+
+class Outgoing(SQLModel, table=True):
+    """One message to one person or chat: the delivery ledger, together with Attempt."""
+
+    __table_args__ = (
+        # The predicate stands here literally: rows to send stay cheap to find beside millions of sent ones.
+        Index(
+            "ix_outgoing_waiting",
+            "lane",
+            "id",
+            sqlite_where=text("state = 'waiting'"),
+            postgresql_where=text("state = 'waiting'"),
+        ),
+        Index("ix_outgoing_place", "place_id", "id"),
+        Index("ix_outgoing_inbox", "inbox_id"),
+        Index("ix_outgoing_card", "card", "place_id"),
+    )
+    id: int = _id()
+    community_id: int | None = _ref("community", default=None)
+    inbox_id: int | None = _ref("inbox", default=None)
+    notice_id: int | None = _ref("notice", default=None)
+    person_id: int | None = _ref("person", default=None)
+    place_id: int | None = _ref("place", default=None)
+    lane: int
+    card: str | None = None
+    """The logical id: a later row with the same card and place changes the message instead of adding one."""
+    change: str = "send"
+    """send, edit or delete"""
+    text: str = _text()
+    buttons: list[dict[str, str]] = _json(list)
+    """Each with label and value, the action."""
+    photos: list[int] = _json(list)
+    silent: bool = False
+    state: str = "waiting"
+    """waiting, sent, failed (the messenger will never take it) or unreachable (no chat to send it to)"""
+    tries: int = 0
+    error: str = ""
+    retry_at: datetime | None = _time(default=None)
+    message_id: str = ""
+    created_at: datetime = _time()
+    sent_at: datetime | None = _time(default=None)
+
+
+class Attempt(SQLModel, table=True):
+    """One try to deliver one Outgoing."""
+
+    id: int = _id()
+    community_id: int | None = _ref("community", default=None)
+    outgoing_id: int = _ref("outgoing", index=True)
+    place_id: int | None = _ref("place", default=None)
+    at: datetime = _time()
+    error: str = ""
+    """Empty: it was taken."""
+
+
+class Timer(SQLModel, table=True):
+    """When which action is due; setting the same action again moves it."""
+
+    __table_args__ = (
+        Index(
+            "ix_timer_due",
+            "due_at",
+            sqlite_where=text("state = 'waiting'"),
+            postgresql_where=text("state = 'waiting'"),
+        ),
+    )
+    id: int = _id()
+    community_id: int = _ref("community")
+    action: str = Field(unique=True)
+    due_at: datetime = _time()
+    state: str = "waiting"
+    """waiting, done or failed"""
+    tries: int = 0
+    error: str = _text(default="")
+
+
+class Lease(SQLModel, table=True):
+    """Who may do what only one process may do, until when; belongs to the installation."""
+
+    name: str = Field(primary_key=True)
+    holder: str
+    until: datetime = _time()
+
+
+# --- matters, their photos, their timeline, and the log of acts -------------------------------------
+
+
+class Repair(SQLModel, table=True):
+    __table_args__ = (
+        UniqueConstraint("community_id", "number"),
+        Index("ix_repair_state", "community_id", "state"),
+        Index("ix_repair_crew", "crew_id", "state"),
+    )
+    id: int = _id()
+    community_id: int = _ref("community")
+    number: int
+    person_id: int = _ref("person", index=True)
+    place: str = ""
+    """home, hall, lift, garage, other; empty: not known yet"""
+    home_id: int | None = _ref("home", default=None)
+    building: str = ""
+    spot: str = _text(default="")
+    entry: str = ""
+    what: str = _text()
+    kind: str = "other"
+    urgent: bool = False
+    confirmed: bool = True
+    """False: it sounds dangerous, but nobody confirmed it."""
+    why: list[str] = _json(list)
+    state: str = "waiting"
+    """waiting, accepted, on_way, done, closed or withdrawn"""
+    crew_id: int | None = _ref("person", default=None)
+    ring: int = 0
+    """How often it was paged."""
+    reported_at: datetime = _time()
+    due_at: datetime | None = _time(default=None)
+
+
+class Media(SQLModel, table=True):
+    """A photo or a file that belongs to a matter; its bytes lie in the media storage."""
+
+    id: int = _id()
+    community_id: int = _ref("community")
+    person_id: int = _ref("person")
+    about: str = Field(default="", index=True)
+    kind: str = "photo"
+    storage: str
+    """The key in the storage, the SHA-256 of the bytes."""
+    mime: str
+    size: int = Field(sa_type=BigInt)
+    created_at: datetime = _time()
+
+
+class Event(SQLModel, table=True):
+    """One line of a matter's timeline."""
+
+    id: int = _id()
+    community_id: int = _ref("community")
+    about: str = Field(index=True)
+    at: datetime = _time()
+    key: str
+    facts: dict[str, Any] = _json(dict)
+    pseudonym: int = Field(default=0, sa_type=BigInt)
+
+
+class Audit(SQLModel, table=True):
+    """One act of staff or crew; rows are only ever added (a trigger refuses all else)."""
+
+    id: int = _id()
+    community_id: int = _ref("community", index=True)
+    at: datetime = _time()
+    pseudonym: int = Field(sa_type=BigInt)
+    action: str
+    facts: dict[str, Any] = _json(dict)

@@ -1,0 +1,1 @@
+"""The tests mirror the tree; those of whole matters read like the talks they prove."""

@@ -1,0 +1,103 @@
+"""Fixtures: a building on each database, and the people in it."""
+
+import shutil
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from bot.logs import set_up
+from store.database import Database
+from store.migrations import upgrade
+from tests.people import Building, Phone, unique
+from tests.postgres import Server
+
+DATABASES = ("sqlite", "postgresql")
+set_up("critical")
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Server]:
+    """One PostgreSQL a run, with a migrated template."""
+    with Server() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres: Server) -> str:
+    name = unique("linli_template")
+    _migrated(postgres.create_database(name))
+    return name
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("template") / "linli.db"
+    _migrated(f"sqlite:///{path}")
+    return path
+
+
+def _migrated(url: str) -> None:
+    database = Database(url, threads=1)
+    upgrade(database.engine)
+    database.close()
+
+
+@pytest.fixture(params=DATABASES)
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """An empty migrated database, once on SQLite and once on PostgreSQL."""
+    if request.param == "sqlite":
+        shutil.copy(request.getfixturevalue("sqlite_template"), tmp_path / "linli.db")
+        yield f"sqlite:///{tmp_path / 'linli.db'}"
+        return
+    server: Server = request.getfixturevalue("postgres")
+    name = unique("linli")
+    yield server.create_database(name, request.getfixturevalue("postgres_template"))
+    server.drop_database(name)
+
+
+@pytest.fixture
+async def building(database_url: str, tmp_path: Path) -> AsyncIterator[Building]:
+    """A community with its people."""
+    made = Building(tmp_path / "data", database_url)
+    yield made
+    await made.close()
+
+
+@pytest.fixture
+def phone(building: Building) -> Callable[[str], Phone]:
+    return building.phone
+
+
+@pytest.fixture
+def owner(building: Building) -> Phone:
+    """陈女士, who lives in 3 号楼 2 单元 1201."""
+    return building.phone("陈女士")
+
+
+@pytest.fixture
+def neighbour(building: Building) -> Phone:
+    return building.phone("周先生")
+
+
+@pytest.fixture
+def crew(building: Building) -> Phone:
+    """李师傅, who can do everything and is always on duty."""
+    return building.phone("李师傅")
+
+
+@pytest.fixture
+def plumber(building: Building) -> Phone:
+    """王师傅, who does water and works in the day."""
+    return building.phone("王师傅")
+
+
+@pytest.fixture
+def office(building: Building) -> Phone:
+    """The admin group, in which 刘经理 writes."""
+    return building.group("刘经理")
+
+
+@pytest.fixture
+def board(building: Building) -> Phone:
+    return building.board

@@ -1,0 +1,258 @@
+"""The people of the tests: one more messenger on the same door, and a building that can be restarted."""
+
+import itertools
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+from sqlmodel import Session, select
+
+from bot import settings
+from bot.app import App
+from bot.clock import Clock
+from bot.delivery import Letter, Never
+from conversations.said import File, Said
+from handlers.people import bind_account
+from handlers.roster import add_community, add_place, import_roster, read_roster
+from handlers.tx import Tx
+from store.tables import Community, CommunitySetting, Person
+
+NAME = "test"
+# A Monday, 09:00 in Shanghai.
+MORNING = datetime(2026, 3, 2, 1, 0, tzinfo=UTC)
+ROSTER = """楼栋,单元,房号,面积,姓名,身份,工种,值班
+3号楼,2单元,1201,89.35,陈女士,业主,,
+3号楼,2单元,1202,126.80,周先生,业主,,
+1号楼,1单元,101,102.46,王奶奶,业主,,
+1号楼,2单元,803,118.20,王奶奶,业主,,
+2号楼,1单元,1504,76.50,Mr Smith,租户,,
+,,,,李师傅,维修,,
+,,,,王师傅,维修,tap drain toilet leak pipe,08:00-20:00
+,,,,张师傅,维修,,20:00-08:00
+,,,,刘经理,物业,,
+"""
+
+
+class StoppedClock(Clock):
+    """A clock that stands still until it is moved."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.at = MORNING
+
+    def now(self) -> datetime:
+        return self.at
+
+
+@dataclass
+class Shown:
+    """One message as it stands in a chat."""
+
+    id: str
+    text: str
+    buttons: dict[str, str]
+    photos: int
+    silent: bool
+    urgent: bool
+    edited: bool = False
+    seen: bool = False
+
+
+@dataclass
+class Chat:
+    """What one chat of the test messenger shows; it refuses what a real messenger would."""
+
+    messages: list[Shown] = field(default_factory=list)
+
+    def take(self, letter: Letter, number: str) -> str:
+        row = letter.row
+        if not 0 < len(row.text) <= 4096 or len(row.buttons) > 100:
+            raise Never("text or buttons of a wrong size")
+        if any(not b["label"] or not 0 < len(b["value"].encode()) <= 64 for b in row.buttons):
+            raise Never("a button without a label, or with a value over 64 bytes")
+        buttons = {button["label"]: button["value"] for button in row.buttons}
+        assert len(buttons) == len(row.buttons), f"two buttons with one label: {row.buttons}"
+        shown = Shown(number, row.text, buttons, len(row.photos), row.silent, row.lane == 0)
+        if row.change == "send" or not letter.message_id:
+            self.messages.append(shown)
+            return number
+        (old,) = (message for message in self.messages if message.id == letter.message_id)
+        if (old.text, old.buttons) == (shown.text, shown.buttons):
+            return old.id  # a real messenger says "not modified", which its adapter takes as done
+        old.text, old.buttons, old.edited, old.seen = shown.text, buttons, True, False
+        return old.id
+
+
+class Phone:
+    """Somebody who talks with Linli in one chat."""
+
+    def __init__(self, building: "Building", account: str, chat: str, kind: str = "private") -> None:
+        self.building = building
+        self.account = account
+        self.place = chat
+        self.kind = kind
+
+    @property
+    def chat(self) -> Chat:
+        return self.building.chats.setdefault(self.place, Chat())
+
+    async def says(self, text: str, *, files: Iterable[File] = (), key: str = "", other: str = "") -> None:
+        """Type a text (or send files) and let everything that follows from it happen."""
+        await self._send(text=text, files=tuple(files), other=other, key=key)
+
+    async def taps(self, label: str) -> None:
+        """Tap the latest button with this label."""
+        for message in reversed(self.chat.messages):
+            if label in message.buttons:
+                await self._send(tap=message.buttons[label])
+                return
+        raise AssertionError(f"{self.account} has no button {label!r}:\n{self}")
+
+    async def forges(self, value: str) -> None:
+        """Send a button that was never shown."""
+        await self._send(tap=value)
+
+    async def sends_photo(self, data: bytes | None = None) -> None:
+        """Send a photo."""
+        kept = self.building.app.media.keep_photo(data if data is not None else photo())
+        await self.says(
+            "", files=[File(storage=kept.storage, mime=kept.mime, size=kept.size, problem=kept.problem)]
+        )
+
+    async def _send(self, *, key: str = "", **what: Any) -> None:
+        for message in self.chat.messages:
+            message.seen = True
+        key = key or f"{self.account}-{next(self.building.keys)}"
+        await self.building.receive(
+            Said(
+                messenger=NAME,
+                key=key,
+                place=self.place,
+                sender=self.account,
+                at=self.building.clock.now(),
+                place_kind="staff" if self.kind == "staff" else "private",
+                **what,
+            )
+        )
+
+    def sees(self, text: str, *labels: str) -> Shown:
+        """The first message since this person last did something that holds the text and has these buttons."""
+        for message in self.chat.messages:
+            if not message.seen and text in message.text and set(labels) <= set(message.buttons):
+                message.seen = True
+                return message
+        raise AssertionError(f"{self.account} does not see {text!r} {labels}:\n{self}")
+
+    def sees_nothing(self) -> None:
+        """No message has come since this person last did something."""
+        assert [message.text for message in self.chat.messages if not message.seen] == []
+
+    @property
+    def last(self) -> Shown:
+        return self.chat.messages[-1]
+
+    def __str__(self) -> str:
+        return "\n".join(
+            f"  {'·' if m.seen else '*'} {m.text!r} {list(m.buttons)}" for m in self.chat.messages[-8:]
+        )
+
+
+class Building:
+    """A community with its people, on one database, with a clock that the test moves."""
+
+    def __init__(self, data: Path, url: str) -> None:
+        self.data = data
+        self.url = url
+        self.clock = StoppedClock()
+        self.chats: dict[str, Chat] = {}
+        self.keys: Iterator[int] = itertools.count(1)
+        self.numbers: Iterator[int] = itertools.count(1)
+        self.app = self._app()
+        self.community = self.app.database.write_now(self._furnish)
+
+    def _app(self) -> App:
+        found = settings.load(
+            store={"data": str(self.data), "url": self.url}, policy={"office_phone": "021-5555 0110"}
+        )
+        return App(found, clock=self.clock, senders={NAME: self._send})
+
+    def _furnish(self, session: Session) -> Community:
+        tx = Tx(session, self.clock.now(), self.app.house)
+        community = add_community(tx, "阳光花园", time_zone="Asia/Shanghai", language="zh")
+        import_roster(tx, community, read_roster(ROSTER.encode()))
+        for person in session.exec(select(Person)).all():
+            bind_account(tx, person, NAME, person.name)
+        for kind in ("staff", "board"):
+            add_place(tx, community, NAME, kind, kind)
+        return community
+
+    async def _send(self, letter: Letter) -> str:
+        chat = self.chats.setdefault(letter.place.external_id, Chat())
+        return chat.take(letter, str(next(self.numbers)))
+
+    def phone(self, name: str) -> Phone:
+        """The private chat of somebody of the roster, or of a stranger."""
+        return Phone(self, name, name)
+
+    def group(self, member: str) -> Phone:
+        """The admin group, used by this member."""
+        return Phone(self, member, "staff", "staff")
+
+    @property
+    def board(self) -> Phone:
+        return Phone(self, "board", "board", "board")
+
+    def set_policy(self, name: str, value: Any) -> None:
+        """Let the community differ from the installation's default."""
+        row = CommunitySetting(community_id=self.community.id, name=name, value=value)
+        self.app.database.write_now(lambda session: session.merge(row))
+
+    async def receive(self, said: Said) -> None:
+        """Let a message come in, and everything that follows from it go out."""
+        await self.app.receive(said)
+        await self.settle()
+
+    async def settle(self) -> None:
+        """Let due timers fire, and deliver until nothing waits."""
+        await self.app.ticker.tick()
+        while await self.app.delivery.once():
+            pass
+
+    async def later(self, **time: float) -> None:
+        """Move the clock on and let what became due happen."""
+        self.clock.at += timedelta(**time)
+        await self.settle()
+
+    async def restart(self) -> None:
+        """Stop the program and start it again on the same data."""
+        await self.app.stop()
+        self.app = self._app()
+        await self.settle()
+
+    async def close(self) -> None:
+        await self.app.stop()
+
+    def read(self, query: Any) -> list[Any]:
+        """The rows of a query."""
+        with self.app.database.read() as session:
+            return list(session.exec(query).all())
+
+
+def photo(width: int = 40, height: int = 30, **options: Any) -> bytes:
+    """The bytes of a JPEG."""
+    out = BytesIO()
+    Image.new("RGB", (width, height), "orange").save(out, "JPEG", **options)
+    return out.getvalue()
+
+
+def unique(name: str) -> str:
+    """A database's name that no other run uses."""
+    return f"{name}_{os.getpid()}_{next(_numbers)}"
+
+
+_numbers = itertools.count(1)
