@@ -6,6 +6,7 @@ from conversations.steps import Answers, Choice, Confirm, Facts, Photos, Script,
 from conversations.words import spoken
 
 LONGEST = 500
+FEW = 8  # characters: no more than a place, such as 在电梯里 or 3号楼2单元
 COMMON = ("hall", "lift", "garage")
 
 
@@ -50,15 +51,16 @@ def building_in(text: str, buildings: list[str]) -> str:
 
 
 def where_in(text: str, answers: Answers, facts: Facts) -> Answers:
-    """The answers about the place that a free sentence gives and that are still open."""
+    """The answers about the place that free words give: open ones, and from a few words also corrections."""
     found = {"place": place_in(text), "building": building_in(text, [name for name, _ in facts["buildings"]])}
-    return {name: value for name, value in found.items() if value and name not in answers}
+    few = len(text) <= FEW
+    return {name: value for name, value in found.items() if value and (few or name not in answers)}
 
 
 def free_report(step: str, text: str, answers: Answers, facts: Facts) -> Answers:
     """Free words in the midst of a report: a place where a place was asked, else part of what is broken."""
     found = where_in(text, answers, facts)
-    if step in found and answers.get("what"):
+    if found and len(text) <= FEW and answers.get("what"):
         return found
     what = "；".join(filter(None, (answers.get("what"), text)))
     return {**found, "what": what} if len(what) <= LONGEST else {}
@@ -77,7 +79,7 @@ def free_place(step: str, text: str, answers: Answers, facts: Facts) -> Answers:
 PLACE = {
     "place": Choice("home", *COMMON, "other"),
     "home": Choice(source="homes", when=of_several_homes),
-    "building": Choice(source="buildings", when=of_several_buildings),
+    "building": Choice(source="buildings", by_value=True, when=of_several_buildings),
     "spot": Text(max=100, when=elsewhere),
 }
 

@@ -25,10 +25,14 @@ def always(answers: Answers, facts: Facts) -> bool:
 
 @dataclass(frozen=True)
 class Option:
-    """One choice: its value, and its label if that comes from the facts and not from the texts."""
+    """One choice: its value, its label if that comes from the facts and not from the texts.
+
+    `number` is what to type for it; empty: its place in the list, from 1.
+    """
 
     value: str
     label: str = ""
+    number: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,19 +60,38 @@ class Step:
 
 @dataclass(frozen=True, init=False)
 class Choice(Step):
-    """One of several; `source` names the fact that holds them as pairs of value and label."""
+    """One of several; `source` names the fact that holds them as pairs of value and label.
+
+    With `by_value` a typed number is a value and not a place in the list: 3 is building 3.
+    """
 
     values: tuple[str, ...]
     source: str = ""
+    by_value: bool = False
 
     def __init__(
-        self, *values: str, source: str = "", when: Applies = always, optional: bool = False
+        self,
+        *values: str,
+        source: str = "",
+        by_value: bool = False,
+        when: Applies = always,
+        optional: bool = False,
     ) -> None:
-        for name, value in {"values": values, "source": source, "when": when, "optional": optional}.items():
+        fields = {
+            "values": values,
+            "source": source,
+            "by_value": by_value,
+            "when": when,
+            "optional": optional,
+        }
+        for name, value in fields.items():
             object.__setattr__(self, name, value)
 
     def options(self, answers: Answers, facts: Facts) -> list[Option]:
-        dynamic = [Option(str(value), label) for value, label in facts.get(self.source, ())]
+        dynamic = [
+            Option(str(value), label, str(value) if self.by_value else "")
+            for value, label in facts.get(self.source, ())
+        ]
         return dynamic + [Option(value) for value in self.values]
 
     def read(self, said: Said, chosen: str | None, before: Any) -> Any:
@@ -148,7 +171,7 @@ class Confirm(Step):
 class Script:
     """A conversation: its questions, and `finish`, the action that gets the answers.
 
-    `words` is the prefix of its texts, where it borrows them from another script. `free` reads what answers
+    `words` is the script whose names and options it borrows, if it has none of its own. `free` reads what answers
     no option of the named step, as answers to other steps, so that nothing that was said is lost.
     """
 

@@ -16,7 +16,7 @@ from handlers.actions import perform, tap
 from handlers.menu import COMMANDS
 from handlers.people import is_resident
 from handlers.policy import policy_of
-from handlers.talk import VALUE, ask, hear, here, open_talk
+from handlers.talk import VALUE, ask, chooses, hear, here, open_talk
 from handlers.tell import ANSWER, URGENT, tell
 from handlers.tx import House, Tx
 from store.tables import Account, Community, Inbox, Outgoing, Person, Place, Talk
@@ -226,13 +226,15 @@ def _ask_again(tx: Tx, person: Person, before: Talk | None) -> None:
 
 
 def _hear(tx: Tx, person: Person, talk: Talk, said: Said) -> None:
-    """An answer; but what sounds urgent never waits for a form, and a typed button is a button."""
+    """An answer; but a typed button of another message is a button, and what sounds urgent waits for no form."""
+    assert tx.place is not None
+    label = "" if chooses(tx, person, talk, said.text) else normal(said.text)
+    if label and _tap_labelled(tx, person, tx.place, said, label):
+        return
     try:
         hear(tx, person, talk, said)
     except Unclear:
-        place = tx.place
-        assert place is not None
-        if not (_typed_button(tx, person, place, said) or _urgent(tx, person, said)):
+        if not _urgent(tx, person, said):
             raise
 
 
@@ -253,13 +255,19 @@ def _typed_button(tx: Tx, person: Person, place: Place, said: Said) -> bool:
     word = normal(said.text)
     if not word:
         return False
-    menus = _menus(tx, place)
-    if word.isascii() and word.isdigit() and len(word) < 3 and menus:
-        buttons = menus[0].buttons
+    standing, _ = _menus(tx, place)
+    if word.isascii() and word.isdigit() and len(word) < 3 and standing:
+        buttons = standing[0].buttons
         if 0 < int(word) <= len(buttons):
             tap(tx, person, buttons[int(word) - 1]["value"])
             return True
-    values = _labelled(menus, word)
+    return _tap_labelled(tx, person, place, said, word)
+
+
+def _tap_labelled(tx: Tx, person: Person, place: Place, said: Said, word: str) -> bool:
+    """Perform the button of this label; one that has gone meanwhile says why it has."""
+    standing, gone = _menus(tx, place)
+    values = _labelled(standing, word) or _labelled(gone, word)
     if len(values) > 1:
         raise Unclear("unclear.which", label=said.text.strip())
     for value in values:
@@ -267,21 +275,20 @@ def _typed_button(tx: Tx, person: Person, place: Place, said: Said) -> bool:
     return bool(values)
 
 
-def _menus(tx: Tx, place: Place) -> list[Outgoing]:
-    """The messages with buttons of actions that stand in a chat, the latest first."""
+def _menus(tx: Tx, place: Place) -> tuple[list[Outgoing], list[Outgoing]]:
+    """The last messages of a chat with buttons of actions, the latest first: those that stand, and changed ones."""
     rows = tx.session.exec(
         select(Outgoing).where(Outgoing.place_id == place.id).order_by(col(Outgoing.id).desc()).limit(MENUS)
     )
-    seen: set[str] = set()
-    standing = []
+    cards: set[str] = set()
+    standing: list[Outgoing] = []
+    gone: list[Outgoing] = []
     for row in rows:
-        if row.card is None or row.card not in seen:
-            standing.append(row)
+        if row.buttons and not any(VALUE.fullmatch(b["value"]) for b in row.buttons):
+            (gone if row.card in cards else standing).append(row)
         if row.card is not None:
-            seen.add(row.card)
-    return [
-        row for row in standing if row.buttons and not any(VALUE.fullmatch(b["value"]) for b in row.buttons)
-    ]
+            cards.add(row.card)
+    return standing, gone
 
 
 def _labelled(menus: list[Outgoing], word: str) -> set[str]:
@@ -310,7 +317,9 @@ def _free(tx: Tx, person: Person, place: Place, said: Said) -> None:
         return
     if spoken("control").get(normal(words)):
         raise Unclear("unclear.no_talk")
-    raise Unclear("unclear.free" if words else "unclear.kind")
+    if not words:
+        raise Unclear("unclear.kind")
+    raise Unclear("unclear.free" if is_resident(tx, person) else "unclear.free_work")
 
 
 def _stranger(tx: Tx, said: Said, place: Place) -> None:

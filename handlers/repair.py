@@ -16,7 +16,7 @@ from handlers.actions import action, perform
 from handlers.calendar import working_deadline
 from handlers.people import buildings_of, can_do, crew_of, homes_of, on_duty, roles_of
 from handlers.policy import policy_of
-from handlers.talk import Known, ask, end, know, open_talk, start
+from handlers.talk import Known, ask, end, end_about, know, open_talk, start
 from handlers.tell import URGENT, Button, holders, post, publish, tell, tell_staff
 from handlers.timers import set_timer, stop_timer
 from handlers.tx import Tx
@@ -76,7 +76,7 @@ def heard_place(tx: Tx, person: Person, talk: Talk) -> bool:
 
 
 know(Known(REPAIR, facts_for, heard))
-know(Known(EMERGENCY, facts_for, heard_place))
+know(Known(EMERGENCY, facts_for, heard_place, expires_in_silence=True))
 for script in (MORE, DONE, REOPEN):
     know(Known(script, lambda tx, person, answers: {}))
 
@@ -238,7 +238,7 @@ def _register(
         kind=verdict.kind,
         urgent=urgent,
         confirmed=confirmed,
-        why=[f"{why.sentence}（{'、'.join(why.words)}）" for why in verdict.why] if urgent else [],
+        why=_reasons(verdict) if urgent else [],
         reported_at=tx.now,
     )
     _locate(tx, person, repair, answers)
@@ -247,6 +247,11 @@ def _register(
     _add_photos(tx, person, repair, answers.get("photos"))
     _event(tx, repair, "event.reported_urgent" if urgent else "event.reported", person)
     return repair
+
+
+def _reasons(verdict: Verdict) -> list[str]:
+    """The rules' sentences, each with the words of the report that decided."""
+    return [f"{why.sentence}（{'、'.join(why.words)}）" for why in verdict.why]
 
 
 def _next_number(tx: Tx, community_id: int, name: str) -> int:
@@ -492,8 +497,10 @@ def reopen(tx: Tx, person: Person, repair: Repair, why: str) -> None:
     repair.state = "waiting"
     _add_words(tx, repair, why, show=False)
     _event(tx, repair, "event.reopened", person)
-    if _judged(tx, person, {"what": why, "place": repair.place}).verdict == "urgent":
-        repair.urgent, repair.ring, repair.crew_id = True, 0, None
+    verdict = _judged(tx, person, {"what": why, "place": repair.place})
+    if verdict.verdict == "urgent":
+        repair.urgent, repair.ring, repair.crew_id, repair.due_at = True, 0, None, None
+        repair.why = _reasons(verdict)
         _ring(tx, repair)
     elif repair.crew_id is not None:
         days = policy_of(tx, repair.community_id).repair_days
@@ -503,7 +510,8 @@ def reopen(tx: Tx, person: Person, repair: Repair, why: str) -> None:
         _show_card(tx, repair, crew, key="repair.reopened_crew", anew=True)
     else:
         _assign(tx, repair)
-    tell(tx, person, "repair.reopened", **_private(tx, repair), buttons=_owner_buttons(repair))
+    after = Say("repair.next_due", due=repair.due_at) if repair.due_at else Say("repair.next_urgent")
+    tell(tx, person, "repair.reopened", after=after, **_private(tx, repair), buttons=_owner_buttons(repair))
     _refresh(tx, repair)
 
 
@@ -569,6 +577,7 @@ def withdraw(tx: Tx, person: Person, repair: Repair) -> None:
     """The owner needs it no more."""
     _must_be(repair, *WORK)
     repair.state = "withdrawn"
+    end_about(tx, f"repair:{repair.id}")
     stop_timer(tx, f"repair.page:{repair.id}")
     stop_timer(tx, f"repair.overdue:{repair.id}")
     _event(tx, repair, "event.withdrawn", person)
@@ -599,7 +608,7 @@ def show(tx: Tx, person: Person, repair: Repair) -> None:
         assigned=_assigned(tx, repair),
         timeline="\n".join(lines),
         photos=_photos(tx, repair),
-        buttons=_staff_buttons(repair) if staff_here else _buttons_for(tx, repair, person),
+        buttons=() if staff_here else _buttons_for(tx, repair, person),
     )
 
 
@@ -691,12 +700,13 @@ def _masked(tx: Tx, repair: Repair, text: str) -> str:
 def _private(tx: Tx, repair: Repair) -> dict[str, Any]:
     """The facts for those who report, repair and administer it."""
     return {
+        "mark": Say("repair.mark_urgent" if repair.urgent else "repair.mark"),
         "number": repair.number,
         "where": _where(tx, repair),
         "what": repair.what or Say("talk.none"),
         "kind": Say(f"kind.{repair.kind}"),
         "why": _because(repair),
-        "entry": Say(f"repair.entry.{repair.entry}") if repair.entry else Say("talk.none"),
+        "entry": Say("repair.entry_mark", entry=Say(f"repair.entry.{repair.entry}")) if repair.entry else "",
         "state": Say(f"state.{repair.state}"),
         "due": repair.due_at or Say("due.now"),
         "doubt": Say("repair.doubt") if not repair.confirmed else "",
@@ -756,9 +766,10 @@ def _crew_buttons(repair: Repair, person: Person) -> list[str]:
     return [f"repair.{name}:{repair.id}" for name in names]
 
 
-def _staff_buttons(repair: Repair) -> list[str]:
-    names = ["show"] if repair.urgent or repair.state not in WORK else ["show", "raise"]
-    return [f"repair.{name}:{repair.id}" for name in names if name != "show"] + [f"repair.show:{repair.id}"]
+def _staff_buttons(repair: Repair) -> list[Button]:
+    may_raise = not repair.urgent and repair.state in WORK
+    names = ["raise", "show"] if may_raise else ["show"]
+    return [Button(f"repair.{name}:{repair.id}", number=repair.number) for name in names]
 
 
 def _buttons_for(tx: Tx, repair: Repair, person: Person) -> list[str]:
@@ -784,6 +795,10 @@ def _show_card(
     )
 
 
+def _card_key(repair: Repair) -> str:
+    return "repair.page" if repair.urgent and repair.state == "waiting" else "repair.card"
+
+
 def _staff_card(tx: Tx, repair: Repair) -> None:
     tell_staff(
         tx,
@@ -805,7 +820,7 @@ def _refresh(tx: Tx, repair: Repair) -> None:
     tx.session.add(repair)
     tx.session.flush()
     for person in holders(tx, f"repair:{repair.id}"):
-        _show_card(tx, repair, person, key="repair.card")
+        _show_card(tx, repair, person, key=_card_key(repair))
     _staff_card(tx, repair)
     _board(tx, repair)
 

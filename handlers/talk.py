@@ -29,12 +29,13 @@ class Known:
     """A script with what the world adds to it.
 
     `facts` gives what its questions need to know; `heard` sees each new answer and says True when it has
-    taken the talk over.
+    taken the talk over. One whose answers count as they come may expire in silence.
     """
 
     script: Script
     facts: Callable[[Tx, Person, Answers], Facts]
     heard: Callable[[Tx, Person, Talk], bool] | None = None
+    expires_in_silence: bool = False
 
 
 SCRIPTS: dict[str, Known] = {}
@@ -93,6 +94,12 @@ def end(tx: Tx, talk: Talk) -> None:
     tx.session.flush()
 
 
+def end_about(tx: Tx, about: str) -> None:
+    """Close every talk about a matter that needs no more words."""
+    for talk in tx.session.exec(select(Talk).where(Talk.about == about)).all():
+        end(tx, talk)
+
+
 def hear(tx: Tx, person: Person, talk: Talk, said: Said) -> None:
     """Take what was said as an answer to the open question (or as back, skip, cancel, change), and go on.
 
@@ -110,19 +117,30 @@ def hear(tx: Tx, person: Person, talk: Talk, said: Said) -> None:
         return
     question = known.script.steps[step]
     before = talk.answers.get(step)
+    lead = ""
     try:
         found = {step: question.read(said, chosen, before)}
     except Unclear:
         found = _free(known.script, step, said, talk.answers, facts)
         if not found:
             raise
-    _keep(tx, person, talk, {**talk.answers, **found})
+        lead = "" if step in found else "talk.noted"
+    _keep(tx, person, talk, {**talk.answers, **found}, lead=lead)
 
 
 def _free(script: Script, step: str, said: Said, answers: Answers, facts: Facts) -> Answers:
     """Free words read as answers to other questions than the open one; empty if they are none."""
     text = steps.visible(said.text)
     return script.free(step, text, answers, facts) if script.free and text else {}
+
+
+def chooses(tx: Tx, person: Person, talk: Talk, text: str) -> bool:
+    """Whether the text names an option of the open question, or back, skip, cancel, change."""
+    script, facts, word = SCRIPTS[talk.script].script, _facts(tx, person, talk), normal(text)
+    step = steps.pending(script, talk.answers, facts)
+    if word in spoken("control") or step is None:
+        return True
+    return _typed_option(script, step, talk.answers, facts, word) is not None
 
 
 def _meaning(talk: Talk, script: Script, facts: Facts, step: str, said: Said) -> tuple[str, str, str | None]:
@@ -159,7 +177,7 @@ def _typed_option(script: Script, step: str, answers: Answers, facts: Facts, wor
             if option.label
             else [texts(language)[_label_key(script, step, option.value)] for language in LANGUAGES]
         )
-        if word in {str(number), *(normal(label) for label in labels)}:
+        if word in {option.number or str(number), *(normal(label) for label in labels)}:
             return option.value
     return None
 
@@ -205,22 +223,22 @@ def _offer_changes(tx: Tx, person: Person, talk: Talk) -> None:
     tell(tx, here(tx, person), "talk.change", buttons=buttons)
 
 
-def _keep(tx: Tx, person: Person, talk: Talk, answers: Answers, *, new: bool = True) -> None:
+def _keep(tx: Tx, person: Person, talk: Talk, answers: Answers, *, new: bool = True, lead: str = "") -> None:
     """Store the answers, let the matter see them if they are new, and go on unless it took the talk over."""
     talk.answers, talk.touched_at = answers, tx.now
     tx.session.add(talk)
     tx.session.flush()
     heard = SCRIPTS[talk.script].heard
     if not (new and heard is not None and heard(tx, person, talk)):
-        _go_on(tx, person, talk)
+        _go_on(tx, person, talk, lead=lead)
 
 
-def _go_on(tx: Tx, person: Person, talk: Talk) -> None:
+def _go_on(tx: Tx, person: Person, talk: Talk, *, lead: str = "") -> None:
     """Ask the next question, or perform the end of the talk."""
     known = SCRIPTS[talk.script]
     facts = _facts(tx, person, talk)
     if steps.pending(known.script, talk.answers, facts) is not None:
-        ask(tx, person, talk)
+        ask(tx, person, talk, lead=lead)
         return
     answers = steps.final(known.script, talk.answers, facts)
     subject = talk.about.partition(":")[2]
@@ -257,7 +275,7 @@ def here(tx: Tx, person: Person) -> Person | Place:
 def _question(script: Script, step: str, facts: Facts) -> str:
     if isinstance(script.steps[step], Photos) and facts.get("photos_so_far"):
         return "photos.more"
-    return f"{_words(script, step)}.ask"
+    return f"{script.name}.{step}.ask"
 
 
 def _left(step: steps.Step, facts: Facts) -> int:
@@ -314,4 +332,5 @@ def expire(tx: Tx, person: Person | None, talk: Talk) -> None:
         return
     owner = tx.session.get_one(Person, talk.person_id)
     end(tx, talk)
-    tell(tx, owner, "talk.expired", buttons=("help",))
+    if not SCRIPTS[talk.script].expires_in_silence:
+        tell(tx, owner, "talk.expired", buttons=("help",))

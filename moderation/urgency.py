@@ -7,6 +7,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from itertools import islice
 from pathlib import Path
 from typing import Literal
 
@@ -81,12 +82,10 @@ def judge(text: str, rules: RuleSet | None = None, language: str = "zh") -> Verd
         return Verdict("normal", "other")
     scene = _Scene(said, rules, found)
     dangers, ordinary = scene.matches()
-    top = max((match.weight for match in dangers), key=_SEVERITY.__getitem__, default="normal")
+    weights: list[Weight] = ["normal", *(match.weight for match in dangers)]
+    top = max(weights, key=_SEVERITY.__getitem__)
     deciding = [match for match in dangers if match.weight == top]
-    if top == "normal":
-        kind = _kind([*ordinary, *(match for match in dangers)])
-    else:
-        kind = _kind(deciding)
+    kind = _kind(deciding if top != "normal" else [*ordinary, *dangers])
     return Verdict(top, kind, _reasons(said, deciding, language))
 
 
@@ -136,10 +135,12 @@ class _Scene:
                 if not all(name in self.found for name in need):
                     continue
                 rule = self.rules.rules[order]
-                for number, spans in enumerate(self._together(need, rule)):
-                    if number == _MOST_MATCHES:
-                        break
-                    yield order, rule, spans
+                matches = list(islice(self._together(need, rule), _MOST_MATCHES))
+                whole = [spans for spans in matches if self._in_one_clause(spans)]
+                for spans in matches:
+                    # What one clause says by itself (之前地漏返水) is not read again across its end.
+                    if spans in whole or not any(set(spans) & set(other) for other in whole):
+                        yield order, rule, spans
 
     def _together(self, need: tuple[str, ...], rule: Rule) -> Iterator[tuple[Span, ...]]:
         """One find of each group, near to one another and not overlapping."""
@@ -160,6 +161,9 @@ class _Scene:
             return True
         gaps = [self._gap(other, span) for other in chosen]
         return min(gaps) >= 0 and min(gaps) <= within
+
+    def _in_one_clause(self, spans: tuple[Span, ...]) -> bool:
+        return self._clause(*spans[0]) == self._clause(*spans[-1])
 
     def _gap(self, one: Span, other: Span) -> int:
         """Steps between two finds, negative when they overlap."""
@@ -265,7 +269,7 @@ class _Scene:
                     and self._clause(*span)[0] <= place[0]
                     and (not whole or self._clause(*span)[1] >= end)
                     and self._gap(place, span) <= cue.within
-                    for span in map(self._phrase, spans)
+                    for span in (self._phrase(place, span) for span in spans)
                 )
             case "just_after":
                 return any(
@@ -275,11 +279,10 @@ class _Scene:
                     for span in spans
                 )
 
-    def _phrase(self, span: Span) -> Span:
-        """A find together with a longer one that ends in it: in 没有煤气味 the 味 is denied too."""
-        return min(
-            (other for other in self._dangers if other[1] == span[1] and other[0] <= span[0]), default=span
-        )
+    def _phrase(self, place: Span, span: Span) -> Span:
+        """A find together with those behind `place` that run into it: in 没有煤气味 the 味 is denied too."""
+        starts = (a for a, b in self._dangers if place[1] <= a <= span[0] < b)
+        return min(starts, default=span[0]), span[1]
 
     @cached_property
     def _dangers(self) -> list[Span]:

@@ -246,6 +246,7 @@ function post(phone, item) {
     } catch (error) {
       item.error = error.message;
       paint(phone, item);
+      showWaiting(phone);
     }
   });
   return phone.queue.then(() => refresh(phone));

@@ -290,6 +290,7 @@ async def test_a_thirteenth_photo_is_refused(fake: Fake, page: httpx.AsyncClient
 async def test_a_fault_of_ours_shows_no_trace(
     fake: Fake, page: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level("ERROR", logger="bot.playground")
     fake.broken = True
     answer = await page.post("/playground/say", data=form(text="喂"))
     assert (answer.status_code, answer.json()) == (500, sentence("failed"))
