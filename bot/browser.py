@@ -230,17 +230,18 @@ class Browser:
                 if row.message_id not in shown:
                     continue  # older than what the page shows
                 first = shown[row.message_id][0]
-            photos = row.photos or first.photos
+            deleted = row.change == "delete"
+            photos = () if deleted else row.photos or first.photos
             shown[row.message_id] = (
                 first,
                 Message(
                     id=f"o{first.id}",
                     mine=False,
-                    text=row.text,
+                    text="" if deleted else row.text,
                     photos=tuple(f"/playground/media/{photo}" for photo in photos),
                     buttons=tuple(Button(each["label"], each["value"]) for each in row.buttons),
                     edited=edited,
-                    deleted=row.change == "delete",
+                    deleted=deleted,
                     urgent=first.lane == URGENT,
                     silent=first.silent,
                     at=self._hour(first.created_at),

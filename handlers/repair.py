@@ -64,9 +64,14 @@ def heard(tx: Tx, person: Person, talk: Talk) -> bool:
         perform(tx, person, "repair.emergency", answers=answers)
         return True
     if verdict == "ask" and "danger" not in answers:
-        seconds = policy_of(tx, person.community_id).unconfirmed_seconds
-        set_timer(tx, talk.community_id, f"repair.unconfirmed:{talk.id}", tx.now + timedelta(seconds=seconds))
+        _doubt(tx, talk)
     return False
+
+
+def _doubt(tx: Tx, talk: Talk) -> None:
+    """It sounds dangerous: unless the person answers soon, it is paged as not confirmed."""
+    wait = timedelta(seconds=policy_of(tx, talk.community_id).unconfirmed_seconds)
+    set_timer(tx, talk.community_id, f"repair.unconfirmed:{talk.id}", tx.now + wait)
 
 
 def heard_place(tx: Tx, person: Person, talk: Talk) -> bool:
@@ -110,7 +115,9 @@ def read_free(tx: Tx, person: Person, text: str, files: Sequence[Any] = ()) -> b
     if verdict.verdict == "urgent":
         perform(tx, person, "repair.emergency", answers=answers)
     else:
-        start(tx, person, "repair", answers=answers)
+        talk = start(tx, person, "repair", answers=answers)
+        if verdict.verdict == "ask":
+            _doubt(tx, talk)
     return True
 
 
@@ -421,12 +428,11 @@ def decline(tx: Tx, person: Person, repair: Repair) -> None:
     repair.state, repair.crew_id = "waiting", None
     _event(tx, repair, "event.declined", person)
     tell(tx, person, "repair.declined", number=repair.number)
-    tell(tx, person, "repair.card", card=f"repair:{repair.id}", **_private(tx, repair))
     if repair.urgent:
         _ring(tx, repair)
     elif was_theirs:
         _assign(tx, repair, but=person)
-    _board(tx, repair)
+    _refresh(tx, repair)
 
 
 @action("repair.go", Repair, button=True)
@@ -529,10 +535,9 @@ def add(tx: Tx, person: Person, repair: Repair, **answers: Any) -> None:
     _add_photos(tx, person, repair, answers.get("photos"))
     if answers.get("note"):
         _add_words(tx, repair, answers["note"], show=False)
-    if (
-        not repair.urgent
-        and _judged(tx, person, {"what": repair.what, "place": repair.place}).verdict == "urgent"
-    ):
+    verdict = _judged(tx, person, {"what": repair.what, "place": repair.place})
+    if not repair.urgent and verdict.verdict == "urgent":
+        repair.why = _reasons(verdict)
         _raise(tx, repair, person)
     _refresh(tx, repair)
     tell(tx, person, "repair.added", number=repair.number, buttons=_owner_buttons(repair))
@@ -758,7 +763,7 @@ def _owner_buttons(repair: Repair) -> list[str]:
 
 def _crew_buttons(repair: Repair, person: Person) -> list[str]:
     if repair.state == "waiting":
-        names = ["accept", "decline"]
+        names = ["accept", "decline"] if repair.crew_id in (None, person.id) else []
     elif repair.crew_id == person.id:
         names = {"accepted": ["go", "finish", "decline"], "on_way": ["finish"]}.get(repair.state, [])
     else:
@@ -796,7 +801,9 @@ def _show_card(
 
 
 def _card_key(repair: Repair) -> str:
-    return "repair.page" if repair.urgent and repair.state == "waiting" else "repair.card"
+    if repair.state != "waiting":
+        return "repair.card"
+    return "repair.page" if repair.urgent else "repair.ticket"
 
 
 def _staff_card(tx: Tx, repair: Repair) -> None:

@@ -62,7 +62,7 @@ def open_talk(tx: Tx, person: Person, place: Place) -> Talk | None:
     return tx.session.exec(select(Talk).where(Talk.person_id == person.id, Talk.place_id == place.id)).first()
 
 
-def start(tx: Tx, person: Person, script: str, *, about: str = "", answers: Answers | None = None) -> None:
+def start(tx: Tx, person: Person, script: str, *, about: str = "", answers: Answers | None = None) -> Talk:
     """Open a talk where the person has just spoken, instead of one that is open there, and ask its first question.
 
     `answers` are what is known already.
@@ -85,6 +85,7 @@ def start(tx: Tx, person: Person, script: str, *, about: str = "", answers: Answ
     tx.session.flush()
     set_timer(tx, talk.community_id, f"talk.expire:{talk.id}", _expiry(tx, talk))
     _go_on(tx, person, talk)
+    return talk
 
 
 def end(tx: Tx, talk: Talk) -> None:

@@ -49,13 +49,20 @@ def tell(
 ) -> None:
     """Write the words of `key` as one message to a person or a place; `lead` are words to put before them.
 
-    A second message with the same `card` to the same chat changes the first one in place, unless `anew`.
+    A second message with the same `card` to the same chat changes the first one in place, unless `anew`; one
+    that this transaction sent is left as it is.
     `photos` are ids of Media. Without a lane, what goes to the chat that just spoke is an answer.
     """
     place = to if isinstance(to, Place) else place_of(tx, to)
     reader = reader_of(tx, to)
     answer = tx.place is not None and place is not None and place.id == tx.place.id
-    edit = card is not None and not anew and place is not None and _shown(tx, card, place)
+    edit = False
+    if card is not None and place is not None:
+        if not anew and (card, place.id) in tx.fresh:
+            return
+        edit = not anew and _shown(tx, card, place)
+        if not edit:
+            tx.fresh.add((card, place.id))
     tx.session.connection().execute(
         insert(Outgoing),
         {

@@ -30,6 +30,8 @@ class Tx:
     place: Place | None = None
     person: Person | None = None
     inbox_id: int | None = None
+    fresh: set[tuple[str, int]] = field(default_factory=set)
+    """Cards that this transaction sent anew, by card and place: they show the present already."""
 
     def community(self, community_id: int) -> Community:
         """The row of a community that exists."""

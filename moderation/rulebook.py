@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
@@ -17,6 +17,8 @@ from moderation.text import read
 
 Span = tuple[int, int]
 Found = dict[str, list[Span]]
+# A group leads to the alternatives that need it: the rule's place in the file, its groups in order and as a set.
+Starts = Mapping[str, tuple[tuple[int, tuple[str, ...], frozenset[str]], ...]]
 Weight = Literal["urgent", "ask", "normal"]
 Where = Literal["just_before", "just_before_all", "just_after", "clause_before", "clause", "after", "text"]
 
@@ -71,6 +73,7 @@ class Cue:
     """Words around a find that change what it means: negation, past, a question."""
 
     id: str
+    words: str  # the group of its words
     where: Where
     within: int
     makes: Weight
@@ -96,7 +99,8 @@ class RuleSet:
     _automaton: AhoCorasick = field(init=False)
     _roles: list[tuple[str, ...]] = field(init=False)
     _latin: list[bool] = field(init=False)
-    starts: Mapping[str, tuple[tuple[int, tuple[str, ...]], ...]] = field(init=False)
+    dangers: Starts = field(init=False)
+    ordinary: Starts = field(init=False)
     shades: frozenset[str] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -108,7 +112,8 @@ class RuleSet:
         self._roles = [tuple(names) for names in roles.values()]
         self._latin = [any(_is_latin(one) for one in word) for word in roles]
         self._automaton = AhoCorasick(list(roles))
-        self.starts = _by_first_group(self.rules)
+        self.dangers = _by_rarest_group(self.rules, ordinary=False)
+        self.ordinary = _by_rarest_group(self.rules, ordinary=True)
         self.shades = frozenset(name for name in self.groups if name.startswith("cue."))
 
     def find(self, plain: str) -> Found:
@@ -173,6 +178,7 @@ def _cue(row: Mapping[str, Any], groups: dict[str, tuple[str, ...]], variants: M
         raise BadRules(f"cue {row['id']}: where = {row['where']!r} is none of {get_args(Where)}")
     return Cue(
         id=row["id"],
+        words=f"cue.{row['id']}.words",
         where=row["where"],
         within=row.get("within", 1),
         makes=row["makes"],
@@ -219,12 +225,18 @@ def _is_latin(one: str) -> bool:
     return one.isascii() and one.isalnum()
 
 
-def _by_first_group(rules: Sequence[Rule]) -> dict[str, tuple[tuple[int, tuple[str, ...]], ...]]:
-    """Where to begin: a group that was found leads to the rules it begins, so rules without finds cost nothing."""
-    starts: dict[str, list[tuple[int, tuple[str, ...]]]] = defaultdict(list)
-    for number, rule in enumerate(rules):
-        for need in rule.needs:
-            starts[need[0]].append((number, need))
+def _by_rarest_group(rules: Sequence[Rule], ordinary: bool) -> Starts:
+    """Each alternative under its rarest group, so that a common one (person, water) leads to few rules."""
+    needs = [
+        (number, need)
+        for number, rule in enumerate(rules)
+        if (rule.verdict == "normal") is ordinary
+        for need in rule.needs
+    ]
+    uses = Counter(group for _, need in needs for group in need)
+    starts: dict[str, list[tuple[int, tuple[str, ...], frozenset[str]]]] = defaultdict(list)
+    for number, need in needs:
+        starts[min(need, key=uses.__getitem__)].append((number, need, frozenset(need)))
     return {group: tuple(entries) for group, entries in starts.items()}
 
 

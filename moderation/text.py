@@ -30,11 +30,12 @@ _HIDDEN = (
 )
 # A mark that nobody puts between two characters of a word: always dropped there ("漏*气").
 _MARK = f"(?<=[{HAN}])[*_|·•^`#+=]+(?=[{HAN}])"
-# A space or dot may end a clause, so it is dropped only between characters that stand alone ("着 火 了").
-_SPACED = f"(?<![{HAN}])[{HAN}](?:[ .\\-/~]{{1,3}}[{HAN}])+(?![{HAN}])"
+# A space or dot may end a clause, so it is dropped only beside a character that stands alone ("着 火 了").
+_BETWEEN = "[ .\\-/~]{1,3}"
+_SPACED = re.compile(
+    f"(?<![{HAN}])(?P<alone>[{HAN}]){_BETWEEN}(?=[{HAN}])|(?<=[{HAN}]){_BETWEEN}(?=[{HAN}](?![{HAN}]))"
+)
 _DROP = re.compile(f"{_HIDDEN}|{_MARK}")
-_SPACED_RUN = re.compile(_SPACED)
-_GAP = re.compile(f"[^{HAN}]+")
 # Most messages hold nothing to drop: one search says so.
 _SUSPECT = re.compile(f"{_HIDDEN}|[{HAN}][*_|·•^`#+= .\\-/~]{{1,3}}[{HAN}]")
 
@@ -89,11 +90,7 @@ def _each(
 def _without(plain: str, offsets: tuple[int, ...] | None) -> tuple[str, tuple[int, ...]]:
     """Drop hidden marks first, because they may stand between spaced-out characters."""
     plain, places = _cut(plain, tuple(offsets or range(len(plain))), _spans(_DROP, plain))
-    gaps = [
-        (run.start() + gap.start(), run.start() + gap.end())
-        for run in _SPACED_RUN.finditer(plain)
-        for gap in _GAP.finditer(run.group())
-    ]
+    gaps = [(max(run.end("alone"), run.start()), run.end()) for run in _SPACED.finditer(plain)]
     return _cut(plain, places, gaps)
 
 

@@ -12,7 +12,18 @@ from pathlib import Path
 from typing import Literal
 
 from moderation import segment
-from moderation.rulebook import CommunityRule, Cue, Found, Rule, RuleSet, Span, Weight, compile_rules, few
+from moderation.rulebook import (
+    CommunityRule,
+    Cue,
+    Found,
+    Rule,
+    RuleSet,
+    Span,
+    Starts,
+    Weight,
+    compile_rules,
+    few,
+)
 from moderation.text import HAN, Read, read
 
 __all__ = ["DEFAULT", "CommunityRule", "RuleSet", "Verdict", "Why", "judge", "load", "warm"]
@@ -20,10 +31,11 @@ __all__ = ["DEFAULT", "CommunityRule", "RuleSet", "Verdict", "Why", "judge", "lo
 DEFAULT = Path(__file__).parent / "rules" / "urgency.toml"
 
 # Longer texts are judged by their beginning and their end: a report has its danger in one of them.
-_LONGEST = 8192
+_LONGEST = 4096
 # A find of up to this many characters may be an accident of two neighbouring words, so jieba is asked.
 _SHORT = 3
 _MOST_MATCHES = 8
+_LONGEST_WORD = 40
 _SEVERITY: dict[Weight, int] = {"normal": 0, "ask": 1, "urgent": 2}
 _BREAK = re.compile(f"[,.。!?;、:~\n()](?![0-9])|(?<=[{HAN}]) +(?=[{HAN}])")
 # What a reader's eye counts: an English word as one character, a full stop as four.
@@ -61,6 +73,10 @@ class _Match:
     weight: Weight
     cue: Cue | None = None
 
+    def place(self) -> tuple[int, int, tuple[Span, ...]]:
+        """By the order of the file, then one word before several, then by the text: the same in every process."""
+        return self.order, len(self.spans), self.spans
+
 
 def load(path: Path = DEFAULT, extra: Sequence[CommunityRule] = ()) -> RuleSet:
     """Compile the rule file, with a community's own rules on top. Raises BadRules or OSError."""
@@ -81,11 +97,13 @@ def judge(text: str, rules: RuleSet | None = None, language: str = "zh") -> Verd
     if not found:
         return Verdict("normal", "other")
     scene = _Scene(said, rules, found)
-    dangers, ordinary = scene.matches()
+    dangers = scene.dangers()
+    if not dangers:
+        return Verdict("normal", scene.kind(()))
     weights: list[Weight] = ["normal", *(match.weight for match in dangers)]
     top = max(weights, key=_SEVERITY.__getitem__)
-    deciding = [match for match in dangers if match.weight == top]
-    kind = _kind(deciding if top != "normal" else [*ordinary, *dangers])
+    deciding = sorted((match for match in dangers if match.weight == top), key=_Match.place)
+    kind = deciding[0].rule.kind if top != "normal" else scene.kind(deciding)
     return Verdict(top, kind, _reasons(said, deciding, language))
 
 
@@ -94,16 +112,9 @@ def _standard() -> RuleSet:
     return load()
 
 
-def _kind(matches: Sequence[_Match]) -> str:
-    """The first rule of the file wins, one that the words around take back only when nothing else is left."""
-    if not matches:
-        return "other"
-    return min(matches, key=lambda match: (match.cue is not None, match.order)).rule.kind
-
-
 def _reasons(said: Read, matches: Sequence[_Match], language: str) -> tuple[Why, ...]:
     reasons: dict[str, Why] = {}
-    for match in sorted(matches, key=lambda match: match.order):
+    for match in matches:
         source: Rule | Cue = match.cue if match.cue and match.weight == "normal" else match.rule
         words = tuple(said.words(*span).strip() for span in sorted(match.spans))
         reasons.setdefault(source.id, Why(source.id, words, source.says(language)))
@@ -117,30 +128,51 @@ class _Scene:
         self.said = said
         self.rules = rules
         self.found = found
+        self._present = frozenset(found)
 
-    def matches(self) -> tuple[list[_Match], list[_Match]]:
-        """Rules of danger and rules that only name a kind, in the light of the cues around them."""
-        dangers: list[_Match] = []
-        ordinary: list[_Match] = []
-        for order, rule, spans in self._raw():
-            if rule.verdict == "normal":
-                ordinary.append(self._lit(order, rule, spans))
-            elif self._stands(spans):
-                dangers.append(self._lit(order, rule, spans))
-        return dangers, ordinary
+    def dangers(self) -> list[_Match]:
+        """The rules of danger that hold, in the light of the cues around them."""
+        return [
+            self._lit(order, self.rules.rules[order], spans)
+            for order, need in self._possible(self.rules.dangers)
+            for spans in self._finds(order, need)
+            if self._stands(spans)
+        ]
 
-    def _raw(self) -> Iterator[tuple[int, Rule, tuple[Span, ...]]]:
-        for group in self.found:
-            for order, need in self.rules.starts.get(group, ()):
-                if not all(name in self.found for name in need):
-                    continue
-                rule = self.rules.rules[order]
-                matches = list(islice(self._together(need, rule), _MOST_MATCHES))
-                whole = [spans for spans in matches if self._in_one_clause(spans)]
-                for spans in matches:
-                    # What one clause says by itself (之前地漏返水) is not read again across its end.
-                    if spans in whole or not any(set(spans) & set(other) for other in whole):
-                        yield order, rule, spans
+    def kind(self, muted: Sequence[_Match]) -> str:
+        """What an ordinary report is about: the first rule of the file that the cues leave standing, or any."""
+        kinds = [match.rule.kind for match in muted]
+        for order, need in sorted(self._possible(self.rules.ordinary)):
+            rule = self.rules.rules[order]
+            for spans in self._finds(order, need):
+                if self._lit(order, rule, spans).cue is None:
+                    return rule.kind
+                kinds.append(rule.kind)
+        return kinds[0] if kinds else "other"
+
+    def _possible(self, starts: Starts) -> list[tuple[int, tuple[str, ...]]]:
+        """The alternatives of which every group was found somewhere; rules without finds cost nothing."""
+        present = self._present
+        return [
+            (order, need)
+            for group in present & starts.keys()
+            for order, need, groups in starts[group]
+            if groups <= present
+        ]
+
+    def _finds(self, order: int, need: tuple[str, ...]) -> list[tuple[Span, ...]]:
+        """Where one alternative of a rule stands in the text."""
+        rule = self.rules.rules[order]
+        matches = list(islice(self._together(need, rule), _MOST_MATCHES))
+        if len(matches) < 2 or len(need) == 1:
+            return matches
+        # What one clause says by itself (之前地漏返水) is not read again across its end.
+        whole = [spans for spans in matches if self._clause(*spans[0]) == self._clause(*spans[-1])]
+        return whole + [
+            spans
+            for spans in matches
+            if spans not in whole and not any(set(spans) & set(other) for other in whole)
+        ]
 
     def _together(self, need: tuple[str, ...], rule: Rule) -> Iterator[tuple[Span, ...]]:
         """One find of each group, near to one another and not overlapping."""
@@ -161,9 +193,6 @@ class _Scene:
             return True
         gaps = [self._gap(other, span) for other in chosen]
         return min(gaps) >= 0 and min(gaps) <= within
-
-    def _in_one_clause(self, spans: tuple[Span, ...]) -> bool:
-        return self._clause(*spans[0]) == self._clause(*spans[-1])
 
     def _gap(self, one: Span, other: Span) -> int:
         """Steps between two finds, negative when they overlap."""
@@ -211,7 +240,7 @@ class _Scene:
 
     def _lit(self, order: int, rule: Rule, spans: tuple[Span, ...]) -> _Match:
         weight, reason = rule.verdict, None
-        for cue in self.rules.cues:
+        for cue in self._cues:
             if cue.id in rule.deaf or (cue.rules and not rule.id.startswith(cue.rules)):
                 continue
             if (cue.only and cue.only != rule.verdict) or not self._shades(cue, spans):
@@ -222,24 +251,24 @@ class _Scene:
         return _Match(order, rule, spans, weight, reason)
 
     @cached_property
-    def _cue_finds(self) -> Found:
-        """Cue words that are not a piece of a longer word of any rule (没 in 没电)."""
-        every = sorted({span for spans in self.found.values() for span in spans})
-        finds = {name: self.found[name] for name in self.rules.shades if name in self.found}
-        return {
-            name: [span for span in spans if not self._is_piece(span, every)] for name, spans in finds.items()
-        }
+    def _cues(self) -> list[Cue]:
+        return [cue for cue in self.rules.cues if cue.words in self._present]
 
-    def _is_piece(self, span: Span, every: list[Span]) -> bool:
-        """One character (没, 会, 怕) is a cue only as a word of its own: not in 没过多久, 机会, 可怕."""
+    @cached_property
+    def _every(self) -> list[Span]:
+        return sorted({span for spans in self.found.values() for span in spans})
+
+    def _is_piece(self, span: Span) -> bool:
+        """A cue must be a word of its own: not 没 in 没电 (a longer word of a rule), nor 会 in 机会 (jieba's)."""
+        if any(_inside(span, other) for other in _around(self._every, span)):
+            return True
         start, end = span
-        alone = end - start > 1 or (start in self._words and end in self._words)
-        return not alone or any(_inside(span, other) for other in every)
+        return end - start == 1 and not (start in self._words and end in self._words)
 
     def _shades(self, cue: Cue, spans: tuple[Span, ...]) -> bool:
         start, end = min(spans)[0], max(last for _, last in spans)
-        for place in self._cue_finds.get(f"cue.{cue.id}.words", ()):
-            if not self._is_where(cue, place, spans):
+        for place in few(self.found[cue.words]):
+            if not self._is_where(cue, place, spans) or self._is_piece(place):
                 continue
             clause = self._clause(min(start, place[0]), max(end, place[1]))
             if cue.also and not self._any_in(cue.also, clause):
@@ -281,15 +310,24 @@ class _Scene:
 
     def _phrase(self, place: Span, span: Span) -> Span:
         """A find together with those behind `place` that run into it: in 没有煤气味 the 味 is denied too."""
-        starts = (a for a, b in self._dangers if place[1] <= a <= span[0] < b)
+        starts = (a for a, b in _around(self._dangers, span) if place[1] <= a <= span[0] < b)
         return min(starts, default=span[0]), span[1]
 
     @cached_property
     def _dangers(self) -> list[Span]:
-        return [span for name, spans in self.found.items() if name not in self.rules.shades for span in spans]
+        groups = self._present - self.rules.shades
+        return sorted({span for name in groups for span in self.found[name]})
 
     def _any_in(self, group: str, region: Span) -> bool:
-        return any(_inside_or_same(span, region) for span in self._cue_finds.get(group, ()))
+        return any(
+            _inside_or_same(span, region) and not self._is_piece(span)
+            for span in few(self.found.get(group, []))
+        )
+
+
+def _around(spans: list[Span], span: Span) -> list[Span]:
+    """Those of many sorted finds that can overlap one."""
+    return spans[bisect_left(spans, (span[0] - _LONGEST_WORD, 0)) : bisect_left(spans, (span[1], 0))]
 
 
 def _inside_or_same(span: Span, cover: Span) -> bool:
