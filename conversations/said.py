@@ -1,11 +1,21 @@
 """Said: one thing that came in, the same for all messengers."""
 
+import re
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict
 
 MOST_CHARACTERS = 4096
+NOT_STORABLE = re.compile("[\0\ud800-\udfff]")
+
+
+def storable(text: str) -> str:
+    """The text without what no database keeps: NUL and halves of surrogate pairs become the replacement mark."""
+    return NOT_STORABLE.sub("\ufffd", text)
+
+
+Words = Annotated[str, AfterValidator(storable)]
 
 
 class File(BaseModel):
@@ -33,13 +43,13 @@ class Said(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     messenger: str
-    key: str
-    place: str
-    sender: str
+    key: Words
+    place: Words
+    sender: Words
     at: datetime
     place_kind: Literal["private", "staff", "board"] = "private"
-    text: str = ""
-    tap: str = ""
+    text: Words = ""
+    tap: Words = ""
     files: tuple[File, ...] = ()
     other: str = ""
     """What else it was: sticker, contact, location."""

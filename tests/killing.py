@@ -51,12 +51,12 @@ COLD_EVERY = 10
 """Every tenth start is the command itself; between them a process that has loaded it already forks it."""
 IN_START = 0.15
 """The share of kills that hit the start, before the program says its address."""
-LONGEST_LIFE = 0.6
+LONGEST_LIFE = 2.0
 SETTLE_WITHIN = 90.0
 SENT_AGAIN = 0.08
 TALKING = re.compile(r"(\d+)\.\w+[=!].+")
 ENVIRONMENT = {
-    "LINLI_LOG__LEVEL": "warning",
+    "LINLI_LOG__LEVEL": "error",
     "LINLI_POLICY__REPORTS_A_DAY": "1000",
     "LINLI_POLICY__UNCONFIRMED_SECONDS": "10",
     "LINLI_POLICY__PAGE_AGAIN_MINUTES": "1",
@@ -276,7 +276,13 @@ class Voice:
         """Send one message and wait for its confirmation; sometimes one that was sent before comes again."""
         if self.street.stopping:
             raise Stop
-        fields = {"slot": self.slot, "who": self.account, "key": str(len(self.sent)), "text": text, "tap": tap}
+        fields = {
+            "slot": self.slot,
+            "who": self.account,
+            "key": str(len(self.sent)),
+            "text": text,
+            "tap": tap,
+        }
         files = {"photos": ("a.jpg", picture, "image/jpeg")} if picture else {}
         sent = Sent(fields["key"], fields, files, expect, answers)
         self.sent.append(sent)
@@ -501,9 +507,7 @@ async def _one_life(
     report.kills += 1
 
 
-async def _talk(
-    street: Street, program: Program, group: asyncio.TaskGroup, database: Database
-) -> None:
+async def _talk(street: Street, program: Program, group: asyncio.TaskGroup, database: Database) -> None:
     """Let everybody talk to this life of the program; the people begin with the first."""
     street.program = program
     if not street.voices:
@@ -660,7 +664,9 @@ class Check:
 
     def talks(self) -> Iterator[str]:
         """Open forms hold just the answers that were given."""
-        talks = {talk.person_id: talk for talk in self.session.exec(select(Talk).where(Talk.script == "repair"))}
+        talks = {
+            talk.person_id: talk for talk in self.session.exec(select(Talk).where(Talk.script == "repair"))
+        }
         for voice in self.street.voices:
             if not voice.person_id or voice.emergencies:
                 continue
