@@ -1,5 +1,6 @@
 """The web server: the pages that this process serves, and its orderly end."""
 
+import signal
 import socket
 from types import FrameType
 
@@ -64,6 +65,10 @@ class Server(uvicorn.Server):
         return f"http://{host}:{port}/playground"
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Ctrl-C and SIGTERM: take no more, finish what is in hand."""
+        """Ctrl-C and SIGTERM: take no more, finish what is in hand; a second Ctrl-C waits for nobody.
+
+        uvicorn's own raises the signal again when it has stopped, which would end us before our App stops.
+        """
         self.app.browser.stop()
-        super().handle_exit(sig, frame)
+        self.force_exit = self.should_exit and sig == signal.SIGINT
+        self.should_exit = True

@@ -95,7 +95,10 @@ class RuleSet:
     rules: tuple[Rule, ...]
     cues: tuple[Cue, ...]
     groups: Mapping[str, tuple[str, ...]]
-    silenced: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    silenced: Mapping[str, frozenset[str]] = field(
+        default_factory=dict
+    )  # words that no longer count, by rule
+    silent: frozenset[str] = frozenset()  # ids of what a community silenced as a whole
     _automaton: AhoCorasick = field(init=False)
     _roles: list[tuple[str, ...]] = field(init=False)
     _latin: list[bool] = field(init=False)
@@ -132,13 +135,13 @@ def compile_rules(path: Path, extra: Sequence[CommunityRule] = ()) -> RuleSet:
     raw = tomllib.loads(path.read_text(encoding="utf-8"))
     variants: Mapping[str, str] = raw.get("variants", {})
     groups = {name: _words(text, variants) for name, text in raw["words"].items()}
-    silent = {one.id for one in extra if one.silenced and not one.words}
+    silent = frozenset(one.id for one in extra if one.silenced and not one.words)
     rules = [_rule(row, groups, variants) for row in raw["rule"] if row["id"] not in silent]
     rules += [_added(one, groups, variants) for one in extra if not one.silenced]
     cues = [_cue(row, groups, variants) for row in raw.get("cue", [])]
     _check(rules, groups)
     words = {one.id: frozenset(_plain(w) for w in one.words) for one in extra if one.silenced and one.words}
-    return RuleSet(tuple(rules), tuple(cues), groups, words)
+    return RuleSet(tuple(rules), tuple(cues), groups, words, silent)
 
 
 def _rule(row: Mapping[str, Any], groups: dict[str, tuple[str, ...]], variants: Mapping[str, str]) -> Rule:

@@ -25,10 +25,17 @@ from moderation.rulebook import (
     few,
 )
 from moderation.text import HAN, Read, read
+from moderation.tone import Tone, load_tone
 
 __all__ = ["DEFAULT", "CommunityRule", "RuleSet", "Verdict", "Why", "judge", "load", "warm"]
 
 DEFAULT = Path(__file__).parent / "rules" / "urgency.toml"
+TONE = Path(__file__).parent / "rules" / "urgency-tone.json"
+
+_SOUNDS = {
+    "zh": "听起来紧急，但没有对上规则，想确认有没有危险",
+    "en": "this sounds urgent: is anybody in danger?",
+}
 
 # Longer texts are judged by their beginning and their end: a report has its danger in one of them.
 _LONGEST = 4096
@@ -86,6 +93,7 @@ def load(path: Path = DEFAULT, extra: Sequence[CommunityRule] = ()) -> RuleSet:
 def warm() -> None:
     """Load what the first judgement needs: the rules and jieba. For a thread beside the start."""
     _standard()
+    _tone()
     segment.warm()
 
 
@@ -99,12 +107,27 @@ def judge(text: str, rules: RuleSet | None = None, language: str = "zh") -> Verd
     scene = _Scene(said, rules, found)
     dangers = scene.dangers()
     if not dangers:
-        return Verdict("normal", scene.kind(()))
+        return _unmatched(said, scene.kind(()), rules, language)
     weights: list[Weight] = ["normal", *(match.weight for match in dangers)]
     top = max(weights, key=_SEVERITY.__getitem__)
     deciding = sorted((match for match in dangers if match.weight == top), key=_Match.place)
     kind = deciding[0].rule.kind if top != "normal" else scene.kind(deciding)
     return Verdict(top, kind, _reasons(said, deciding, language))
+
+
+def _unmatched(said: Read, kind: str, rules: RuleSet, language: str) -> Verdict:
+    """No rule of danger has anything to say: the second opinion may ask, and no more."""
+    telling = _tone().alarm(said.plain) if "tone" not in rules.silent else ()
+    if not telling:
+        return Verdict("normal", kind)
+    places = sorted((said.plain.index(piece), len(piece)) for piece in telling)
+    words = tuple(said.words(start, start + length) for start, length in places)
+    return Verdict("ask", kind, (Why("tone", words, _SOUNDS["zh" if language.startswith("zh") else "en"]),))
+
+
+@lru_cache(maxsize=1)
+def _tone() -> Tone:
+    return load_tone(TONE)
 
 
 @lru_cache(maxsize=1)

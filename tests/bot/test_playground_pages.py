@@ -4,9 +4,7 @@ import asyncio
 import base64
 import contextlib
 import io
-import os
 import random
-import shutil
 import socket
 import threading
 import time
@@ -17,7 +15,7 @@ import httpx
 import pytest
 import uvicorn
 from PIL import Image
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 from starlette.applications import Starlette
 
 from bot.playground import (
@@ -31,6 +29,7 @@ from bot.playground import (
     refusal_to_start,
     routes,
 )
+from tests.bot.browsing import opened, write
 
 CHEN = Person("chen", "陈女士", "3 号楼 1201", "private:chen")
 WANG = Person("wang", "王先生", "5 号楼 302", "private:wang")
@@ -515,31 +514,10 @@ def test_the_words_are_complete_in_both_languages() -> None:
 
 # --- In a browser
 
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-]
 PIXEL = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 )
 OWNER, CREW = "[data-slot=owner].phone", "[data-slot=crew].phone"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    path = os.environ.get("LINLI_TEST_CHROMIUM") or shutil.which("chromium")
-    if not path:
-        if os.environ.get("LINLI_TEST_BROWSER") == "require":
-            pytest.fail("LINLI_TEST_BROWSER=require, but there is no chromium")
-        pytest.skip("no chromium: install it or name it in LINLI_TEST_CHROMIUM")
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=path, args=FLAGS)
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture
@@ -566,33 +544,12 @@ def mobile(browser: Browser, served: str) -> Iterator[Page]:
     yield from opened(browser, served, 390, 844)
 
 
-def opened(browser: Browser, address: str, width: int, height: int) -> Iterator[Page]:
-    """A page on which every phone has been filled; whatever the browser complains about fails the test."""
-    complaints: list[str] = []
-    page = browser.new_page(viewport={"width": width, "height": height})
-    page.set_default_timeout(5000)
-    page.on("console", lambda line: complaints.append(line.text) if line.type == "error" else None)
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.goto(address)
-    expect(page.locator(".log[aria-busy=false]")).to_have_count(5)
-    expect(page.locator("#now")).not_to_be_empty()
-    yield page
-    page.close()
-    # A refusal by the server is part of some tests, and the browser notes each.
-    assert [line for line in complaints if "Failed to load resource" not in line] == []
-
-
 def eventually(check: Callable[[], bool]) -> None:
     """Wait for the other thread; a test that holds needs a few milliseconds."""
     until = time.monotonic() + 5
     while not check():
         assert time.monotonic() < until, "it did not happen"
         time.sleep(0.01)
-
-
-def write(page: Page, phone: str, text: str) -> None:
-    page.fill(f"{phone} textarea", text)
-    page.press(f"{phone} textarea", "Enter")
 
 
 def test_a_message_sent_shows_once_and_the_focus_stays(fake: Fake, desk: Page) -> None:

@@ -1,0 +1,91 @@
+"""The playground of the real program in a real browser: a whole repair on five screens."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.bot.browsing import opened, write
+from tests.people import photo
+
+OWNER, NEIGHBOUR, STAFF, CREW, BOARD = (
+    f"[data-slot={slot}].phone" for slot in ("owner", "neighbour", "staff", "crew", "board")
+)
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Iterator[str]:
+    """The address of a running Linli with the demo community."""
+    command = [sys.executable, "-m", "bot", "run", "--data", str(tmp_path), "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        found = re.search(r"http://\S+?/playground", process.stdout.readline())
+        assert found is not None
+        yield found[0]
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+
+
+@pytest.fixture
+def desk(browser: Browser, program: str) -> Iterator[Page]:
+    yield from opened(browser, program, 1440, 900)
+
+
+def tap(page: Page, phone: str, label: str) -> None:
+    page.locator(phone).get_by_role("button", name=label, exact=True).last.click()
+
+
+def sees(page: Page, phone: str, text: str) -> None:
+    expect(page.locator(f"{phone} .message").filter(has_text=text).last).to_be_visible()
+
+
+def test_a_whole_repair_on_five_screens(desk: Page, tmp_path: Path) -> None:
+    write(desk, OWNER, "厨房水龙头滴水")
+    sees(desk, OWNER, "师傅什么时候可以上门？")
+    tap(desk, OWNER, "随时可以")
+    sees(desk, OWNER, "有照片吗？")
+    picture = tmp_path / "tap.jpg"
+    picture.write_bytes(photo(640, 480))
+    desk.set_input_files(f"{OWNER} input[type=file]", picture)
+    desk.press(f"{OWNER} textarea", "Enter")
+    sees(desk, OWNER, "收到 1 张")
+    tap(desk, OWNER, "好了")
+    tap(desk, OWNER, "提交")
+    sees(desk, OWNER, "报修 1 已登记：3 号楼 2 单元 1201")
+    sees(desk, NEIGHBOUR, "报修 1 · 3 号楼 · 水龙头")
+    sees(desk, BOARD, "等待接单")
+    sees(desk, STAFF, "🧾 报修 1")
+    write(desk, NEIGHBOUR, "电梯里困了人")
+    sees(desk, NEIGHBOUR, "不要扒门")
+    sees(desk, CREW, "🚨 紧急报修 2")
+    sees(desk, STAFF, "🚨 紧急报修 2")
+    take_picture(desk)
+    tap(desk, CREW, "接单")
+    sees(desk, NEIGHBOUR, "李师傅已接单")
+    sees(desk, BOARD, "已接单")
+    tap(desk, CREW, "修好了")
+    tap(desk, CREW, "跳过")
+    sees(desk, CREW, "做了什么？")
+    tap(desk, CREW, "跳过")
+    sees(desk, NEIGHBOUR, "请看一下，修好了吗？")
+    tap(desk, NEIGHBOUR, "确认修好")
+    sees(desk, NEIGHBOUR, "报修 2 完成")
+    desk.get_by_role("button", name="+1 天").click()
+    desk.get_by_role("button", name="+1 天").click()
+    desk.get_by_role("button", name="+1 天").click()
+    desk.get_by_role("button", name="+1 天").click()
+    desk.get_by_role("button", name="+1 天").click()
+    sees(desk, OWNER, "抱歉，报修 1")
+
+
+def take_picture(page: Page) -> None:
+    """Renew the README's picture, when asked to."""
+    if target := os.environ.get("LINLI_TEST_PICTURE"):
+        page.wait_for_timeout(800)
+        page.screenshot(path=target)
