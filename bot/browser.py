@@ -190,7 +190,7 @@ class Browser:
 
     def _heard(self, row: Inbox, who: str, names: dict[str, str]) -> Message:
         said = Said.model_validate(row.payload)
-        text = said.text or (f"[{self._label(row, said.tap)}]" if said.tap else "")
+        text = said.text or (self._label(row, said.tap) if said.tap else "")
         return Message(
             id=f"i{row.id}",
             mine=row.sender == who,

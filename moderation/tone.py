@@ -13,6 +13,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from moderation.text import HAN, read
@@ -57,7 +58,7 @@ def save_tone(tone: Tone, path: Path) -> None:
     path.write_text(json.dumps(row, ensure_ascii=False, indent=0) + "\n", encoding="utf-8")
 
 
-def learn(examples: Iterable[tuple[str, bool]], threshold: int = 100) -> Tone:
+def learn(examples: Iterable[tuple[str, bool]], threshold: int = 70) -> Tone:
     """Learn from texts and whether each is urgent; the same examples in the same order give the same weights."""
     texts = [(sorted(_pieces(read(text).plain)), urgent) for text, urgent in examples]
     often = Counter(piece for pieces, _ in texts for piece in pieces)
@@ -85,7 +86,7 @@ def _pieces(plain: str) -> set[str]:
             pieces.add(run)
             continue
         pieces.update(run)
-        pieces.update(map("".join, zip(run, run[1:], strict=False)))
+        pieces.update(map("".join, pairwise(run)))
         pieces.update(map("".join, zip(run, run[1:], run[2:], strict=False)))
     return pieces
 

@@ -6,13 +6,14 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 
 import pytest
+from PIL import Image, ImageDraw
 from playwright.sync_api import Browser, Page, expect
 
 from tests.bot.browsing import opened, write
-from tests.people import photo
 
 OWNER, NEIGHBOUR, STAFF, CREW, BOARD = (
     f"[data-slot={slot}].phone" for slot in ("owner", "neighbour", "staff", "crew", "board")
@@ -51,7 +52,7 @@ def test_a_whole_repair_on_five_screens(desk: Page, tmp_path: Path) -> None:
     tap(desk, OWNER, "随时可以")
     sees(desk, OWNER, "有照片吗？")
     picture = tmp_path / "tap.jpg"
-    picture.write_bytes(photo(640, 480))
+    picture.write_bytes(dripping_tap())
     desk.set_input_files(f"{OWNER} input[type=file]", picture)
     desk.press(f"{OWNER} textarea", "Enter")
     sees(desk, OWNER, "收到 1 张")
@@ -82,6 +83,22 @@ def test_a_whole_repair_on_five_screens(desk: Page, tmp_path: Path) -> None:
     desk.get_by_role("button", name="+1 天").click()
     desk.get_by_role("button", name="+1 天").click()
     sees(desk, OWNER, "抱歉，报修 1")
+
+
+def dripping_tap() -> bytes:
+    """A drawing for the README's picture."""
+    image = Image.new("RGB", (640, 480), "#dfe7e4")
+    pen = ImageDraw.Draw(image)
+    pen.rectangle((0, 330, 640, 480), fill="#f7f7f5")
+    pen.rounded_rectangle((170, 110, 430, 170), 30, fill="#8d9a9c")
+    pen.rounded_rectangle((370, 110, 430, 240), 24, fill="#8d9a9c")
+    pen.rounded_rectangle((190, 150, 250, 335), 20, fill="#7b888a")
+    pen.rounded_rectangle((150, 70, 290, 100), 14, fill="#b8433a")
+    pen.polygon([(400, 262), (378, 312), (422, 312)], fill="#3f86c6")
+    pen.ellipse((376, 294, 424, 342), fill="#3f86c6")
+    out = BytesIO()
+    image.save(out, "JPEG", quality=90)
+    return out.getvalue()
 
 
 def take_picture(page: Page) -> None:

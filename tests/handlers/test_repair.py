@@ -23,7 +23,7 @@ async def test_a_stuck_lift_reaches_the_crew(
     owner.sees("在哪一栋？", "3 号楼", "1 号楼", "2 号楼")
     crew.sees("🚨 紧急报修 1 · 电梯", "接单", "去不了")
     office.sees("🚨 紧急报修 1")
-    board.sees("报修 1 · 电梯 · 电梯 · 紧急")
+    board.sees("报修 1 · 电梯 · 电梯故障 · 紧急")
     await owner.taps("3 号楼")
     crew.sees("报修 1 · 3 号楼 电梯")
     await crew.taps("接单")

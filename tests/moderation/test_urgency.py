@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 
 from moderation.judge import judge_lines
 from moderation.rulebook import BadRules
-from moderation.urgency import DEFAULT, CommunityRule, RuleSet, judge, load
+from moderation.tone import learn, load_tone, save_tone
+from moderation.urgency import DEFAULT, TONE, CommunityRule, RuleSet, judge, load
+from tests.moderation.learn_tone import learned
 
 HERE = Path(__file__).parent
 KINDS = {
@@ -254,6 +256,36 @@ def test_importing_does_not_load_jieba_and_loading_it_is_quiet(tmp_path: Path) -
     )  # fmt: skip
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert list(tmp_path.iterdir()) == []  # no cache where others could plant one
+
+
+# --- the second opinion
+
+
+def test_a_report_without_a_rule_word_that_sounds_urgent_is_asked() -> None:
+    found = judge("刚进去就听见钢丝绳绷断似的一声，然后一直往下沉")
+    assert (found.verdict, [why.rule for why in found.why]) == ("ask", ["tone"])
+    assert all(word in "刚进去就听见钢丝绳绷断似的一声，然后一直往下沉" for word in found.why[0].words)
+
+
+def test_the_second_opinion_can_be_silenced() -> None:
+    quiet = load(extra=[CommunityRule("tone", silenced=True)])
+    assert judge("刚进去就听见钢丝绳绷断似的一声，然后一直往下沉", quiet).verdict == "normal"
+
+
+def test_the_second_opinion_on_file_is_what_the_labelled_texts_teach(tmp_path: Path) -> None:
+    taught = learned()
+    save_tone(taught, tmp_path / "tone.json")
+    assert load_tone(tmp_path / "tone.json") == taught
+    kept = load_tone(TONE)
+    # Another machine may round a last digit differently.
+    assert {word: kept.weights.get(word, 0) for word in taught.weights} == pytest.approx(
+        taught.weights, abs=6
+    )
+    assert (kept.bias, kept.threshold) == (pytest.approx(taught.bias, abs=2), taught.threshold)
+
+
+def test_the_second_opinion_learned_from_nothing_says_nothing() -> None:
+    assert learn([]).alarm("着火") == ()
 
 
 # --- a community's own rules
