@@ -104,7 +104,8 @@ class RuleSet:
     _latin: list[bool] = field(init=False)
     dangers: Starts = field(init=False)
     ordinary: Starts = field(init=False)
-    shades: frozenset[str] = field(init=False)
+    shades: frozenset[str] = field(init=False)  # groups of cue words
+    alarming: frozenset[str] = field(init=False)  # groups of which a rule of danger is made
 
     def __post_init__(self) -> None:
         roles: dict[str, list[str]] = defaultdict(list)
@@ -117,6 +118,8 @@ class RuleSet:
         self._automaton = AhoCorasick(list(roles))
         self.dangers = _by_rarest_group(self.rules, ordinary=False)
         self.ordinary = _by_rarest_group(self.rules, ordinary=True)
+        dangers = [rule for rule in self.rules if rule.verdict != "normal"]
+        self.alarming = frozenset(name for rule in dangers for need in rule.needs for name in need)
         self.shades = frozenset(name for name in self.groups if name.startswith("cue."))
 
     def find(self, plain: str) -> Found:

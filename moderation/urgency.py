@@ -43,6 +43,8 @@ _LONGEST = 4096
 _SHORT = 3
 _MOST_MATCHES = 8
 _LONGEST_WORD = 40
+# So many lists must have a word in a text before its tone counts: it halves the needless questions.
+_SUSPECT = 3
 _SEVERITY: dict[Weight, int] = {"normal": 0, "ask": 1, "urgent": 2}
 _BREAK = re.compile(f"[,.。!?;、:~\n()](?![0-9])|(?<=[{HAN}]) +(?=[{HAN}])")
 # What a reader's eye counts: an English word as one character, a full stop as four.
@@ -107,7 +109,8 @@ def judge(text: str, rules: RuleSet | None = None, language: str = "zh") -> Verd
     scene = _Scene(said, rules, found)
     dangers = scene.dangers()
     if not dangers:
-        return _unmatched(said, scene.kind(()), rules, language)
+        kind = scene.kind(())
+        return _second(said, kind, language) if scene.is_suspect() else Verdict("normal", kind)
     weights: list[Weight] = ["normal", *(match.weight for match in dangers)]
     top = max(weights, key=_SEVERITY.__getitem__)
     deciding = sorted((match for match in dangers if match.weight == top), key=_Match.place)
@@ -115,9 +118,9 @@ def judge(text: str, rules: RuleSet | None = None, language: str = "zh") -> Verd
     return Verdict(top, kind, _reasons(said, deciding, language))
 
 
-def _unmatched(said: Read, kind: str, rules: RuleSet, language: str) -> Verdict:
+def _second(said: Read, kind: str, language: str) -> Verdict:
     """No rule of danger has anything to say: the second opinion may ask, and no more."""
-    telling = _tone().alarm(said.plain) if "tone" not in rules.silent else ()
+    telling = _tone().alarm(said.plain)
     if not telling:
         return Verdict("normal", kind)
     places = sorted((said.plain.index(piece), len(piece)) for piece in telling)
@@ -161,6 +164,10 @@ class _Scene:
             for spans in self._finds(order, need)
             if self._stands(spans)
         ]
+
+    def is_suspect(self) -> bool:
+        """Whether enough words of danger stand about, though no rule holds, to hear the second opinion."""
+        return "tone" not in self.rules.silent and len(self._present & self.rules.alarming) >= _SUSPECT
 
     def kind(self, muted: Sequence[_Match]) -> str:
         """What an ordinary report is about: the first rule of the file that the cues leave standing, or any."""
