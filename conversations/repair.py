@@ -42,17 +42,17 @@ def place_in(text: str) -> str:
     return found.pop() if len(found) == 1 else ""
 
 
-def building_in(text: str, buildings: list[str]) -> str:
-    """The building that a sentence names ("3号楼", "3 栋", "三号楼" is not read); empty if it is none of ours."""
+def building_in(text: str, facts: Facts) -> str:
+    """The building that a sentence names ("3号楼", "3 栋"; "三号楼" is not read); empty if it is none of ours."""
     for number in re.findall(r"([0-9A-Za-z]{1,4})\s*(?:号楼|栋|幢|座|#楼?)", text):
-        if number in buildings:
+        if number in dict(facts["buildings"]):
             return str(number)
     return ""
 
 
 def where_in(text: str, answers: Answers, facts: Facts) -> Answers:
     """The answers about the place that free words give: open ones, and from a few words also corrections."""
-    found = {"place": place_in(text), "building": building_in(text, [name for name, _ in facts["buildings"]])}
+    found = {"place": place_in(text), "building": building_in(text, facts)}
     few = len(text) <= FEW
     return {name: value for name, value in found.items() if value and (few or name not in answers)}
 

@@ -5,7 +5,7 @@ There is no step pointer: the next question is the first step that applies and h
 """
 
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,27 @@ from conversations.said import File, Said
 Answers = dict[str, Any]
 Facts = Mapping[str, Any]
 """What the questions need to know about the world, such as the homes of the person."""
+
+
+class LazyFacts(Mapping[str, Any]):
+    """Facts that are found out when a question first needs them."""
+
+    def __init__(self, makers: Mapping[str, Callable[[], Any]]) -> None:
+        self.makers = makers
+        self.found: dict[str, Any] = {}
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self.found:
+            self.found[name] = self.makers[name]()
+        return self.found[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.makers)
+
+    def __len__(self) -> int:
+        return len(self.makers)
+
+
 Applies = Callable[[Answers, Facts], bool]
 
 

@@ -11,33 +11,34 @@ from store.tables import Account, Home, HomeRole, Person, Place, Role
 
 def roles_of(tx: Tx, person: Person) -> set[str]:
     """The person's work: staff, crew."""
-    return set(tx.session.exec(select(Role.role).where(Role.person_id == person.id)))
+    roles = select(Role.role).where(Role.person_id == person.id)
+    return tx.once("roles", person.id, lambda: set(tx.session.exec(roles)))
 
 
 def is_resident(tx: Tx, person: Person) -> bool:
     """Whether the person owns or rents a home."""
-    return (
-        tx.session.exec(select(HomeRole.id).where(HomeRole.person_id == person.id).limit(1)).first()
-        is not None
-    )
+    return bool(homes_of(tx, person))
 
 
 def homes_of(tx: Tx, person: Person) -> list[Home]:
     """The person's homes, in the order of their addresses."""
-    return list(
-        tx.session.exec(
-            select(Home)
-            .join(HomeRole, col(HomeRole.home_id) == col(Home.id))
-            .where(HomeRole.person_id == person.id)
-            .order_by(col(Home.building), col(Home.entrance), col(Home.room))
-        )
+    homes = (
+        select(Home)
+        .join(HomeRole, col(HomeRole.home_id) == col(Home.id))
+        .where(HomeRole.person_id == person.id)
+        .order_by(col(Home.building), col(Home.entrance), col(Home.room))
     )
+    return tx.once("homes", person.id, lambda: list(tx.session.exec(homes)))
 
 
 def buildings_of(tx: Tx, community_id: int) -> list[str]:
     """The community's buildings, 2 before 10."""
-    names = tx.session.exec(select(Home.building).where(Home.community_id == community_id).distinct())
-    return sorted(names, key=lambda name: (not name.isdigit(), int(name) if name.isdigit() else 0, name))
+    names = select(Home.building).where(Home.community_id == community_id).distinct()
+    return tx.once("buildings", community_id, lambda: sorted(tx.session.exec(names), key=_numbers_as_numbers))
+
+
+def _numbers_as_numbers(name: str) -> tuple[bool, int, str]:
+    return (not name.isdecimal(), int(name) if name.isdecimal() else 0, name)
 
 
 def crew_of(tx: Tx, community_id: int) -> list[tuple[Person, Role]]:

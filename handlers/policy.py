@@ -27,8 +27,10 @@ class Policy(BaseModel):
 
 def policy_of(tx: Tx, community_id: int) -> Policy:
     """The policy in force in a community."""
-    rows = tx.session.exec(
-        select(CommunitySetting).where(CommunitySetting.community_id == community_id)
-    ).all()
+    return tx.once("policy", community_id, lambda: _policy(tx, community_id))
+
+
+def _policy(tx: Tx, community_id: int) -> Policy:
+    rows = tx.session.exec(select(CommunitySetting).where(CommunitySetting.community_id == community_id))
     own: dict[str, Any] = {row.name: row.value for row in rows if row.name in Policy.model_fields}
     return Policy.model_validate({**tx.house.policy, **own})

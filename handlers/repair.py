@@ -1,15 +1,15 @@
 """Repairs: reported, judged, paged or put on the board, worked on, and confirmed by who reported them."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
 
 from sqlmodel import col, select
 
 from conversations.errors import Refused
-from conversations.repair import DONE, EMERGENCY, MORE, REOPEN, REPAIR, building_in, place_in
-from conversations.steps import Answers, Facts
+from conversations.repair import DONE, EMERGENCY, MORE, REOPEN, REPAIR, where_in
+from conversations.steps import Answers, LazyFacts
 from conversations.words import Say, pack, texts, unpack
 from handlers import judge
 from handlers.actions import action, perform
@@ -33,17 +33,22 @@ LONGEST = 2000
 # --- the talk ---------------------------------------------------------------------------------------
 
 
-def facts_for(tx: Tx, person: Person, answers: Answers) -> Facts:
+def facts_for(tx: Tx, person: Person, answers: Answers) -> dict[str, Callable[[], Any]]:
     """What the questions of a repair need to know: homes, buildings (one's own first), and the judgement."""
-    homes = homes_of(tx, person)
-    own = [home.building for home in homes]
-    buildings = sorted(buildings_of(tx, person.community_id), key=lambda name: name not in own)
     reader = tx.reader(person.community_id, person.language)
-    return {
-        "homes": [(str(home.id), reader.show(address(home))) for home in homes],
-        "buildings": [(name, reader.say("where.building", building=name)) for name in buildings],
-        "verdict": _judged(tx, person, answers).verdict if answers.get("what") else "",
-    }
+
+    def homes() -> list[tuple[str, str]]:
+        return [(str(home.id), reader.show(address(home))) for home in homes_of(tx, person)]
+
+    def buildings() -> list[tuple[str, str]]:
+        own = [home.building for home in homes_of(tx, person)]
+        names = sorted(buildings_of(tx, person.community_id), key=lambda name: name not in own)
+        return [(name, reader.say("where.building", building=name)) for name in names]
+
+    def verdict() -> str:
+        return _judged(tx, person, answers).verdict if answers.get("what") else ""
+
+    return {"homes": homes, "buildings": buildings, "verdict": verdict}
 
 
 def _judged(tx: Tx, person: Person, answers: Answers) -> Verdict:
@@ -107,11 +112,10 @@ def read_free(tx: Tx, person: Person, text: str, files: Sequence[Any] = ()) -> b
         return False
     answers: Answers = {}
     if text:
-        answers = {"what": text[:LONGEST], "place": place_in(text)}
-        answers["building"] = building_in(text, buildings_of(tx, person.community_id))
+        facts = LazyFacts(facts_for(tx, person, {}))
+        answers = {"what": text[:LONGEST], **where_in(text, {}, facts)}
     if files:
         answers["photos"] = {"files": [file.model_dump() for file in files], "done": True}
-    answers = {name: value for name, value in answers.items() if value}
     if verdict.verdict == "urgent":
         perform(tx, person, "repair.emergency", answers=answers)
     else:

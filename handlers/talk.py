@@ -11,7 +11,7 @@ from sqlmodel import select
 from conversations import steps
 from conversations.errors import Refused, Unclear
 from conversations.said import Said
-from conversations.steps import Answers, Confirm, Facts, Photos, Script
+from conversations.steps import Answers, Confirm, Facts, LazyFacts, Photos, Script
 from conversations.words import LANGUAGES, Say, normal, spoken, texts
 from handlers.actions import action, perform
 from handlers.policy import policy_of
@@ -28,12 +28,12 @@ VALUE = re.compile(r"(\d{1,17})\.(\w+)([=!])(.{1,40})", re.ASCII)
 class Known:
     """A script with what the world adds to it.
 
-    `facts` gives what its questions need to know; `heard` sees each new answer and says True when it has
-    taken the talk over. One whose answers count as they come may expire in silence.
+    `facts` gives the ways to find out what its questions need to know; `heard` sees each new answer and says True when
+    it has taken the talk over. One whose answers count as they come may expire in silence.
     """
 
     script: Script
-    facts: Callable[[Tx, Person, Answers], Facts]
+    facts: Callable[[Tx, Person, Answers], dict[str, Callable[[], Any]]]
     heard: Callable[[Tx, Person, Talk], bool] | None = None
     expires_in_silence: bool = False
 
@@ -54,7 +54,7 @@ def _facts(tx: Tx, person: Person, talk: Talk) -> Facts:
         for name, step in known.script.steps.items()
         if isinstance(step, Photos) and name in talk.answers and not step.complete(talk.answers[name])
     ]
-    return {**known.facts(tx, person, talk.answers), "photos_so_far": sum(so_far)}
+    return LazyFacts({**known.facts(tx, person, talk.answers), "photos_so_far": lambda: sum(so_far)})
 
 
 def open_talk(tx: Tx, person: Person, place: Place) -> Talk | None:
@@ -163,8 +163,9 @@ def _tapped(talk: Talk, script: Script, facts: Facts, value: str) -> tuple[str, 
     step, choice = match[2], match[4]
     if match[3] == "!":
         return step, choice, None
-    shown = {**facts, "photos_so_far": True}
-    if choice not in [option.value for option in script.steps[step].options(talk.answers, shown)]:
+    question = script.steps[step]
+    done = isinstance(question, Photos) and choice == "done"
+    if not done and choice not in [option.value for option in question.options(talk.answers, facts)]:
         raise Unclear("unclear.stale")
     return step, "", choice
 

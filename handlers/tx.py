@@ -1,15 +1,17 @@
 """tx: all that one message or one timer causes, in one database transaction, or not at all."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlmodel import Session
 
 from conversations.said import Said
 from conversations.words import Reader
 from store.tables import Community, Person, Place
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -32,13 +34,18 @@ class Tx:
     inbox_id: int | None = None
     fresh: set[tuple[str, int]] = field(default_factory=set)
     """Cards that this transaction sent anew, by card and place: they show the present already."""
+    known: dict[tuple[str, int], Any] = field(default_factory=dict)
+
+    def once(self, what: str, key: int, find: Callable[[], T]) -> T:
+        """What `find` finds, asked of the database once a transaction; for what no action changes."""
+        if (what, key) not in self.known:
+            self.known[what, key] = find()
+        found: T = self.known[what, key]
+        return found
 
     def community(self, community_id: int) -> Community:
         """The row of a community that exists."""
-        row = self.session.get(Community, community_id)
-        if row is None:
-            raise LookupError(f"no community {community_id}")
-        return row
+        return self.once("community", community_id, lambda: self.session.get_one(Community, community_id))
 
     def reader(self, community_id: int, language: str | None = None) -> Reader:
         """How somebody of the community reads; `language` None: the community's own."""

@@ -26,6 +26,7 @@ INNOCENT = "innocent"
 _ENDING = re.compile(r"(.)(?:\1?(?:e?s|e?d|ing)|'s)?(?![a-z0-9])", re.DOTALL)
 # A group's first and last finds are enough to judge by; without a limit a flood of words would cost its square.
 _MOST = 12
+_FAR = 10_000
 
 
 class BadRules(ValueError):
@@ -186,7 +187,7 @@ def _cue(row: Mapping[str, Any], groups: dict[str, tuple[str, ...]], variants: M
         id=row["id"],
         words=f"cue.{row['id']}.words",
         where=row["where"],
-        within=row.get("within", 1),
+        within=row.get("within", 1 if row["where"].startswith("just_") else _FAR),
         makes=row["makes"],
         rules=tuple(row.get("rules", [])),
         also=f"cue.{row['id']}.also" if "also" in row else None,

@@ -319,7 +319,9 @@ class _Scene:
             case "clause":
                 return _inside_or_same(place, self._clause(start, end))
             case "clause_before":
-                return place[0] < end and place[0] >= self._clause(start, end)[0]
+                # Speech that was typed by a machine has no commas: what was said long before is no cue.
+                near = place[1] > start or self._gap(place, (start, end)) <= cue.within
+                return self._clause(start, end)[0] <= place[0] < end and near
             case "just_before" | "just_before_all":
                 # 不是电梯坏了，是人卡在里面: a denial of the first clause alone leaves the second standing.
                 whole = cue.where == "just_before_all"

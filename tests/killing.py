@@ -207,7 +207,7 @@ class Sent:
 
     key: str
     fields: dict[str, str]
-    files: dict[str, Any] = field(default_factory=dict)
+    files: dict[str, Any] = field(default_factory=dict, repr=False)
     expect: str = ""
     answers: int = 1
     cut: int = 0

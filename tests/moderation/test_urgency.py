@@ -48,7 +48,7 @@ def test_development_set_stays_above_its_floor(rules: RuleSet) -> None:
         found = judge(row["text"], rules).verdict
         wrong += 0 if found == row["label"] else 0.5 if found == "ask" else 1
         missed += row["label"] == "urgent" and found == "normal"
-    assert wrong <= 3  # 117 of 120
+    assert wrong <= 2  # 118 of 120
     assert missed == 0
 
 
@@ -125,6 +125,7 @@ def test_words_around_decide_what_a_find_means(happens: str, does_not: str) -> N
         "要是再不来，水就要漫到电箱了",
         "没人管，楼道在冒烟",
         "昨天修好了，今天水管又爆了",
+        "上次那个师傅人挺好的我就直接打给你们了你们赶快派人来看看我们楼道里面着火了",
     ],
 )
 def test_a_trap_does_not_hide_an_emergency(text: str) -> None:
@@ -300,7 +301,9 @@ def test_staff_can_add_a_rule() -> None:
 
 
 def test_staff_can_silence_a_rule_or_one_of_its_words() -> None:
-    assert judge("走廊冒烟", load(extra=[CommunityRule("fire.smoke", silenced=True)])).verdict == "normal"
+    silent = judge("走廊冒烟", load(extra=[CommunityRule("fire.smoke", silenced=True)]))
+    assert silent.verdict != "urgent"  # its tone may still be asked about
+    assert "fire.smoke" not in [why.rule for why in silent.why]
     quiet = load(extra=[CommunityRule("fire.smoke", ("白烟",), silenced=True)])
     assert [judge(text, quiet).verdict for text in ("飘来白烟", "飘来黑烟")] == ["normal", "urgent"]
 

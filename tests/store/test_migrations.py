@@ -1,5 +1,6 @@
 """The migrations make the schema that the tables declare, once, after a backup, on both databases."""
 
+import re
 import sqlite3
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from sqlmodel import SQLModel, select
 
 from store.database import Database
 from store.migrations import backup, upgrade
-from store.tables import Audit, Community, Lease, Outgoing, Place
+from store.tables import Audit, Community, Lease
 from tests.people import unique
 from tests.postgres import Server
 
@@ -67,16 +68,16 @@ def test_a_fresh_upgrade_is_what_the_tables_declare(empty: Database) -> None:
 
 
 def test_the_partial_indexes_have_their_predicates(database: Database) -> None:
+    dialect = f"{database.engine.dialect.name}_where"
     predicates = {
-        index["name"]: " ".join(str(where).replace("(", "").replace(")", "").split())
+        index["name"]: str(index["dialect_options"][dialect])
         for table in ("outgoing", "timer", "notice", "inbox")
         for index in inspect(database.engine).get_indexes(table)
-        if (where := index.get("dialect_options", {}).get(f"{database.engine.dialect.name}_where"))
+        if dialect in index.get("dialect_options", {})
     }
-    plain = {
-        name: where.replace("::text", "").replace("state", "state") for name, where in predicates.items()
-    }
-    assert {name: where.replace("::character varying", "") for name, where in plain.items()} == {
+    # PostgreSQL adds brackets and types.
+    plain = {name: re.sub(r"[()]|::(text|character varying)", "", where).strip() for name, where in predicates.items()}
+    assert plain == {
         "ix_outgoing_waiting": "state = 'waiting'",
         "ix_timer_due": "state = 'waiting'",
         "ix_notice_open": "done_at IS NULL",
@@ -242,8 +243,8 @@ def test_the_audit_log_cannot_be_overwritten_by_its_key(database: Database) -> N
         assert [row.pseudonym for row in session.exec(select(Audit)).all()] == [7]
 
 
-@pytest.mark.parametrize("at", [datetime(2026, 3, 2, 9, 0)])  # noqa: DTZ001  that is the point
-def test_a_time_without_a_zone_is_refused(database: Database, at: datetime) -> None:
+def test_a_time_without_a_zone_is_refused(database: Database) -> None:
+    at = AT.replace(tzinfo=None)
     with pytest.raises(Exception, match="without a time zone"):
         database.write_now(lambda session: session.add(Lease(name="a", holder="h", until=at)))
 
@@ -254,39 +255,3 @@ def test_a_time_comes_back_as_the_same_instant_in_utc(database: Database) -> Non
     with database.read() as session:
         kept = session.get_one(Lease, "a").until
     assert (kept, kept.tzinfo) == (at, UTC)
-
-
-# --- rows to send stay cheap to find ----------------------------------------------------------------
-
-
-def test_the_rows_to_send_are_found_by_their_partial_index(database: Database) -> None:
-    def work(session: Any) -> None:
-        session.add(Community(id=1, name="阳光花园", created_at=AT))
-        session.flush()
-        session.add(Place(id=1, community_id=1, messenger="test", external_id="a"))
-        session.flush()
-        session.add_all(
-            Outgoing(community_id=1, place_id=1, lane=3, text="x", state="sent", created_at=AT)
-            for _ in range(2000)
-        )
-        session.add(Outgoing(community_id=1, place_id=1, lane=3, text="x", created_at=AT))
-
-    database.write_now(work)
-    with database.engine.begin() as connection:
-        connection.exec_driver_sql("ANALYZE")
-    query = select(Outgoing.id).where(Outgoing.state == "waiting").order_by(Outgoing.lane, Outgoing.id)
-    assert "ix_outgoing_waiting" in plan(database, query)
-
-
-def plan(database: Database, query: Any) -> str:
-    """How the database finds the rows of a query, with its values bound as in the product."""
-    compiled = query.compile(database.engine)
-    explain = "EXPLAIN QUERY PLAN " if database.is_sqlite else "EXPLAIN "
-    with database.engine.connect() as connection:
-        rows = connection.exec_driver_sql(explain + str(compiled), bound(compiled, database))
-        return "\n".join(str(row[-1]) for row in rows)
-
-
-def bound(compiled: Any, database: Database) -> Any:
-    values = compiled.construct_params()
-    return tuple(values[name] for name in compiled.positiontup) if database.is_sqlite else values

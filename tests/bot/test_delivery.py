@@ -1,0 +1,464 @@
+"""Delivery: in order per chat, urgent lanes first, nobody blocked by another, and every try in the ledger."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import event, insert
+from sqlmodel import Session, col, select
+
+from bot.delivery import AT_ONCE, LONGEST_WAIT, Blocked, Delivery, Later, Letter, Never
+from handlers.inbox import failed
+from handlers.tell import ANSWER, BROADCAST, NEWS, URGENT, fan_out, tell
+from handlers.timers import due
+from handlers.tx import House, Tx
+from store.database import Database
+from store.tables import Attempt, Community, Outgoing, Person, Place
+
+MORNING = datetime(2026, 3, 2, 1, 0, tzinfo=UTC)
+MESSENGER = "test"
+
+
+@dataclass
+class Post:
+    """A messenger that does with each text what the test says, and a database with the rows to send."""
+
+    database: Database
+    at: datetime = MORNING
+    sent: list[tuple[str, str, str]] = field(default_factory=list)
+    """Chat, text and the message that was changed."""
+    does: dict[str, list[BaseException]] = field(default_factory=dict)
+    """What sending a text raises, the first time, the second time ..."""
+    tried: list[str] = field(default_factory=list)
+    confirmed: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.delivery = self.restarted()
+        self.database.write_now(self._furnish)
+
+    def restarted(self) -> Delivery:
+        self.delivery = Delivery(
+            self.database,
+            {MESSENGER: self._send},
+            lambda: self.at,
+            lambda letter: self.confirmed.append(letter.row.text),
+        )
+        return self.delivery
+
+    def _furnish(self, session: Session) -> None:
+        session.add(Community(id=1, name="阳光花园", created_at=MORNING))
+        session.flush()
+        for number in (1, 2, 3):
+            session.add(
+                Person(id=number, community_id=1, name=f"P{number}", pseudonym=number, created_at=MORNING)
+            )
+            session.flush()
+            session.add(
+                Place(
+                    id=number,
+                    community_id=1,
+                    messenger=MESSENGER,
+                    external_id=f"chat{number}",
+                    person_id=number,
+                )
+            )
+
+    async def _send(self, letter: Letter) -> str:
+        self.tried.append(letter.row.text)
+        if errors := self.does.get(letter.row.text):
+            raise errors.pop(0)
+        self.sent.append((letter.place.external_id, letter.row.text, letter.message_id))
+        return f"m{len(self.sent)}"
+
+    def write(self, text: str, place: int = 1, lane: int = NEWS, **values: Any) -> None:
+        """Add a row to send."""
+        row = {
+            "community_id": 1,
+            "person_id": place,
+            "place_id": place,
+            "lane": lane,
+            "change": "send",
+            "text": text,
+            "buttons": [],
+            "photos": [],
+            "silent": False,
+            "state": "waiting",
+            "tries": 0,
+            "error": "",
+            "message_id": "",
+            "created_at": self.at,
+            **values,
+        }
+        self.database.write_now(lambda session: session.connection().execute(insert(Outgoing), row))
+
+    def tell(self, person: int, key: str, **options: Any) -> None:
+        """Say something as the handlers do."""
+        self.database.write_now(
+            lambda session: tell(
+                Tx(session, self.at, House()), session.get_one(Person, person), key, **options
+            )
+        )
+
+    async def all(self) -> None:
+        while await self.delivery.once():
+            pass
+
+    def texts(self, chat: str | None = None) -> list[str]:
+        return [text for where, text, _ in self.sent if chat in (None, where)]
+
+    def rows(self) -> dict[str, Outgoing]:
+        with self.database.read() as session:
+            return {row.text: row for row in session.exec(select(Outgoing).order_by(col(Outgoing.id)))}
+
+    def states(self) -> dict[str, str]:
+        return {text: row.state for text, row in self.rows().items()}
+
+    def ledger(self) -> list[tuple[str, datetime, str]]:
+        """Each try: the text, when, and the error."""
+        with self.database.read() as session:
+            rows = session.exec(
+                select(Outgoing.text, Attempt.at, Attempt.error)
+                .join(Attempt, col(Attempt.outgoing_id) == col(Outgoing.id))
+                .order_by(col(Attempt.id))
+            )
+            return [tuple(row) for row in rows]
+
+
+@pytest.fixture
+def post(database_url: str) -> Iterator[Post]:
+    made = Post(Database(database_url, durable=False))
+    yield made
+    made.database.close()
+
+
+# --- order and lanes --------------------------------------------------------------------------------
+
+
+async def test_each_chat_gets_its_messages_in_order(post: Post) -> None:
+    for number in range(6):
+        post.write(f"{number}", place=1 + number % 2)
+    await post.all()
+    assert (post.texts("chat1"), post.texts("chat2")) == (["0", "2", "4"], ["1", "3", "5"])
+    assert set(post.states().values()) == {"sent"}
+
+
+async def test_one_pass_takes_one_message_of_each_chat(post: Post) -> None:
+    for number in range(4):
+        post.write(f"{number}", place=1 + number % 2)
+    assert await post.delivery.once() == 2
+    assert sorted(post.texts()) == ["0", "1"]
+
+
+async def test_urgent_overtakes_an_answer_news_and_a_broadcast(post: Post) -> None:
+    for lane, text in {BROADCAST: "broadcast", NEWS: "news", ANSWER: "answer", URGENT: "urgent"}.items():
+        post.write(text, lane=lane)
+    await post.all()
+    assert post.texts() == ["urgent", "answer", "news", "broadcast"]
+
+
+async def test_an_urgent_page_goes_before_the_rest_of_a_broadcast(post: Post) -> None:
+    for number in range(5):
+        post.write(f"b{number}", lane=BROADCAST)
+    await post.delivery.once()
+    post.write("urgent", lane=URGENT)
+    await post.all()
+    assert post.texts() == ["b0", "urgent", "b1", "b2", "b3", "b4"]
+
+
+async def test_one_chat_with_very_many_messages_does_not_keep_others_waiting(post: Post) -> None:
+    def many(session: Session) -> None:
+        for number in range(AT_ONCE + 50):
+            session.add(Outgoing(community_id=1, place_id=1, lane=NEWS, text=f"{number}", created_at=post.at))
+
+    post.database.write_now(many)
+    post.write("other", place=2)
+    await post.delivery.once()
+    assert sorted(post.texts()) == ["0", "other"]
+
+
+async def test_the_confirmation_follows_the_ledger(post: Post) -> None:
+    post.does = {"b": [Never("no")]}
+    post.write("a")
+    post.write("b")
+    await post.all()
+    assert post.confirmed == ["a"]
+
+
+# --- what cannot be sent now, or ever ---------------------------------------------------------------
+
+
+async def test_a_chat_that_must_wait_waits_as_long_as_it_was_told(post: Post) -> None:
+    post.does = {"a": [Later("flood", seconds=30)]}
+    post.write("a")
+    post.write("b")
+    post.write("c", place=2)
+    await post.all()
+    assert (post.texts(), post.states()["a"]) == (["c"], "waiting")
+    assert post.rows()["a"].retry_at == MORNING + timedelta(seconds=30)
+    post.at += timedelta(seconds=29)
+    await post.all()
+    assert post.texts() == ["c"]
+    post.at += timedelta(seconds=1)
+    await post.all()
+    assert post.texts() == ["c", "a", "b"]
+
+
+async def test_an_unknown_wait_grows_and_has_an_end(post: Post) -> None:
+    post.does = {"a": [Later("away") for _ in range(11)]}
+    post.write("a")
+    waits = []
+    for _ in range(11):
+        await post.all()
+        retry_at = post.rows()["a"].retry_at
+        assert retry_at is not None
+        waits.append((retry_at - post.at).total_seconds())
+        post.at = retry_at
+    await post.all()
+    longest = LONGEST_WAIT.total_seconds()
+    assert waits == [min(2.0**tries, longest) for tries in (1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9)]
+    assert post.texts() == ["a"]
+
+
+async def test_an_absurd_wait_is_cut(post: Post) -> None:
+    post.does = {"a": [Later("flood", seconds=10**9)]}
+    post.write("a")
+    await post.all()
+    assert post.rows()["a"].retry_at == MORNING + LONGEST_WAIT
+
+
+async def test_an_error_of_ours_is_a_wait_and_not_a_crash(post: Post) -> None:
+    post.does = {"a": [KeyError("oops")]}
+    post.write("a")
+    post.write("b", place=2)
+    await post.all()
+    assert (post.texts(), post.rows()["a"].error) == (["b"], "KeyError('oops')")
+
+
+async def test_a_message_that_never_can_be_sent_does_not_close_its_chat_for_ever(post: Post) -> None:
+    """An error of ours that stays is laid aside in the end, and what waits behind it goes out."""
+    post.does = {"poison": [KeyError("oops") for _ in range(200)]}
+    post.write("poison")
+    post.write("behind")
+    for _ in range(100):
+        await post.all()
+        post.at += LONGEST_WAIT
+    assert (post.texts(), post.states()["poison"]) == (["behind"], "failed")
+
+
+async def test_a_message_that_is_refused_for_good_is_laid_aside(post: Post) -> None:
+    post.does = {"a": [Never("too long")]}
+    post.write("a")
+    post.write("b")
+    await post.all()
+    assert (post.texts(), post.states()) == (["b"], {"a": "failed", "b": "sent"})
+    assert post.rows()["a"].error == "too long"
+
+
+async def test_an_urgent_page_does_not_wait_for_a_broadcast_that_failed_by_itself(post: Post) -> None:
+    """Only a wait that the messenger asked for holds the chat; a slow retry of one message does not."""
+    post.does = {"poison": [KeyError("oops") for _ in range(6)]}
+    post.write("poison", lane=BROADCAST)
+    for _ in range(6):
+        await post.all()
+        retry_at = post.rows()["poison"].retry_at
+        assert retry_at is not None
+        post.at = retry_at
+    post.at -= timedelta(seconds=60)
+    post.write("urgent", lane=URGENT)
+    await post.all()
+    assert post.texts() == ["urgent"]
+
+
+# --- a chat that blocked us -------------------------------------------------------------------------
+
+
+async def test_a_blocked_chat_is_marked_and_not_tried_again(post: Post) -> None:
+    post.does = {"a": [Blocked("bot was blocked")]}
+    post.write("a")
+    post.write("b")
+    post.write("c", place=2)
+    await post.all()
+    assert sorted(post.tried) == ["a", "c"]
+    assert post.states() == {"a": "unreachable", "b": "unreachable", "c": "sent"}
+    with post.database.read() as session:
+        marked = session.exec(select(Place.blocked_at).order_by(col(Place.id))).all()
+    assert marked == [MORNING, None, None]
+
+
+async def test_after_a_block_messages_go_to_the_person_s_other_chat(post: Post) -> None:
+    def second_chat(session: Session) -> None:
+        session.add(Place(id=9, community_id=1, messenger=MESSENGER, external_id="chat9", person_id=1))
+
+    post.does = {"a": [Blocked("bot was blocked")]}
+    post.database.write_now(second_chat)
+    post.write("a")
+    await post.all()
+    post.tell(1, "repair.mine_none")
+    await post.all()
+    assert [where for where, _, _ in post.sent] == ["chat9"]
+
+
+async def test_a_person_without_another_chat_is_unreachable(post: Post) -> None:
+    post.does = {"a": [Blocked("bot was blocked")]}
+    post.write("a")
+    await post.all()
+    post.tell(1, "repair.mine_none")
+    await post.all()
+    (row,) = [row for row in post.rows().values() if row.text != "a"]
+    assert (row.state, row.error, row.person_id, row.place_id) == ("unreachable", "no chat", 1, None)
+    assert post.sent == []
+
+
+# --- edits ------------------------------------------------------------------------------------------
+
+
+async def test_an_edit_goes_to_the_latest_message_of_its_card_in_its_chat(post: Post) -> None:
+    post.write("old", card="repair:1")
+    post.write("other card", card="repair:2")
+    post.write("other chat", place=2, card="repair:1")
+    await post.all()
+    post.write("new", card="repair:1")
+    await post.all()
+    post.write("edit", card="repair:1", change="edit")
+    await post.all()
+    numbers = {text: f"m{at}" for at, (_, text, _) in enumerate(post.sent, 1)}
+    assert post.sent[-1] == ("chat1", "edit", numbers["new"])
+    post.write("again", card="repair:1", change="edit")
+    post.write("gone", place=2, card="repair:1", change="delete")
+    await post.all()
+    assert post.sent[-2:] == [
+        ("chat1", "again", numbers["new"]),
+        ("chat2", "gone", numbers["other chat"]),
+    ] or (post.sent[-2:] == [("chat2", "gone", numbers["other chat"]), ("chat1", "again", numbers["new"])])
+
+
+async def test_an_edit_never_overtakes_the_message_that_it_changes(post: Post) -> None:
+    post.write("card", lane=BROADCAST, card="repair:1")
+    post.write("edit", lane=ANSWER, card="repair:1", change="edit")
+    await post.all()
+    assert post.sent == [("chat1", "card", ""), ("chat1", "edit", "m1")]
+
+
+async def test_an_edit_of_a_message_that_never_arrived_is_a_message_of_its_own(post: Post) -> None:
+    post.does = {"card": [Never("too long")]}
+    post.write("card", card="repair:1")
+    post.write("edit", card="repair:1", change="edit")
+    await post.all()
+    assert post.sent == [("chat1", "edit", "")]
+
+
+# --- the ledger -------------------------------------------------------------------------------------
+
+
+async def test_the_ledger_holds_every_try(post: Post) -> None:
+    post.does = {
+        "a": [Later("flood", seconds=5), Later("flood", seconds=5)],
+        "b": [Never("no")],
+        "c": [Blocked("gone")],
+    }
+    for place, text in enumerate("abc", 1):
+        post.write(text, place=place)
+    await post.all()
+    for _ in range(2):
+        post.at += timedelta(seconds=5)
+        await post.all()
+    second, third = MORNING + timedelta(seconds=5), MORNING + timedelta(seconds=10)
+    assert sorted(post.ledger()) == [
+        ("a", MORNING, "flood"),
+        ("a", second, "flood"),
+        ("a", third, ""),
+        ("b", MORNING, "no"),
+        ("c", MORNING, "gone"),
+    ]
+    row = post.rows()["a"]
+    assert (row.state, row.tries, row.sent_at, row.error, row.message_id) == ("sent", 2, third, "", "m1")
+
+
+async def test_a_crash_between_sending_and_the_ledger_repeats_only_that_message(post: Post) -> None:
+    for number in range(3):
+        post.write(f"{number}")
+        post.write(f"other {number}", place=2)
+    await post.delivery.once()
+    write = post.database.write
+
+    async def crash(work: Callable[[Session], Any]) -> Any:
+        if post.sent[-1][1] == "1" or "1" in post.texts()[-2:]:
+            raise asyncio.CancelledError  # the process dies here: nothing after this line happens
+        return await write(work)
+
+    post.database.write = crash  # type: ignore[method-assign]
+    with pytest.raises(asyncio.CancelledError):
+        await post.delivery._deliver(await first_waiting(post, 1))
+    post.database.write = write  # type: ignore[method-assign]
+    post.restarted()
+    await post.all()
+    assert post.texts("chat1") == ["0", "1", "1", "2"]
+    assert post.texts("chat2") == ["other 0", "other 1", "other 2"]
+
+
+async def first_waiting(post: Post, place: int) -> Letter:
+    letters = await asyncio.to_thread(post.delivery._waiting)
+    return next(letter for letter in letters if letter.place.id == place)
+
+
+# --- what waits stays cheap to find -----------------------------------------------------------------
+
+
+QUERIES: dict[str, tuple[str, Callable[[Post, Session], Any]]] = {
+    "rows to send": ("ix_outgoing_waiting", lambda post, session: post.delivery._waiting()),
+    "due timers": ("ix_timer_due", lambda post, session: due(session, post.at)),
+    "open notices": ("ix_notice_open", lambda post, session: fan_out(Tx(session, post.at, House()))),
+    "failed messages": ("ix_inbox_failed", lambda post, session: failed(session)),
+}
+DONE = {
+    "outgoing": "INSERT INTO outgoing (community_id, place_id, lane, change, text, buttons, photos, silent, state,"
+    " tries, error, message_id, created_at)"
+    " SELECT 1, 1 + id % 3, 2, 'send', 'x', '[]', '[]', false, 'sent', 0, '', '', created_at FROM numbers",
+    "timer": "INSERT INTO timer (community_id, action, due_at, state, tries, error)"
+    " SELECT 1, 'x:' || id, created_at, 'done', 0, '' FROM numbers",
+    "notice": "INSERT INTO notice (community_id, about, key, facts, photos, audience, lane, silent, reached,"
+    " created_at, done_at)"
+    " SELECT 1, '', 'x', '{}', '[]', 'owners', 3, true, 0, created_at, created_at FROM numbers",
+    "inbox": "INSERT INTO inbox (messenger, key, place, sender, payload, state, error, received_at)"
+    " SELECT 'test', 'k' || id, 'p', 's', '{}', 'done', '', created_at FROM numbers",
+}
+NUMBERS = {
+    "sqlite": "WITH RECURSIVE numbers(id, created_at) AS (SELECT 1, '2026-03-02 01:00:00' UNION ALL"
+    " SELECT id + 1, created_at FROM numbers WHERE id < 5000) ",
+    "postgresql": "WITH numbers AS (SELECT generate_series(1, 5000) AS id, '2026-03-02 01:00Z'::timestamptz"
+    " AS created_at) ",
+}
+
+
+def full(post: Post, table: str) -> None:
+    """Thousands of rows of the past, as after a year."""
+    with_ = NUMBERS[post.database.engine.dialect.name]
+    insert_, _, select_ = DONE[table].partition(" SELECT ")
+    statement = f"{insert_} {with_} SELECT {select_}"
+    if not post.database.is_sqlite:
+        statement = statement.replace("'[]'", "'[]'::jsonb").replace("'{}'", "'{}'::jsonb")
+    with post.database.engine.begin() as connection:
+        connection.exec_driver_sql(statement)
+        connection.exec_driver_sql("ANALYZE")
+
+
+@pytest.mark.parametrize("what", QUERIES)
+def test_what_waits_is_found_by_its_partial_index(post: Post, what: str) -> None:
+    index, ask = QUERIES[what]
+    full(post, index.split("_")[1])
+    asked: list[tuple[str, Any]] = []
+
+    def hear(connection: Any, cursor: Any, statement: str, values: Any, *_: Any) -> None:
+        asked.append((statement, values))
+
+    with post.database.read() as session:
+        event.listen(post.database.readers, "before_cursor_execute", hear)
+        ask(post, session)
+        event.remove(post.database.readers, "before_cursor_execute", hear)
+        statement, values = asked[-1] if what != "open notices" else asked[0]
+        explain = "EXPLAIN QUERY PLAN " if post.database.is_sqlite else "EXPLAIN "
+        plan = session.connection().exec_driver_sql(explain + statement, values).all()
+    assert index in "\n".join(str(row[-1]) for row in plan)
