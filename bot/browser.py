@@ -90,7 +90,7 @@ class Browser:
             place=place,
             sender=who,
             at=self.app.clock.now(),
-            place_kind="staff" if place == self._chat("staff") else "private",
+            place_kind="group" if place == self._chat("staff") else "private",
             text=text,
             tap=tap,
             files=tuple(

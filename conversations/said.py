@@ -47,7 +47,7 @@ class Said(BaseModel):
     place: Words
     sender: Words
     at: datetime
-    place_kind: Literal["private", "staff", "board"] = "private"
+    place_kind: Literal["private", "group"] = "private"
     text: Words = ""
     tap: Words = ""
     files: tuple[File, ...] = ()

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import insert, text
+from sqlalchemy import and_, bindparam, insert, or_, text
 from sqlmodel import Session, col, select
 
 from conversations.errors import Refused, Unclear
@@ -66,9 +66,8 @@ def reply(session: Session, said: Said, error: Unclear | Refused, *, house: Hous
         return seen
     tx = _enter(session, said, house, now)
     assert tx.place is not None and tx.inbox_id is not None
-    talk = open_talk(tx, tx.person, tx.place) if tx.person else None
-    if isinstance(error, Unclear) and talk is not None and tx.person is not None:
-        ask(tx, tx.person, talk, lead=error.key, **error.facts)
+    if isinstance(error, Unclear) and tx.talk is not None and tx.person is not None:
+        ask(tx, tx.person, tx.talk, lead=error.key, **error.facts)
     elif tx.person is not None:
         tell(tx, here(tx, tx.person), error.key, buttons=("help",), **error.facts)
     else:
@@ -154,31 +153,43 @@ def _enter(session: Session, said: Said, house: House, now: datetime, error: str
     return tx
 
 
+# Who speaks, where, and what they were talking about: one statement a message, since each message needs it.
+SURROUNDINGS = (
+    select(Place, Person, Community, Talk)
+    .outerjoin(
+        Account,
+        and_(
+            col(Account.messenger) == col(Place.messenger),
+            col(Account.external_id) == bindparam("sender"),
+            or_(col(Place.community_id).is_(None), col(Account.community_id) == col(Place.community_id)),
+        ),
+    )
+    .outerjoin(Person, col(Person.id) == col(Account.person_id))
+    .outerjoin(Community, col(Community.id) == col(Person.community_id))
+    .outerjoin(Talk, and_(col(Talk.person_id) == col(Person.id), col(Talk.place_id) == col(Place.id)))
+    .where(col(Place.messenger) == bindparam("messenger"), col(Place.external_id) == bindparam("place"))
+    .order_by(col(Account.id))
+    .limit(1)
+)
+
+
 def _surroundings(session: Session, said: Said, house: House, now: datetime) -> Tx:
-    """The place (made if it is new) and the person, with the place's last sign of life."""
-    place = session.exec(
-        select(Place).where(Place.messenger == said.messenger, Place.external_id == said.place)
-    ).first() or Place(messenger=said.messenger, external_id=said.place, kind=said.place_kind)
-    person = _person(session, said, place)
+    """The place (made if it is new), the person and their open talk, with the place's last sign of life."""
+    where = {"messenger": said.messenger, "place": said.place, "sender": said.sender}
+    found = session.execute(SURROUNDINGS, where).first()
+    if found is None:
+        session.add(Place(messenger=said.messenger, external_id=said.place, kind=said.place_kind))
+        session.flush()
+        found = session.execute(SURROUNDINGS, where).one()
+    place, person, community, talk = found
     if person is not None and place.kind == "private":
         place.person_id, place.community_id = person.id, person.community_id
     if place.heard_at is None or now - place.heard_at > HEARD_STEP or place.blocked_at is not None:
         place.heard_at, place.blocked_at = now, None
-    if place.id is None or session.is_modified(place):
-        session.add(place)
-        session.flush()
-    return Tx(session, now, house, said, place, person)
-
-
-def _person(session: Session, said: Said, place: Place) -> Person | None:
-    query = (
-        select(Person)
-        .join(Account, col(Account.person_id) == col(Person.id))
-        .where(Account.messenger == said.messenger, Account.external_id == said.sender)
-    )
-    if place.community_id is not None:
-        query = query.where(Person.community_id == place.community_id)
-    return session.exec(query.order_by(col(Account.id))).first()
+    tx = Tx(session, now, house, said, place, person, talk)
+    if community is not None:
+        tx.known["community", community.id] = community
+    return tx
 
 
 # --- what a message means ---------------------------------------------------------------------------
@@ -190,10 +201,12 @@ def route(tx: Tx, said: Said) -> None:
     assert place is not None
     if len(said.text) > MOST_CHARACTERS:
         raise Unclear("unclear.long", max=MOST_CHARACTERS, length=len(said.text))
+    if place.kind in ("group", "board"):
+        return  # a group that nobody has claimed, or one in which only we write
     if person is None:
         _stranger(tx, said, place)
         return
-    talk = open_talk(tx, person, place)
+    talk = tx.talk
     command = spoken("command").get(normal(said.text))
     if said.tap:
         _tap(tx, person, talk, said)

@@ -14,12 +14,17 @@ from store.tables import CommunityRule
 
 def urgency(tx: Tx, community_id: int, text: str, language: str = "zh") -> Verdict:
     """How urgent a report is, with the reasons in the reader's language."""
+    extra = tx.once("rules", community_id, lambda: _extra(tx, community_id))
+    return moderation.urgency.judge(text, _rules(extra) if extra else None, language)
+
+
+def _extra(tx: Tx, community_id: int) -> tuple[Extra, ...]:
     rows = tx.session.exec(
         select(CommunityRule)
         .where(CommunityRule.community_id == community_id, CommunityRule.judgement == "urgency")
         .order_by(col(CommunityRule.id))
     )
-    extra = tuple(
+    return tuple(
         Extra(
             row.rule,
             words=tuple(row.words),
@@ -30,7 +35,6 @@ def urgency(tx: Tx, community_id: int, text: str, language: str = "zh") -> Verdi
         )
         for row in rows
     )
-    return moderation.urgency.judge(text, _rules(extra) if extra else None, language)
 
 
 @lru_cache(maxsize=64)

@@ -9,7 +9,7 @@ from sqlmodel import Session
 
 from conversations.said import Said
 from conversations.words import Reader
-from store.tables import Community, Person, Place
+from store.tables import Community, Person, Place, Talk
 
 T = TypeVar("T")
 
@@ -31,6 +31,8 @@ class Tx:
     said: Said | None = None
     place: Place | None = None
     person: Person | None = None
+    talk: Talk | None = None
+    """The talk that was open in the place when the message came."""
     inbox_id: int | None = None
     fresh: set[tuple[str, int]] = field(default_factory=set)
     """Cards that this transaction sent anew, by card and place: they show the present already."""

@@ -197,6 +197,7 @@ class Place(SQLModel, table=True):
     messenger: str
     external_id: str
     kind: str = "private"
+    """private, group (one that is no community's), staff (the admin group) or board"""
     person_id: int | None = _ref("person", default=None, index=True)
     heard_at: datetime | None = _time(default=None)
     blocked_at: datetime | None = _time(default=None)

@@ -135,7 +135,7 @@ class Phone:
                 place=self.place,
                 sender=self.account,
                 at=self.building.clock.now(),
-                place_kind="staff" if self.kind == "staff" else "private",
+                place_kind="group" if self.kind == "staff" else "private",
                 **what,
             )
         )

@@ -76,7 +76,10 @@ def test_the_partial_indexes_have_their_predicates(database: Database) -> None:
         if dialect in index.get("dialect_options", {})
     }
     # PostgreSQL adds brackets and types.
-    plain = {name: re.sub(r"[()]|::(text|character varying)", "", where).strip() for name, where in predicates.items()}
+    plain = {
+        name: re.sub(r"[()]|::(text|character varying)", "", where).strip()
+        for name, where in predicates.items()
+    }
     assert plain == {
         "ix_outgoing_waiting": "state = 'waiting'",
         "ix_timer_due": "state = 'waiting'",
