@@ -20,6 +20,7 @@ BATCH = 200
 TRIES = 5
 # PostgreSQL's codes for deadlock, serialisation, lock not available, and a key that another writer took first.
 LOST_RACES = {"40P01", "40001", "55P03", "23505"}
+READ_ONLY = "25006"  # a standby, or a server set so; psycopg calls it an internal error
 
 
 class StoreUnavailable(Exception):
@@ -119,19 +120,22 @@ class _Writer:
         self.engine = engine
         self.jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self.closed = False
+        self.door = threading.Lock()  # nothing may enter the queue behind its end
         self.thread = threading.Thread(target=self._run, name="writer", daemon=True)
         self.thread.start()
 
     def submit(self, work: Work[T]) -> Future[T]:
-        if self.closed:
-            raise StoreUnavailable("closed")
         job = _Job(work)
-        self.jobs.put(job)
+        with self.door:
+            if self.closed:
+                raise StoreUnavailable("closed")
+            self.jobs.put(job)
         return job.future
 
     def close(self) -> None:
-        self.closed = True
-        self.jobs.put(None)
+        with self.door:
+            self.closed = True
+            self.jobs.put(None)
         self.thread.join()
 
     def _run(self) -> None:
@@ -173,7 +177,7 @@ class _Writer:
 
 
 def _in_savepoint(connection: Connection, job: _Job) -> None:
-    """Run one job in its own savepoint; its error stays its own."""
+    """Run one job in its own savepoint; its error stays its own, whatever it is: the writer outlives it."""
     with Session(
         bind=connection, join_transaction_mode="create_savepoint", expire_on_commit=False
     ) as session:
@@ -181,11 +185,22 @@ def _in_savepoint(connection: Connection, job: _Job) -> None:
             job.outcome = job.work(session)
             session.commit()
         except OperationalError as error:
-            session.rollback()
-            job.error = StoreUnavailable(str(error.orig))
-        except Exception as error:
-            session.rollback()
+            job.error = StoreUnavailable(str(_first(error).orig))
+        except BaseException as error:
             job.error = error
+        if job.error is not None:
+            try:
+                session.rollback()
+            except OperationalError as error:  # SQLite has rolled all back already, the savepoint too
+                session.invalidate()
+                raise _Restart from error
+
+
+def _first(error: DBAPIError) -> DBAPIError:
+    """What went wrong first: after a full disk SQLAlchemy complains only of the savepoint, which went with it."""
+    while isinstance(error.__context__, DBAPIError):
+        error = error.__context__
+    return error
 
 
 class _Threads:
@@ -196,7 +211,10 @@ class _Threads:
         self.pool = ThreadPoolExecutor(threads, thread_name_prefix="writer")
 
     def submit(self, work: Work[T]) -> Future[T]:
-        return self.pool.submit(self._commit, work)
+        try:
+            return self.pool.submit(self._commit, work)
+        except RuntimeError as error:  # after close
+            raise StoreUnavailable("closed") from error
 
     def close(self) -> None:
         self.pool.shutdown()
@@ -209,9 +227,10 @@ class _Threads:
                     session.commit()
                     return outcome
             except DBAPIError as error:
-                if getattr(error.orig, "sqlstate", None) in LOST_RACES and attempt < TRIES - 1:
+                code = getattr(error.orig, "sqlstate", None)
+                if code in LOST_RACES and attempt < TRIES - 1:
                     continue
-                if isinstance(error, OperationalError):
+                if isinstance(error, OperationalError) or code == READ_ONLY:
                     raise StoreUnavailable(str(error.orig)) from error
                 raise
         raise AssertionError("unreachable")

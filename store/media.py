@@ -41,7 +41,7 @@ class MediaStorage:
             return Kept(problem="too_large")
         try:
             clean, mime = _clean(data)
-        except _TooLarge:
+        except (_TooLarge, Image.DecompressionBombError):
             return Kept(problem="too_large")
         except Exception:  # Pillow's readers raise anything on hostile bytes
             return Kept(problem="not_a_photo")
@@ -83,9 +83,12 @@ def _clean(data: bytes) -> tuple[bytes, str]:
                 raise _TooLarge
             upright = ImageOps.exif_transpose(image)
             upright.thumbnail((EDGE, EDGE))
+            see_through = upright.mode in {"RGBA", "LA", "P"}
+            clean = upright.convert("RGBA" if see_through else "RGB")
+            clean.info.clear()  # a comment, for example, would be saved again
             out = BytesIO()
-            if upright.mode in {"RGBA", "LA", "P"}:
-                upright.convert("RGBA").save(out, "PNG")
+            if see_through:
+                clean.save(out, "PNG")
                 return out.getvalue(), "image/png"
-            upright.convert("RGB").save(out, "JPEG", quality=85)
+            clean.save(out, "JPEG", quality=85)
             return out.getvalue(), "image/jpeg"

@@ -7,9 +7,10 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 
 HERE = Path(__file__).parent
+UPGRADING = 0x6C696E6C69  # "linli"
 
 
 def upgrade(engine: Engine) -> bool:
@@ -27,6 +28,8 @@ def upgrade(engine: Engine) -> bool:
     if current is not None and engine.dialect.name == "sqlite":
         backup(engine, Path(f"{engine.url.database}.before-{newest}-{datetime.now(UTC):%Y%m%d%H%M%S}"))
     with engine.begin() as connection:
+        if engine.dialect.name == "postgresql":  # of several processes that start at once, one upgrades
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": UPGRADING})
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
     return True

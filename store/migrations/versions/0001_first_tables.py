@@ -9,16 +9,22 @@ down_revision = None
 
 # The audit log only grows, whatever a later program believes.
 NO_CHANGE = {
-    "sqlite": """
-        CREATE TRIGGER audit_no_update BEFORE UPDATE ON audit
-        BEGIN SELECT RAISE(ABORT, 'the audit log only grows'); END
-    """,
-    "postgresql": """
-        CREATE FUNCTION audit_only_grows() RETURNS trigger LANGUAGE plpgsql AS $$
-        BEGIN RAISE EXCEPTION 'the audit log only grows'; END $$;
-        CREATE TRIGGER audit_only_grows BEFORE UPDATE OR DELETE OR TRUNCATE ON audit
-        EXECUTE FUNCTION audit_only_grows()
-    """,
+    "sqlite": (
+        "CREATE TRIGGER audit_no_update BEFORE UPDATE ON audit"
+        " BEGIN SELECT RAISE(ABORT, 'the audit log only grows'); END",
+        "CREATE TRIGGER audit_no_delete BEFORE DELETE ON audit"
+        " BEGIN SELECT RAISE(ABORT, 'the audit log only grows'); END",
+        # INSERT OR REPLACE deletes without asking the trigger above.
+        "CREATE TRIGGER audit_no_replace BEFORE INSERT ON audit"
+        " WHEN EXISTS (SELECT 1 FROM audit WHERE id = NEW.id)"
+        " BEGIN SELECT RAISE(ABORT, 'the audit log only grows'); END",
+    ),
+    "postgresql": (
+        "CREATE FUNCTION audit_only_grows() RETURNS trigger LANGUAGE plpgsql AS $$"
+        " BEGIN RAISE EXCEPTION 'the audit log only grows'; END $$",
+        "CREATE TRIGGER audit_only_grows BEFORE UPDATE OR DELETE OR TRUNCATE ON audit"
+        " EXECUTE FUNCTION audit_only_grows()",
+    ),
 }
 
 
@@ -380,6 +386,13 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("outgoing", schema=None) as batch_op:
         batch_op.create_index("ix_outgoing_card", ["card", "place_id"], unique=False)
+        batch_op.create_index(
+            "ix_outgoing_head",
+            ["place_id", "lane", "id"],
+            unique=False,
+            sqlite_where=sa.text("state = 'waiting'"),
+            postgresql_where=sa.text("state = 'waiting'"),
+        )
         batch_op.create_index("ix_outgoing_inbox", ["inbox_id"], unique=False)
         batch_op.create_index("ix_outgoing_place", ["place_id", "id"], unique=False)
         batch_op.create_index(
@@ -423,9 +436,8 @@ def upgrade() -> None:
     with op.batch_alter_table("attempt", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_attempt_outgoing_id"), ["outgoing_id"], unique=False)
 
-    op.execute(NO_CHANGE[op.get_bind().dialect.name])
-    if op.get_bind().dialect.name == "sqlite":
-        op.execute(NO_CHANGE["sqlite"].replace("UPDATE", "DELETE").replace("no_update", "no_delete"))
+    for statement in NO_CHANGE[op.get_bind().dialect.name]:
+        op.execute(statement)
 
 
 def downgrade() -> None:
