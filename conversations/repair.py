@@ -3,7 +3,7 @@
 import re
 
 from conversations.steps import Answers, Choice, Confirm, Facts, Photos, Script, Text
-from conversations.words import spoken
+from conversations.words import normal, spoken
 
 LONGEST = 500
 FEW = 8  # characters: no more than a place, such as 在电梯里 or 3号楼2单元
@@ -37,8 +37,8 @@ def at_home(answers: Answers, facts: Facts) -> bool:
 
 def place_in(text: str) -> str:
     """The place that a sentence names, if it names exactly one: "厨房水管爆了" → home; else empty."""
-    low = text.lower()
-    found = {place for word, place in spoken("place").items() if word in low}
+    words = normal(text)
+    found = {place for word, place in spoken("place").items() if word in words}
     return found.pop() if len(found) == 1 else ""
 
 

@@ -4,6 +4,7 @@ There is no step pointer: the next question is the first step that applies and h
 "change an answer", a restart, and a release that adds or drops a step all need nothing of their own.
 """
 
+import re
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -203,21 +204,29 @@ class Script:
     free: Callable[[str, str, Answers, Facts], Answers] | None = None
 
 
+def _applying(script: Script, answers: Answers, facts: Facts) -> Iterator[str]:
+    """The questions that apply; the answer to one that does not decides nothing about those behind it."""
+    deciding = dict(answers)
+    for name, step in script.steps.items():
+        if step.when(deciding, facts):
+            yield name
+        else:
+            deciding.pop(name, None)
+
+
+def _is_complete(script: Script, answers: Answers, name: str) -> bool:
+    return name in answers and script.steps[name].complete(answers[name])
+
+
 def pending(script: Script, answers: Answers, facts: Facts) -> str | None:
     """The name of the next question, or None when the script is complete."""
-    for name, step in script.steps.items():
-        if step.when(answers, facts) and not (name in answers and step.complete(answers[name])):
-            return name
-    return None
+    opened = (name for name in _applying(script, answers, facts) if not _is_complete(script, answers, name))
+    return next(opened, None)
 
 
 def answered(script: Script, answers: Answers, facts: Facts) -> list[str]:
     """The questions that apply and have a complete answer, in the script's order."""
-    return [
-        name
-        for name, step in script.steps.items()
-        if name in answers and step.complete(answers[name]) and step.when(answers, facts)
-    ]
+    return [name for name in _applying(script, answers, facts) if _is_complete(script, answers, name)]
 
 
 def back(script: Script, answers: Answers, facts: Facts) -> Answers:
@@ -259,7 +268,7 @@ def photos_in(said: Said) -> list[File]:
 def visible(text: str) -> str:
     """The text without marks that show nothing (control, direction, zero-width), trimmed."""
     shown = "".join(c for c in text if c in "\n\u200d" or unicodedata.category(c) not in {"Cc", "Cf", "Cs"})
-    return shown.strip().strip("\u200d")
+    return re.sub(r"^[\s\u200d]+|[\s\u200d]+$", "", shown)
 
 
 CHINESE_DIGITS = {c: n for n, c in enumerate("零一二三四五六七八九")} | {"两": 2, "〇": 0}

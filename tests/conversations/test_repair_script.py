@@ -74,11 +74,11 @@ def test_every_word_for_a_place_is_found_in_a_sentence(language: str, place: str
     ],
 )
 def test_building_is_read_when_it_is_one_of_ours(text: str, building: str) -> None:
-    assert building_in(text, BUILDINGS) == building
+    assert building_in(text, FACTS) == building
 
 
 def test_no_building_is_read_where_there_is_none() -> None:
-    assert building_in("1号楼", []) == ""
+    assert building_in("1号楼", {"buildings": []}) == ""
 
 
 @pytest.mark.parametrize(

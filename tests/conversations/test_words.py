@@ -446,7 +446,7 @@ def test_a_text_in_a_text_is_said_in_the_reader_s_language() -> None:
 
 
 def test_a_list_is_joined_in_the_reader_s_language() -> None:
-    things = [Say("kind.lift"), "王师傅", 3]
+    things = [Say("repair.place.lift"), "王师傅", 3]
     assert ZH.show(things) == "电梯、王师傅、3"
     assert EN.show(things) == "Lift, 王师傅, 3"
 
