@@ -225,7 +225,7 @@ class Browser:
     def _sent(self, rows: Sequence[Outgoing]) -> list[tuple[Outgoing, Message]]:
         shown: dict[str, tuple[Outgoing, Message]] = {}
         for row in reversed(rows):
-            first, edited = row, row.change != "send"
+            first, edited = row, row.message_id != str(row.id)
             if edited:
                 if row.message_id not in shown:
                     continue  # older than what the page shows

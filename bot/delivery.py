@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import structlog
-from sqlalchemy import insert
+from sqlalchemy import ColumnElement, Table, and_, insert, literal_column, or_
 from sqlmodel import Session, col, select
 
 from store.database import Database, StoreUnavailable
@@ -16,6 +16,8 @@ log = structlog.get_logger()
 
 AT_ONCE = 200
 LONGEST_WAIT = timedelta(minutes=10)
+OUR_TRIES = 8  # of a message on which we ourselves stumble, some eight minutes
+WAITING: ColumnElement[str] = literal_column("'waiting'")  # literally, as the partial indexes have it
 
 
 class Later(Exception):
@@ -81,28 +83,28 @@ class Delivery:
         return len(letters)
 
     def _waiting(self) -> list[Letter]:
-        """The head of each chat's queue, urgent lanes first; a chat that must wait blocks nobody else."""
+        """The head of each chat's queue, urgent lanes first; one that must wait holds back only what is behind it."""
         with self.database.read() as session:
             now = self.now()
-            resting = select(Outgoing.place_id).where(
-                Outgoing.state == "waiting", col(Outgoing.retry_at) > now
-            )
-            rows = session.exec(
-                select(Outgoing, Place)
-                .join(Place, col(Place.id) == col(Outgoing.place_id))
+            heads = session.exec(
+                select(Outgoing)
                 .where(
-                    Outgoing.state == "waiting",
-                    col(Place.messenger).in_(list(self.senders)),
-                    col(Outgoing.place_id).not_in(resting),
+                    Outgoing.state == WAITING,
+                    MESSENGER.in_(list(self.senders)),
+                    or_(col(Outgoing.retry_at).is_(None), col(Outgoing.retry_at) <= now),
+                    ~BEFORE_IT.exists(),
                 )
                 .order_by(col(Outgoing.lane), col(Outgoing.id))
                 .limit(AT_ONCE)
             ).all()
-            heads: dict[int, Letter] = {}
-            for row, place in rows:
-                if place.id not in heads:
-                    heads[place.id] = Letter(row, place, _target(session, row))
-            return list(heads.values())
+            rows = [_changed_first(session, head) for head in heads]
+            chosen = select(Place).where(col(Place.id).in_([row.place_id for row in rows]))
+            places = {place.id: place for place in session.exec(chosen)} if rows else {}
+            return [
+                Letter(row, places[row.place_id], _target(session, row))
+                for row in rows
+                if row.place_id is not None and (row.retry_at is None or row.retry_at <= now)
+            ]
 
     async def _deliver(self, letter: Letter) -> None:
         try:
@@ -113,7 +115,10 @@ class Delivery:
             await self._lay_aside(letter, error)
         except Exception as error:
             log.exception("sending failed", outgoing=letter.row.id)
-            await self._later(letter, Later(repr(error)))
+            if letter.row.tries + 1 < OUR_TRIES:
+                await self._later(letter, Later(repr(error)))
+            else:
+                await self._lay_aside(letter, Never(repr(error)))
         else:
             await self.database.write(lambda session: self._sent(session, letter, message_id))
             self.delivered(letter)
@@ -134,15 +139,19 @@ class Delivery:
         await self.database.write(work)
 
     async def _lay_aside(self, letter: Letter, error: Never | Blocked) -> None:
-        blocked = isinstance(error, Blocked)
-
         def work(session: Session) -> None:
-            _update(session, letter.row.id, state="unreachable" if blocked else "failed", error=str(error))
             self._attempt(session, letter, str(error))
-            if blocked:
-                place = session.get_one(Place, letter.place.id)
-                place.blocked_at = self.now()
-                session.add(place)
+            if isinstance(error, Never):
+                _update(session, letter.row.id, state="failed", error=str(error))
+                return
+            session.connection().execute(
+                OUTGOING.update()
+                .where(OUTGOING.c.place_id == letter.place.id, OUTGOING.c.state == WAITING)
+                .values(state="unreachable", error=str(error))
+            )
+            place = session.get_one(Place, letter.place.id)
+            place.blocked_at = self.now()
+            session.add(place)
 
         await self.database.write(work)
 
@@ -159,27 +168,46 @@ class Delivery:
         )
 
 
+OUTGOING: Table = Outgoing.__table__  # type: ignore[attr-defined]
+# Not a join: SQLite would then rather go through all the chats than through the few rows that wait.
+MESSENGER = select(Place.messenger).where(col(Place.id) == OUTGOING.c.place_id).scalar_subquery()
+_EARLIER = OUTGOING.alias("earlier")
+BEFORE_IT = select(_EARLIER.c.id).where(
+    _EARLIER.c.place_id == OUTGOING.c.place_id,
+    _EARLIER.c.state == WAITING,
+    or_(
+        _EARLIER.c.lane < OUTGOING.c.lane,
+        and_(_EARLIER.c.lane == OUTGOING.c.lane, _EARLIER.c.id < OUTGOING.c.id),
+    ),
+)
+"""What goes into the same chat before a row: the urgent first, then the older."""
+
+
 def _update(session: Session, outgoing_id: int, **values: object) -> None:
-    table = Outgoing.__table__  # type: ignore[attr-defined]
-    session.connection().execute(table.update().where(table.c.id == outgoing_id).values(**values))
+    session.connection().execute(OUTGOING.update().where(OUTGOING.c.id == outgoing_id).values(**values))
+
+
+def _changed_first(session: Session, row: Outgoing) -> Outgoing:
+    """The row itself, or the message that it changes while that waits still: it then goes in the change's lane."""
+    if row.change == "send":
+        return row
+    older = select(Outgoing).where(
+        Outgoing.card == row.card,
+        Outgoing.place_id == row.place_id,
+        Outgoing.state == WAITING,
+        col(Outgoing.id) < row.id,
+    )
+    return session.exec(older.order_by(col(Outgoing.id)).limit(1)).first() or row
 
 
 def _target(session: Session, row: Outgoing) -> str:
     """The message that an edit or a deletion means: the latest one sent with its card to its chat."""
     if row.change == "send":
         return ""
-    return (
-        session.exec(
-            select(Outgoing.message_id)
-            .where(
-                Outgoing.card == row.card,
-                Outgoing.place_id == row.place_id,
-                Outgoing.change == "send",
-                Outgoing.state == "sent",
-                col(Outgoing.id) < row.id,
-            )
-            .order_by(col(Outgoing.id).desc())
-            .limit(1)
-        ).first()
-        or ""
+    sent = select(Outgoing.message_id).where(
+        Outgoing.card == row.card,
+        Outgoing.place_id == row.place_id,
+        Outgoing.state == "sent",
+        col(Outgoing.id) < row.id,
     )
+    return session.exec(sent.order_by(col(Outgoing.id).desc()).limit(1)).first() or ""

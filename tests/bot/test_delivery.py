@@ -71,7 +71,7 @@ class Post:
         if errors := self.does.get(letter.row.text):
             raise errors.pop(0)
         self.sent.append((letter.place.external_id, letter.row.text, letter.message_id))
-        return f"m{len(self.sent)}"
+        return letter.message_id or f"m{len(self.sent)}"
 
     def write(self, text: str, place: int = 1, lane: int = NEWS, **values: Any) -> None:
         """Add a row to send."""
@@ -258,7 +258,7 @@ async def test_a_message_that_is_refused_for_good_is_laid_aside(post: Post) -> N
 
 
 async def test_an_urgent_page_does_not_wait_for_a_broadcast_that_failed_by_itself(post: Post) -> None:
-    """Only a wait that the messenger asked for holds the chat; a slow retry of one message does not."""
+    """A message that must wait holds back only what is behind it in its chat."""
     post.does = {"poison": [KeyError("oops") for _ in range(6)]}
     post.write("poison", lane=BROADCAST)
     for _ in range(6):
@@ -347,7 +347,9 @@ async def test_an_edit_of_a_message_that_never_arrived_is_a_message_of_its_own(p
     post.write("card", card="repair:1")
     post.write("edit", card="repair:1", change="edit")
     await post.all()
-    assert post.sent == [("chat1", "edit", "")]
+    post.write("again", card="repair:1", change="edit")
+    await post.all()
+    assert post.sent == [("chat1", "edit", ""), ("chat1", "again", "m1")]
 
 
 # --- the ledger -------------------------------------------------------------------------------------
