@@ -6,6 +6,7 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
@@ -47,10 +48,9 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) 
     out.print(made)
 
 
-def where() -> str:
-    """Date, machine and Python, in one line."""
-    with open("/proc/loadavg", encoding="ascii") as file:
-        load = file.read().split()[0]
+def machine() -> str:
+    """Date, processors and Python, in one line."""
+    load = Path("/proc/loadavg").read_text("ascii").split()[0]
     return (
         f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC · {os.cpu_count()} CPUs, load {load} · "
         f"{platform.python_implementation()} {platform.python_version()} · median (min–max)"

@@ -17,7 +17,7 @@ from conversations.said import Said
 from moderation.urgency import warm
 from store.tables import Outgoing, Person, Repair, Talk
 from tests import postgres
-from tests.benchmarks.measure import Figure, out, shown, table
+from tests.benchmarks.measure import Figure, shown, table
 from tests.benchmarks.town import Town, durable_postgresql, town
 from tests.people import unique
 
@@ -155,11 +155,13 @@ def _raw(server: postgres.Server | None) -> float:
             return _hand_written(
                 connection.execute, connection.commit, "%s", "BIGINT GENERATED ALWAYS AS IDENTITY"
             )
-    with tempfile.TemporaryDirectory() as folder:
-        with contextlib.closing(sqlite3.connect(Path(folder) / "raw.db")) as connection:
-            connection.execute("PRAGMA journal_mode=WAL")
-            connection.execute("PRAGMA synchronous=FULL")
-            return _hand_written(connection.execute, connection.commit, "?", "INTEGER PRIMARY KEY")
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        contextlib.closing(sqlite3.connect(Path(folder) / "raw.db")) as connection,
+    ):
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=FULL")
+        return _hand_written(connection.execute, connection.commit, "?", "INTEGER PRIMARY KEY")
 
 
 def _hand_written(
@@ -199,7 +201,4 @@ def _print(name: str, raw: Figure, results: dict[str, tuple[Measured, Measured]]
 
 
 if __name__ == "__main__":
-    from tests.benchmarks.measure import where as machine
-
-    out.print(machine())
-    main(quick=True)
+    main()

@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from unittest.mock import patch
 
-from bot import settings
+from sqlalchemy import text
+
+from bot import logs, settings
 from bot.app import App
 from bot.delivery import Letter
 from conversations.said import Said
@@ -94,9 +96,9 @@ class Town:
         engine = self.app.database.engine
         with engine.begin() as connection:
             for statement in filled.split(";\n"):
-                connection.exec_driver_sql(statement)
+                connection.execute(text(statement))
         with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            connection.exec_driver_sql("ANALYZE")  # a database that grew by itself knows its size
+            connection.execute(text("ANALYZE"))  # a database that grew by itself knows its size
 
 
 async def taken(letter: Letter) -> str:
@@ -107,6 +109,7 @@ async def taken(letter: Letter) -> str:
 @contextmanager
 def town(people: int, server: postgres.Server | None) -> Iterator[Town]:
     """A Town on SQLite, or on the PostgreSQL server."""
+    logs.set_up("error")
     with tempfile.TemporaryDirectory(prefix="linli-town-") as folder:
         url = server.create_database(unique("linli_town")) if server else ""
         found = settings.load(

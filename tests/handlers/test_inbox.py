@@ -188,7 +188,8 @@ async def test_an_error_of_ours_keeps_the_message_and_says_so(
         await owner.says("厨房水龙头滴水")
     (row,) = building.read(select(Inbox))
     owner.sees(
-        f"这一步我们出错了（编号 {row.id:04X}）。您发的内容已保存，修好后会继续处理，不用重发。急事请打物业电话 021-5555 0110。"
+        f"这一步我们出错了（编号 {row.id:04X}）。您发的内容已保存，修好后会继续处理，不用重发。"
+        "急事请打物业电话 021-5555 0110。"
     )
     assert (row.state, row.payload["text"], row.error) == (
         "failed",
