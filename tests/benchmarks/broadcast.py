@@ -4,10 +4,11 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 
+from sqlmodel import select
+
 from bot.delivery import Letter
 from handlers.tell import BROADCAST
-from store.tables import Notice
-from tests import postgres
+from store.tables import Notice, Outgoing
 from tests.benchmarks.measure import Figure, shown, table
 from tests.benchmarks.town import Town, durable_postgresql, taken, town
 
@@ -21,10 +22,10 @@ def main(*, quick: bool = False) -> None:
     with town(people, None) as where:
         asyncio.run(_measure("SQLite, synchronous=FULL", where))
     with durable_postgresql() as server, town(people, server) as where:
-        asyncio.run(_measure("PostgreSQL, fsync on", where, server))
+        asyncio.run(_measure("PostgreSQL, fsync on", where))
 
 
-async def _measure(name: str, where: Town, server: postgres.Server | None = None) -> None:
+async def _measure(name: str, where: Town) -> None:
     waits: dict[str, list[float]] = {}
     seconds: dict[str, float] = {}
     answered = asyncio.Event()
@@ -57,8 +58,11 @@ async def _measure(name: str, where: Town, server: postgres.Server | None = None
     await beside("alone", _later(ALONE * PAUSE), commit)
     where.app.database.write_now(lambda session: session.add(_notice(where)))
     await beside("while the rows are written", where.app.ticker.tick(), commit)
-    await beside("until the answer is sent, while they are sent", _send(where), answer)
-    await beside("until the answer is sent, alone", _drain_for(where, ALONE * PAUSE), answer)
+    delivering = asyncio.ensure_future(where.app.delivery.run())
+    await beside("until the answer is sent, while they are sent", _all_sent(where), answer)
+    await beside("until the answer is sent, alone", _later(ALONE * PAUSE), answer)
+    delivering.cancel()
+    await asyncio.wait({delivering})
     base = Figure(waits["alone"])
     table(
         f"A notice to {where.people:,} people: {name}",
@@ -97,18 +101,15 @@ async def _later(seconds: float) -> None:
     await asyncio.sleep(seconds)
 
 
-async def _send(where: Town) -> None:
-    """Deliver until nothing waits, as the running program does; what is asked meanwhile is sent too."""
-    while await where.app.delivery.once():
-        pass
-
-
-async def _drain_for(where: Town, seconds: float) -> None:
-    """Deliver as the running program does when only answers wait."""
-    running = asyncio.ensure_future(where.app.delivery.run())
-    await asyncio.sleep(seconds)
-    running.cancel()
-    await asyncio.wait({running})
+async def _all_sent(where: Town) -> None:
+    """Until no row of the notice waits any more."""
+    waits = select(Outgoing.id).where(Outgoing.state == "waiting", Outgoing.lane == BROADCAST).limit(1)
+    where.app.delivery.wake.set()
+    while True:
+        with where.app.database.read() as session:
+            if session.exec(waits).first() is None:
+                return
+        await asyncio.sleep(PAUSE)
 
 
 if __name__ == "__main__":

@@ -48,8 +48,8 @@ INSERT INTO inbox (community_id, messenger, key, place, sender, payload, state, 
     {dict}, 'done', '', {now} FROM n;
 INSERT INTO outgoing (community_id, inbox_id, person_id, place_id, lane, change, text, buttons, photos,
     silent, state, tries, error, message_id, created_at, sent_at)
-    {numbers} SELECT 1, i, i % {people} + 1, i % {people} + 1, 1, 'send', '您好，报修 ' || i || ' 已登记。',
-    {list}, {list}, {false}, 'sent', 0, '', CAST(i AS TEXT), {now}, {now} FROM n
+    SELECT 1, id, id % {people} + 1, id % {people} + 1, 1, 'send', '您好，报修 ' || id || ' 已登记。',
+    {list}, {list}, {false}, 'sent', 0, '', CAST(id AS TEXT), {now}, {now} FROM inbox WHERE key LIKE 'old%'
 """
 
 
