@@ -1,6 +1,7 @@
 """Every word that a person reads: looked up by key, in the reader's language, with times in the reader's form."""
 
 import tomllib
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -96,8 +97,8 @@ def spoken(group: str) -> Mapping[str, str]:
 
 
 def normal(text: str) -> str:
-    """The text for comparing with labels: lower case, no blanks and no closing marks."""
-    return "".join(text.lower().split()).strip("。.!！?？,，「」“”\"'/[]【】")
+    """The text for comparing with labels: lower case, ordinary width, no blanks and no closing marks."""
+    return "".join(unicodedata.normalize("NFKC", text).lower().split()).strip("。.!！?？,，「」“”\"'/[]【】")
 
 
 def pack(facts: Mapping[str, Any]) -> dict[str, Any]:

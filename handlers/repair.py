@@ -28,6 +28,7 @@ WORK = ("waiting", "accepted", "on_way")
 SAME_EMERGENCY = timedelta(hours=1)
 OVERDUE_AGAIN = timedelta(days=1)
 LONGEST = 2000
+BRIEF = 40
 
 
 # --- the talk ---------------------------------------------------------------------------------------
@@ -640,7 +641,10 @@ def mine(tx: Tx, person: Person) -> None:
 def _list(tx: Tx, person: Person, repairs: Sequence[Repair], key: str) -> None:
     reader = tx.reader(person.community_id, person.language)
     lines = [
-        reader.say("repair.line_urgent" if repair.urgent else "repair.line", **_private(tx, repair))
+        reader.say(
+            "repair.line_urgent" if repair.urgent else "repair.line",
+            **{**_private(tx, repair), "what": _brief(repair)},
+        )
         for repair in repairs
     ]
     place = tx.place if tx.place is not None and tx.place.kind == "staff" else None
@@ -733,6 +737,12 @@ def _public(tx: Tx, repair: Repair) -> dict[str, Any]:
         "urgent": Say("repair.urgent_mark") if repair.urgent else "",
         "due": Say("repair.due_mark", due=repair.due_at) if repair.due_at and repair.state in WORK else "",
     }
+
+
+def _brief(repair: Repair) -> Any:
+    """What is broken, in one line of a list."""
+    what = " ".join(repair.what.split())
+    return (what if len(what) <= BRIEF else f"{what[: BRIEF - 1]}…") or Say(f"kind.{repair.kind}")
 
 
 def _because(repair: Repair) -> Any:

@@ -317,7 +317,9 @@ def test_what_a_control_is_labelled_can_be_typed(language: str) -> None:
 @pytest.mark.parametrize(
     ("typed", "plain"),
     [
-        ("／repair", "／repair"),
+        ("／ｒｅｐａｉｒ", "repair"),
+        ("２", "2"),
+        ("②", "2"),
         ("/repair", "repair"),
         (" 返 回。", "返回"),
         ("「取消」", "取消"),

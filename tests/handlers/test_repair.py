@@ -322,3 +322,14 @@ async def finish(crew: Phone) -> None:
     await crew.taps("修好了")
     await crew.taps("跳过")
     await crew.taps("跳过")
+
+
+async def test_a_list_of_repairs_shows_each_in_one_short_line(owner: Phone) -> None:
+    await owner.says("楼道灯\n一直不亮" + "很黑" * 30)
+    for _ in range(4):
+        if "提交" in owner.last.buttons:
+            break
+        await owner.taps("3 号楼" if "3 号楼" in owner.last.buttons else "跳过")
+    await owner.taps("提交")
+    await owner.says("我的")
+    owner.sees("1 · 3 号楼 楼道 · 楼道灯 一直不亮" + "很黑" * 15 + "很… · 等待接单 · ")
