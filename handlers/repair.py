@@ -288,9 +288,9 @@ def _locate(tx: Tx, person: Person, repair: Repair, answers: Answers) -> None:
         if chosen or len(homes) == 1:
             repair.home_id = (chosen or homes)[0].id
             repair.building = (chosen or homes)[0].building
-    buildings = buildings_of(tx, repair.community_id)
-    if repair.place and not repair.building and len(buildings) == 1:
-        repair.building = buildings[0]
+    if repair.place and not repair.building:
+        buildings = buildings_of(tx, repair.community_id)
+        repair.building = buildings[0] if len(buildings) == 1 else ""
 
 
 @action("repair.locate", Repair)
