@@ -16,7 +16,7 @@ from bot.playground import Button, Message, Person, Phone, Upload
 from conversations.said import File, Said
 from conversations.words import LANGUAGES, texts
 from handlers.people import bind_account, homes_of
-from handlers.repair import address
+from handlers.repair_cards import address
 from handlers.roster import add_community, add_place, import_roster, read_roster
 from handlers.tell import URGENT
 from handlers.tx import Tx

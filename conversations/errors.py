@@ -15,4 +15,13 @@ class Unclear(_Answer):
 
 
 class Refused(_Answer):
-    """A rule says no; `key` names the words that say which."""
+    """A rule says no; `key` names the words that say which.
+
+    `ends` is the number of the talk whose end was refused: it is over, since asking again would be refused again.
+    """
+
+    ends: int | None = None
+
+
+class NotNow(Refused):
+    """A rule says no today; the same may be allowed tomorrow."""

@@ -1,11 +1,13 @@
 """The questions of a repair: the report, the place of an emergency, the end of the work, and a reopening."""
 
 import re
+from functools import cache
 
 from conversations.steps import Answers, Choice, Confirm, Facts, Photos, Script, Text
-from conversations.words import normal, spoken
+from conversations.words import LANGUAGES, normal, spoken, texts
 
 LONGEST = 500
+NOTE = 300
 FEW = 8  # characters: no more than a place, such as 在电梯里 or 3号楼2单元
 COMMON = ("hall", "lift", "garage")
 
@@ -38,8 +40,22 @@ def at_home(answers: Answers, facts: Facts) -> bool:
 def place_in(text: str) -> str:
     """The place that a sentence names, if it names exactly one: "厨房水管爆了" → home; else empty."""
     words = normal(text)
-    found = {place for word, place in spoken("place").items() if word in words}
+    found = {place for word, place in spoken("place").items() if not word.isascii() and word in words}
+    found |= {place for word, place in _latin_places() if re.search(word, text.lower())}
     return found.pop() if len(found) == 1 else ""
+
+
+@cache
+def _latin_places() -> list[tuple[str, str]]:
+    """The English words for places, as patterns: stairs is none in upstairs."""
+    return [
+        (rf"(?<![a-z]){re.escape(word)}(?![a-z])", key.rpartition(".")[2])
+        for language in LANGUAGES
+        for key, text in texts(language).items()
+        if key.startswith("say.place.")
+        for word in text.split("|")
+        if word.isascii()
+    ]
 
 
 def building_in(text: str, facts: Facts) -> str:
@@ -67,13 +83,18 @@ def free_report(step: str, text: str, answers: Answers, facts: Facts) -> Answers
 
 
 def free_place(step: str, text: str, answers: Answers, facts: Facts) -> Answers:
-    """Free words where the crew should go: a place that has a name, else the spot as it was written."""
-    found = where_in(text, answers, facts)
-    if step in found:
-        return {**found, "spot": text}
-    if step == "place" and len(text) <= LONGEST:
-        return {**found, "place": "other", "spot": text}
-    return {}
+    """Free words where the crew should go: a place that has a name, and the spot as it was written."""
+    spot = "；".join(filter(None, (answers.get("spot"), text)))
+    if len(spot) > LONGEST:
+        return {}
+    found = {**where_in(text, answers, facts), "spot": spot}
+    return found if step != "place" or "place" in found else {**found, "place": "other"}
+
+
+def free_note(step: str, text: str, answers: Answers, facts: Facts) -> Answers:
+    """Free words where photos were asked are the note that is asked for next."""
+    note = "；".join(filter(None, (answers.get("note"), text)))
+    return {"note": note} if len(note) <= NOTE else {}
 
 
 PLACE = {
@@ -88,7 +109,7 @@ REPAIR = Script(
     finish="repair.report",
     free=free_report,
     steps={
-        "danger": Choice("now", "calm", when=sounds_dangerous),
+        "danger": Choice("now", "calm", yes="now", no="calm", when=sounds_dangerous),
         "place": PLACE["place"],
         "what": Text(max=LONGEST),
         "home": PLACE["home"],
@@ -112,13 +133,15 @@ EMERGENCY = Script(
 MORE = Script(
     name="more",
     finish="repair.add",
-    steps={"photos": Photos(most=6, optional=True), "note": Text(max=500, optional=True)},
+    free=free_note,
+    steps={"photos": Photos(most=6, optional=True), "note": Text(max=NOTE, optional=True)},
 )
 
 DONE = Script(
     name="done",
     finish="repair.done",
-    steps={"photos": Photos(most=6, optional=True), "note": Text(max=300, optional=True)},
+    free=free_note,
+    steps={"photos": Photos(most=6, optional=True), "note": Text(max=NOTE, optional=True)},
 )
 
 REOPEN = Script(name="reopen", finish="repair.reopen", steps={"why": Text(max=300)})

@@ -59,10 +59,15 @@ class Option:
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """One question. `optional` ones can be skipped (the answer is then None)."""
+    """One question. `optional` ones can be skipped (the answer is then None).
+
+    `yes` and `no` are the options that a plain "yes" or "no" means.
+    """
 
     when: Applies = always
     optional: bool = False
+    yes: str = ""
+    no: str = ""
 
     def options(self, answers: Answers, facts: Facts) -> list[Option]:
         """What can be chosen, in the order in which it is shown and numbered."""
@@ -98,6 +103,8 @@ class Choice(Step):
         by_value: bool = False,
         when: Applies = always,
         optional: bool = False,
+        yes: str = "",
+        no: str = "",
     ) -> None:
         fields = {
             "values": values,
@@ -105,6 +112,8 @@ class Choice(Step):
             "by_value": by_value,
             "when": when,
             "optional": optional,
+            "yes": yes,
+            "no": no,
         }
         for name, value in fields.items():
             object.__setattr__(self, name, value)
@@ -161,6 +170,7 @@ class Photos(Step):
     """Up to `most` photos, sent one by one or together; the answer is {"files": [...], "done": bool}."""
 
     most: int = 6
+    yes: str = "done"
 
     def options(self, answers: Answers, facts: Facts) -> list[Option]:
         return [Option("done")] if facts.get("photos_so_far") else []
@@ -169,7 +179,10 @@ class Photos(Step):
         files = list((before or {}).get("files", []))
         if chosen == "done":
             return {"files": files, "done": True}
-        files += [file.model_dump() for file in photos_in(said)]
+        sent = photos_in(said)
+        if not sent:
+            raise Unclear(file_problem(said) or "unclear.photo")
+        files += [file.model_dump() for file in sent]
         return {"files": files[: self.most], "done": len(files) >= self.most}
 
     def complete(self, answer: Any) -> bool:
@@ -179,6 +192,8 @@ class Photos(Step):
 @dataclass(frozen=True, kw_only=True)
 class Confirm(Step):
     """The last look at everything, before it counts."""
+
+    yes: str = "yes"
 
     def options(self, answers: Answers, facts: Facts) -> list[Option]:
         return [Option("yes")]
@@ -254,15 +269,16 @@ def final(script: Script, answers: Answers, facts: Facts) -> Answers:
 
 
 def photos_in(said: Said) -> list[File]:
-    """The photos of a message, or Unclear with the reason why there is none."""
-    photos = [file for file in said.files if file.kind == "photo" and not file.problem]
-    if photos:
-        return photos
-    for file in said.files:
-        if file.problem == "too_large":
-            raise Unclear("unclear.photo_too_large")
-        raise Unclear("unclear.not_a_photo")
-    raise Unclear("unclear.photo")
+    """The photos of a message that can be shown."""
+    return [file for file in said.files if file.kind == "photo" and not file.problem]
+
+
+def file_problem(said: Said) -> str:
+    """The key of the words on a file that could not be taken as a photo; empty if there is none."""
+    bad = [file for file in said.files if file not in photos_in(said)]
+    if not bad:
+        return ""
+    return "unclear.photo_too_large" if bad[0].problem == "too_large" else "unclear.not_a_photo"
 
 
 def visible(text: str) -> str:

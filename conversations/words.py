@@ -44,16 +44,21 @@ class Say:
 
 @dataclass(frozen=True)
 class Reader:
-    """How one reader wants words: language, time zone, and what "today" is."""
+    """How one reader wants words: language, time zone, and what "today" is.
+
+    `lasting`: the words will stand for days (a card, the board), so that "tomorrow" would become wrong.
+    """
 
     language: str
     zone: str
     now: datetime
+    lasting: bool = False
 
     def say(self, key: str, /, **facts: Any) -> str:
         """The text of `key` with its facts filled in; KeyError for a text that does not exist.
 
-        Facts that are Say are rendered too, aware datetimes become "周四 18:00", lists are joined.
+        Facts that are Say are rendered too, aware datetimes become "周四 18:00", lists are joined, and of a
+        dict by language the reader's own is taken.
         """
         shown = {name: self.show(value) for name, value in facts.items()}
         return texts(self.language)[key].format_map(shown)
@@ -64,6 +69,8 @@ class Reader:
             return self.say(value.key, **value.facts)
         if isinstance(value, datetime):
             return self.moment(value)
+        if isinstance(value, dict):
+            return value[self.language]
         if isinstance(value, (list, tuple)):
             return texts(self.language)["list.comma"].join(str(self.show(each)) for each in value)
         return value
@@ -74,7 +81,11 @@ class Reader:
         local, today = when.astimezone(zone), self.now.astimezone(zone).date()
         days = (local.date() - today) / timedelta(days=1)
         words = texts(self.language)
-        if days in (-1, 0, 1):
+        if self.lasting:
+            day = words["day.full"].format(
+                month=local.month, day=local.day, weekday=words[f"day.{local.isoweekday()}"]
+            )
+        elif days in (-1, 0, 1):
             day = words[{-1: "day.yesterday", 0: "day.today", 1: "day.tomorrow"}[int(days)]]
         elif 1 < days < 7:
             day = words[f"day.{local.isoweekday()}"]

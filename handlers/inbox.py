@@ -9,14 +9,15 @@ from sqlmodel import Session, col, select
 
 from conversations.errors import Refused, Unclear
 from conversations.said import MOST_CHARACTERS, Said
-from conversations.steps import photos_in, visible
+from conversations.steps import file_problem, photos_in, visible
 from conversations.words import normal, spoken
 from handlers import judge, repair
 from handlers.actions import perform, tap
 from handlers.menu import COMMANDS
 from handlers.people import is_resident
 from handlers.policy import policy_of
-from handlers.talk import VALUE, ask, chooses, hear, here, open_talk
+from handlers.repair_cards import advice
+from handlers.talk import VALUE, ask, chooses, end, expects_words, hear, here, interrupt, open_talk
 from handlers.tell import ANSWER, URGENT, tell
 from handlers.tx import House, Tx
 from store.tables import Account, Community, Inbox, Outgoing, Person, Place, Talk
@@ -66,6 +67,8 @@ def reply(session: Session, said: Said, error: Unclear | Refused, *, house: Hous
         return seen
     tx = _enter(session, said, house, now)
     assert tx.place is not None and tx.inbox_id is not None
+    if isinstance(error, Refused) and tx.talk is not None and tx.talk.id == error.ends:
+        end(tx, tx.talk)
     if isinstance(error, Unclear) and tx.talk is not None and tx.person is not None:
         ask(tx, tx.person, tx.talk, lead=error.key, **error.facts)
     elif tx.person is not None:
@@ -241,23 +244,22 @@ def _ask_again(tx: Tx, person: Person, before: Talk | None) -> None:
 def _hear(tx: Tx, person: Person, talk: Talk, said: Said) -> None:
     """An answer; but a typed button of another message is a button, and what sounds urgent waits for no form."""
     assert tx.place is not None
-    label = "" if chooses(tx, person, talk, said.text) else normal(said.text)
-    if label and _tap_labelled(tx, person, tx.place, said, label):
-        return
-    try:
-        hear(tx, person, talk, said)
-    except Unclear:
-        if not _urgent(tx, person, said):
-            raise
-
-
-def _urgent(tx: Tx, person: Person, said: Said) -> bool:
     words = visible(said.text)
-    if not words or not is_resident(tx, person):
+    if words and not chooses(tx, person, talk, said.text):
+        if not expects_words(tx, person, talk) and _tap_labelled(tx, person, tx.place, said, normal(words)):
+            return
+        if _is_urgent(tx, person, words):
+            files = photos_in(said)
+            if not interrupt(tx, person, talk, words, files):
+                repair.read_free(tx, person, words, files)
+            return
+    hear(tx, person, talk, said)
+
+
+def _is_urgent(tx: Tx, person: Person, words: str) -> bool:
+    if not is_resident(tx, person):
         return False
-    if judge.urgency(tx, person.community_id, words, person.language).verdict != "urgent":
-        return False
-    return repair.read_free(tx, person, words)
+    return judge.urgency(tx, person.community_id, words, person.language).verdict == "urgent"
 
 
 def _typed_button(tx: Tx, person: Person, place: Place, said: Said) -> bool:
@@ -269,7 +271,8 @@ def _typed_button(tx: Tx, person: Person, place: Place, said: Said) -> bool:
     if not word:
         return False
     standing, _ = _menus(tx, place)
-    if word.isascii() and word.isdigit() and len(word) < 3 and standing:
+    # In the admin group people say numbers to each other.
+    if word.isascii() and word.isdigit() and len(word) < 3 and standing and place.kind != "staff":
         buttons = standing[0].buttons
         if 0 < int(word) <= len(buttons):
             tap(tx, person, buttons[int(word) - 1]["value"])
@@ -289,32 +292,41 @@ def _tap_labelled(tx: Tx, person: Person, place: Place, said: Said, word: str) -
 
 
 def _menus(tx: Tx, place: Place) -> tuple[list[Outgoing], list[Outgoing]]:
-    """The last messages of a chat with buttons of actions, the latest first: those that stand, and changed ones."""
+    """The last messages of a chat with buttons of actions, the latest first: those that stand, and changed ones.
+
+    An edited card stands where it was first sent, with its present buttons.
+    """
     rows = tx.session.exec(
-        select(Outgoing).where(Outgoing.place_id == place.id).order_by(col(Outgoing.id).desc()).limit(MENUS)
-    )
-    cards: set[str] = set()
-    standing: list[Outgoing] = []
+        select(Outgoing)
+        .where(Outgoing.place_id == place.id, Outgoing.state == "sent")
+        .order_by(col(Outgoing.id).desc())
+        .limit(MENUS)
+    ).all()
+    first = {row.message_id: row for row in rows}
+    latest: dict[str, Outgoing] = {}
     gone: list[Outgoing] = []
     for row in rows:
-        if row.buttons and not any(VALUE.fullmatch(b["value"]) for b in row.buttons):
-            (gone if row.card in cards else standing).append(row)
-        if row.card is not None:
-            cards.add(row.card)
+        if latest.setdefault(row.card or row.message_id, row) is not row and _has_actions(row):
+            gone.append(row)
+    standing = sorted(filter(_has_actions, latest.values()), key=lambda row: -first[row.message_id].id)
     return standing, gone
+
+
+def _has_actions(row: Outgoing) -> bool:
+    return bool(row.buttons) and not any(VALUE.fullmatch(button["value"]) for button in row.buttons)
 
 
 def _labelled(menus: list[Outgoing], word: str) -> set[str]:
     """The actions whose label was typed, alone or followed by the number of the matter."""
-    alone = {b["value"] for row in menus for b in row.buttons if normal(b["label"]) == word}
+    buttons = [button for row in menus for button in row.buttons]
+    alone = {button["value"] for button in buttons if normal(button["label"]) == word}
     match = re.fullmatch(r"(\D+)(\d{1,9})", word)
     if alone or match is None:
         return alone
     return {
-        b["value"]
-        for row in menus
-        for b in row.buttons
-        if normal(b["label"]) == match[1] and match[2] in re.findall(r"\d+", row.text.split("\n")[0])
+        button["value"]
+        for button in buttons
+        if (normal(button["label"]), button.get("number")) == (match[1], match[2])
     }
 
 
@@ -325,9 +337,14 @@ def _free(tx: Tx, person: Person, place: Place, said: Said) -> None:
         if words.startswith("/"):
             perform(tx, person, "help")
         return  # staff talk with each other there: we do not interrupt
-    files = photos_in(said) if said.files else []
-    if is_resident(tx, person) and (words or files) and repair.read_free(tx, person, words, files):
+    files = photos_in(said)
+    problem = file_problem(said)
+    if (words or files) and repair.read_free(tx, person, words, files):
+        if problem:
+            tell(tx, person, problem)
         return
+    if problem:
+        raise Unclear(problem)
     if spoken("control").get(normal(words)):
         raise Unclear("unclear.no_talk")
     if not words:
@@ -340,11 +357,13 @@ def _stranger(tx: Tx, said: Said, place: Place) -> None:
     community = _community_of(tx, place)
     if place.kind != "private":
         return
+    if community is not None:
+        place.community_id = community.id  # so that it reads the community's language
     phone = (policy_of(tx, community.id).office_phone if community else "") or "—"
     name = community.name if community else ""
     verdict = judge.urgency(tx, community.id, visible(said.text)) if community and said.text else None
     if verdict is not None and verdict.verdict != "normal":
-        tell(tx, place, "stranger.urgent", lane=URGENT, advice=repair.advice(verdict.kind), phone=phone)
+        tell(tx, place, "stranger.urgent", lane=URGENT, advice=advice(verdict.kind), phone=phone)
     tell(
         tx,
         place,

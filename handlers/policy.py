@@ -20,6 +20,8 @@ class Policy(BaseModel):
     repair_days: int = Field(2, ge=1, le=60)
     day_ends: Time = "18:00"
     page_again_minutes: int = Field(3, ge=1, le=60)
+    urgent_hours: int = Field(4, ge=1, le=72)
+    confirm_days: int = Field(3, ge=1, le=60)
     unconfirmed_seconds: int = Field(60, ge=10, le=3600)
     talk_hours: int = Field(24, ge=1, le=720)
     reports_a_day: int = Field(20, ge=1, le=1000)

@@ -1,7 +1,7 @@
 """Talks: a script's questions are asked, its answers are heard, and its end is performed."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -9,9 +9,20 @@ from typing import Any
 from sqlmodel import select
 
 from conversations import steps
-from conversations.errors import Refused, Unclear
-from conversations.said import Said
-from conversations.steps import Answers, Confirm, Facts, LazyFacts, Photos, Script
+from conversations.errors import NotNow, Refused, Unclear
+from conversations.said import File, Said
+from conversations.steps import (
+    Answers,
+    Choice,
+    Confirm,
+    Facts,
+    LazyFacts,
+    Photos,
+    Script,
+    Text,
+    file_problem,
+    photos_in,
+)
 from conversations.words import LANGUAGES, Say, normal, spoken, texts
 from handlers.actions import action, perform
 from handlers.policy import policy_of
@@ -28,14 +39,18 @@ VALUE = re.compile(r"(\d{1,17})\.(\w+)([=!])(.{1,40})", re.ASCII)
 class Known:
     """A script with what the world adds to it.
 
-    `facts` gives the ways to find out what its questions need to know; `heard` sees each new answer and says True when
-    it has taken the talk over. One whose answers count as they come may expire in silence.
+    `facts` gives the ways to find out what its questions need to know; `heard` sees the names of new answers and says
+    True when it has taken the talk over; `urgent` takes a sentence of danger that was said in the midst of the talk;
+    `dropped` says True when it has rescued what another talk pushes aside. One whose answers count as they come may
+    end in silence.
     """
 
     script: Script
     facts: Callable[[Tx, Person, Answers], dict[str, Callable[[], Any]]]
-    heard: Callable[[Tx, Person, Talk], bool] | None = None
-    expires_in_silence: bool = False
+    heard: Callable[[Tx, Person, Talk, Collection[str]], bool] | None = None
+    urgent: Callable[[Tx, Person, Talk, str, Sequence[File]], None] | None = None
+    dropped: Callable[[Tx, Person, Talk], bool] | None = None
+    ends_in_silence: bool = False
 
 
 SCRIPTS: dict[str, Known] = {}
@@ -65,13 +80,16 @@ def open_talk(tx: Tx, person: Person, place: Place) -> Talk | None:
 def start(tx: Tx, person: Person, script: str, *, about: str = "", answers: Answers | None = None) -> Talk:
     """Open a talk where the person has just spoken, instead of one that is open there, and ask its first question.
 
-    `answers` are what is known already.
+    `answers` are what is known already. The same talk asked for again goes on where it was.
     """
     if tx.place is None:
         raise Refused("refused.unknown")
     before = open_talk(tx, person, tx.place)
     if before is not None:
-        end(tx, before)
+        if (before.script, before.about) == (script, about) and not answers:
+            ask(tx, person, before)
+            return before
+        _drop(tx, person, before)
     talk = Talk(
         community_id=person.community_id,
         person_id=person.id,
@@ -88,6 +106,16 @@ def start(tx: Tx, person: Person, script: str, *, about: str = "", answers: Answ
     return talk
 
 
+def _drop(tx: Tx, person: Person, talk: Talk) -> None:
+    """Close a talk for another; what was in it is rescued, or the person hears that it was not submitted."""
+    known = SCRIPTS[talk.script]
+    end(tx, talk)
+    if known.dropped is not None and known.dropped(tx, person, talk):
+        return
+    if talk.answers and not known.ends_in_silence:
+        tell(tx, here(tx, person), "talk.dropped")
+
+
 def end(tx: Tx, talk: Talk) -> None:
     """Close a talk."""
     stop_timer(tx, f"talk.expire:{talk.id}")
@@ -95,10 +123,11 @@ def end(tx: Tx, talk: Talk) -> None:
     tx.session.flush()
 
 
-def end_about(tx: Tx, about: str) -> None:
-    """Close every talk about a matter that needs no more words."""
+def end_about(tx: Tx, about: str, script: str = "") -> None:
+    """Close every talk about a matter that needs no more words, or those of one script."""
     for talk in tx.session.exec(select(Talk).where(Talk.about == about)).all():
-        end(tx, talk)
+        if script in ("", talk.script):
+            end(tx, talk)
 
 
 def hear(tx: Tx, person: Person, talk: Talk, said: Said) -> None:
@@ -116,23 +145,71 @@ def hear(tx: Tx, person: Person, talk: Talk, said: Said) -> None:
     if control:
         _control(tx, person, talk, step, control)
         return
-    question = known.script.steps[step]
-    before = talk.answers.get(step)
-    lead = ""
+    found, lead = _understood(known.script, step, said, chosen, answers=talk.answers, facts=facts)
+    _keep(tx, person, talk, {**talk.answers, **found}, changed=found, lead=lead)
+
+
+def _understood(
+    script: Script, step: str, said: Said, chosen: str | None, *, answers: Answers, facts: Facts
+) -> tuple[Answers, str]:
+    """The answers in one message, to the question and to others, and the key of what to say first about it."""
+    question = script.steps[step]
+    unclear: Unclear | None = None
+    found: Answers = {}
     try:
-        found = {step: question.read(said, chosen, before)}
-    except Unclear:
-        found = _free(known.script, step, said, talk.answers, facts)
-        if not found:
-            raise
-        lead = "" if step in found else "talk.noted"
-    _keep(tx, person, talk, {**talk.answers, **found}, lead=lead)
+        found[step] = question.read(said, chosen, answers.get(step))
+    except Unclear as error:
+        unclear = error
+    photos = photos_in(said)
+    lead = file_problem(said)
+    if photos and not isinstance(question, Photos):
+        found |= _kept_photos(script, said, answers)
+        if unclear is not None:
+            lead = "photos.kept"
+    elif photos and isinstance(question, Photos):
+        before = (answers.get(step) or {}).get("files", [])
+        if len(before) + len(photos) > question.most:
+            lead = "photos.enough"
+    if unclear is not None or (photos and isinstance(question, Photos)):
+        free = _free(script, step, said, {**answers, **found}, facts)
+        if free and step not in free and unclear is not None:
+            lead = "talk.noted"
+        found |= free
+    if unclear is not None and not found:
+        raise unclear
+    return found, lead
+
+
+def _kept_photos(script: Script, said: Said, answers: Answers) -> Answers:
+    """Photos that came with the answer to another question, for the one that asks for them."""
+    return {
+        name: step.read(said, None, answers.get(name))
+        for name, step in script.steps.items()
+        if isinstance(step, Photos)
+    }
 
 
 def _free(script: Script, step: str, said: Said, answers: Answers, facts: Facts) -> Answers:
     """Free words read as answers to other questions than the open one; empty if they are none."""
     text = steps.visible(said.text)
-    return script.free(step, text, answers, facts) if script.free and text else {}
+    if not text or script.free is None or normal(text) in spoken("answer"):
+        return {}
+    return script.free(step, text, answers, facts)
+
+
+def interrupt(tx: Tx, person: Person, talk: Talk, text: str, files: Sequence[File]) -> bool:
+    """Let a talk take a sentence of danger that was said in its midst; False if it does not know how."""
+    urgent = SCRIPTS[talk.script].urgent
+    if urgent is not None:
+        urgent(tx, person, talk, text, files)
+    return urgent is not None
+
+
+def expects_words(tx: Tx, person: Person, talk: Talk) -> bool:
+    """Whether the open question wants free words, so that even the label of a button is an answer."""
+    script = SCRIPTS[talk.script].script
+    step = steps.pending(script, talk.answers, _facts(tx, person, talk))
+    return step is not None and isinstance(script.steps[step], Text)
 
 
 def chooses(tx: Tx, person: Person, talk: Talk, text: str) -> bool:
@@ -141,7 +218,9 @@ def chooses(tx: Tx, person: Person, talk: Talk, text: str) -> bool:
     step = steps.pending(script, talk.answers, facts)
     if word in spoken("control") or step is None:
         return True
-    return _typed_option(script, step, talk.answers, facts, word) is not None
+    if spoken("answer").get(word) == "no" and script.steps[step].optional:
+        return True
+    return _typed_option(script, step, talk.answers, facts, text) is not None
 
 
 def _meaning(talk: Talk, script: Script, facts: Facts, step: str, said: Said) -> tuple[str, str, str | None]:
@@ -150,9 +229,11 @@ def _meaning(talk: Talk, script: Script, facts: Facts, step: str, said: Said) ->
         return _tapped(talk, script, facts, said.tap)
     word = normal(said.text)
     control = spoken("control").get(word, "")
+    if not control and spoken("answer").get(word) == "no" and script.steps[step].optional:
+        control = "skip"
     if control:
         return step, control, None
-    return step, "", _typed_option(script, step, talk.answers, facts, word)
+    return step, "", _typed_option(script, step, talk.answers, facts, said.text)
 
 
 def _tapped(talk: Talk, script: Script, facts: Facts, value: str) -> tuple[str, str, str | None]:
@@ -170,18 +251,28 @@ def _tapped(talk: Talk, script: Script, facts: Facts, value: str) -> tuple[str, 
     return step, "", choice
 
 
-def _typed_option(script: Script, step: str, answers: Answers, facts: Facts, word: str) -> str | None:
-    """The option whose number, value or label (in any language) was typed."""
-    options = script.steps[step].options(answers, facts)
+def _typed_option(script: Script, step: str, answers: Answers, facts: Facts, text: str) -> str | None:
+    """The option whose number or label (in any language) was typed, the one label that begins so, or a yes or no."""
+    question, word = script.steps[step], normal(text)
+    options = question.options(answers, facts)
+    begun = set()
     for number, option in enumerate(options, 1):
         labels = (
             [option.label]
             if option.label
             else [texts(language)[_label_key(script, step, option.value)] for language in LANGUAGES]
         )
-        if word in {option.number or str(number), *(normal(label) for label in labels)}:
+        plain = [normal(label) for label in labels]
+        if word in {option.number or str(number), *plain}:
             return option.value
-    return None
+        if len(word) > 1 and any(label.startswith(word) for label in plain):
+            begun.add(option.value)
+    # Whoever says "是的，正在发生" has said yes; but "好，早点来" under the last look is more than a yes.
+    first = normal(re.split("[，,。.!！ ]", text.strip())[0]) if isinstance(question, Choice) else word
+    meant = {"yes": question.yes, "no": question.no}.get(spoken("answer").get(first, ""), "")
+    if meant and meant in [option.value for option in options]:
+        return meant
+    return begun.pop() if len(begun) == 1 else None
 
 
 def _words(script: Script, step: str) -> str:
@@ -204,16 +295,17 @@ def _control(tx: Tx, person: Person, talk: Talk, step: str, control: str) -> Non
         if answers == talk.answers:
             ask(tx, person, talk, lead="talk.first")
         else:
-            _keep(tx, person, talk, answers, new=False)
+            _keep(tx, person, talk, answers)
     elif control == "skip" and question.optional:
         files = (talk.answers.get(step) or {}).get("files") if isinstance(question, Photos) else None
-        _keep(tx, person, talk, {**talk.answers, step: {"files": files, "done": True} if files else None})
+        skipped = {step: {"files": files, "done": True} if files else None}
+        _keep(tx, person, talk, {**talk.answers, **skipped}, changed=skipped)
     elif control == "skip":
         raise Unclear("unclear.needed")
     elif control == "change" and isinstance(question, Confirm):
         _offer_changes(tx, person, talk)
     elif control == "drop":
-        _keep(tx, person, talk, steps.change(known.script, talk.answers, step), new=False)
+        _keep(tx, person, talk, steps.change(known.script, talk.answers, step))
     else:
         raise Unclear("unclear.stale")
 
@@ -225,13 +317,15 @@ def _offer_changes(tx: Tx, person: Person, talk: Talk) -> None:
     tell(tx, here(tx, person), "talk.change", buttons=buttons)
 
 
-def _keep(tx: Tx, person: Person, talk: Talk, answers: Answers, *, new: bool = True, lead: str = "") -> None:
-    """Store the answers, let the matter see them if they are new, and go on unless it took the talk over."""
+def _keep(
+    tx: Tx, person: Person, talk: Talk, answers: Answers, *, changed: Collection[str] = (), lead: str = ""
+) -> None:
+    """Store the answers, let the matter see which are new, and go on unless it took the talk over."""
     talk.answers, talk.touched_at = answers, tx.now
     tx.session.add(talk)
     tx.session.flush()
     heard = SCRIPTS[talk.script].heard
-    if not (new and heard is not None and heard(tx, person, talk)):
+    if heard is None or not heard(tx, person, talk, changed):
         _go_on(tx, person, talk, lead=lead)
 
 
@@ -245,7 +339,13 @@ def _go_on(tx: Tx, person: Person, talk: Talk, *, lead: str = "") -> None:
     answers = steps.final(known.script, talk.answers, facts)
     subject = talk.about.partition(":")[2]
     end(tx, talk)
-    perform(tx, person, f"{known.script.finish}:{subject}" if subject else known.script.finish, **answers)
+    try:
+        perform(tx, person, f"{known.script.finish}:{subject}" if subject else known.script.finish, **answers)
+    except NotNow:
+        raise
+    except Refused as error:
+        error.ends = talk.id
+        raise
 
 
 def ask(tx: Tx, person: Person, talk: Talk, *, lead: str = "", **lead_facts: Any) -> None:
@@ -254,7 +354,7 @@ def ask(tx: Tx, person: Person, talk: Talk, *, lead: str = "", **lead_facts: Any
     step = steps.pending(script, talk.answers, facts)
     if step is None:
         return
-    reader = reader_of(tx, person)
+    reader = reader_of(tx, here(tx, person))
     tell(
         tx,
         here(tx, person),
@@ -334,5 +434,5 @@ def expire(tx: Tx, person: Person | None, talk: Talk) -> None:
         return
     owner = tx.session.get_one(Person, talk.person_id)
     end(tx, talk)
-    if not SCRIPTS[talk.script].expires_in_silence:
+    if not SCRIPTS[talk.script].ends_in_silence:
         tell(tx, owner, "talk.expired", buttons=("help",))

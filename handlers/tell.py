@@ -1,7 +1,7 @@
 """The one door out: every message to a person or a chat becomes a row of the same transaction."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import insert
@@ -26,11 +26,11 @@ class Button:
     number: int = 0
 
     def shown(self, reader: Reader) -> dict[str, str]:
-        """The button as the row keeps it."""
+        """The button as the row keeps it: with the number of its matter, so that "接单 17" can be typed."""
         label = self.label or reader.say(
             self.key or f"button.{self.action.partition(':')[0]}", number=self.number
         )
-        return {"label": label, "value": self.action}
+        return {"label": label, "value": self.action, **({"number": f"{self.number}"} if self.number else {})}
 
 
 def tell(
@@ -54,13 +54,18 @@ def tell(
     `photos` are ids of Media. Without a lane, what goes to the chat that just spoke is an answer.
     """
     place = to if isinstance(to, Place) else place_of(tx, to)
-    reader = reader_of(tx, to)
+    reader = replace(reader_of(tx, to), lasting=card is not None)
     answer = tx.place is not None and place is not None and place.id == tx.place.id
+    words = f"{lead}\n\n{reader.say(key, **facts)}".strip()
+    below = _shown_buttons(reader, buttons)
     edit = False
     if card is not None and place is not None:
         if not anew and (card, place.id) in tx.fresh:
             return
-        edit = not anew and _shown(tx, card, place)
+        before = None if anew else _latest(tx, card, place)
+        if before is not None and (before.text, before.buttons) == (words, below):
+            return
+        edit = before is not None
         if not edit:
             tx.fresh.add((card, place.id))
     tx.session.connection().execute(
@@ -73,8 +78,8 @@ def tell(
             "lane": lane if lane is not None else (ANSWER if answer else NEWS),
             "card": card,
             "change": "edit" if edit else "send",
-            "text": f"{lead}\n\n{reader.say(key, **facts)}".strip(),
-            "buttons": _shown_buttons(reader, buttons),
+            "text": words,
+            "buttons": below,
             "photos": list(photos),
             "silent": silent,
             **FRESH,
@@ -128,13 +133,10 @@ def tell_staff(tx: Tx, community_id: int, key: str, **options: Any) -> None:
         tell(tx, place, key, **options)
 
 
-def _shown(tx: Tx, card: str, place: Place) -> bool:
-    return (
-        tx.session.exec(
-            select(Outgoing.id).where(Outgoing.card == card, Outgoing.place_id == place.id).limit(1)
-        ).first()
-        is not None
-    )
+def _latest(tx: Tx, card: str, place: Place) -> Outgoing | None:
+    """What a card shows in a chat, or will show when all is delivered."""
+    rows = select(Outgoing).where(Outgoing.card == card, Outgoing.place_id == place.id)
+    return tx.session.exec(rows.order_by(col(Outgoing.id).desc()).limit(1)).first()
 
 
 def holders(tx: Tx, card: str) -> list[Person]:
@@ -223,7 +225,7 @@ def _write_batch(tx: Tx, notice: Notice, people: list[Person]) -> None:
         chats[place.person_id] = place.id  # the one heard last stays
     facts = unpack(notice.facts)
     words = {
-        language: tx.reader(notice.community_id, language).say(notice.key, **facts)
+        language: replace(tx.reader(notice.community_id, language), lasting=True).say(notice.key, **facts)
         for language in {person.language for person in people}
     }
     rows = [
@@ -233,6 +235,7 @@ def _write_batch(tx: Tx, notice: Notice, people: list[Person]) -> None:
             "person_id": person.id,
             "place_id": chats.get(person.id),
             "lane": notice.lane,
+            "card": f"board:{notice.about}",
             "change": "send",
             "text": words[person.language],
             "buttons": [],

@@ -13,9 +13,11 @@ from store.tables import Timer
 TRIES = 5
 
 
-def set_timer(tx: Tx, community_id: int, action: str, due_at: datetime) -> None:
-    """Let `action` be performed by the clock at `due_at`; the same action again moves its time."""
+def set_timer(tx: Tx, community_id: int, action: str, due_at: datetime, *, move: bool = True) -> None:
+    """Let `action` be performed by the clock at `due_at`; the same action again moves its time, if `move`."""
     timer = tx.session.exec(select(Timer).where(Timer.action == action)).first()
+    if timer is not None and timer.state == "waiting" and not move:
+        return
     if timer is None:
         timer = Timer(community_id=community_id, action=action, due_at=due_at)
     timer.due_at, timer.state, timer.tries, timer.error = due_at, "waiting", 0, ""

@@ -311,7 +311,7 @@ class Outgoing(SQLModel, table=True):
     """send, edit or delete"""
     text: str = _text()
     buttons: list[dict[str, str]] = _json(list)
-    """Each with label and value, the action."""
+    """Each with label and value, the action, and the number of its matter if it has one."""
     photos: list[int] = _json(list)
     silent: bool = False
     state: str = "waiting"
@@ -389,7 +389,8 @@ class Repair(SQLModel, table=True):
     urgent: bool = False
     confirmed: bool = True
     """False: it sounds dangerous, but nobody confirmed it."""
-    why: list[str] = _json(list)
+    why: list[dict[str, str]] = _json(list)
+    """The reasons, each in every language."""
     state: str = "waiting"
     """waiting, accepted, on_way, done, closed or withdrawn"""
     crew_id: int | None = _ref("person", default=None)

@@ -15,7 +15,11 @@ from moderation.urgency import judge, load, warm
 from tests.benchmarks.measure import Figure, out, table
 
 TEXTS = Path(__file__).parents[1] / "moderation"
-SETS = {"urgency": "development", "own": "our own"}
+SETS = {
+    "urgency": "development",
+    "own": "our own",
+    "unseen": "written by somebody who had not seen the rules",
+}
 ROUNDS = 5
 FEWEST = 8  # a smaller stratum is counted under "other notes"
 

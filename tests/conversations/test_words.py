@@ -21,7 +21,7 @@ import moderation.urgency
 from conversations import words
 from conversations.steps import Choice, Confirm, Photos, Script
 from conversations.words import LANGUAGES, Reader, Say, normal, pack, spoken, texts, unpack
-from handlers import repair
+from handlers import repair_cards
 from handlers.actions import ACTIONS
 from handlers.menu import COMMANDS
 from handlers.talk import SCRIPTS
@@ -82,9 +82,11 @@ SAYING: dict[str, tuple[int | str, ...]] = {
     "ask": ("lead",),
     "_go_on": ("lead",),
     "_keep": ("lead",),
-    "_event": (2, "key"),
-    "_show_card": ("key",),
-    "_tell_owner": (2, "key"),
+    "NotNow": (0,),
+    "add_event": (2, "key"),
+    "show_card": ("key",),
+    "staff_card": ("key",),
+    "tell_owner": (2, "key"),
     "_list": (3, "key"),
     "Button": (1, "key"),
 }
@@ -131,6 +133,7 @@ EXPANSIONS: dict[str, set[str]] = {
 GIVEN: dict[str, set[str]] = {
     "_question": SCRIPT_KEYS,
     "_label_key": SCRIPT_KEYS,
+    "file_problem": {"unclear.photo_too_large", "unclear.not_a_photo"},
     "_card_key": {"repair.card", "repair.page", "repair.ticket"},
 }
 
@@ -178,6 +181,11 @@ class Keys(ast.NodeVisitor):
         targets = [ast.unparse(node.value), *map(ast.unparse, self.assigned(ast.unparse(node.value)))]
         if any(target.startswith("texts(") for target in targets):
             self.take(node.slice)
+        self.generic_visit(node)
+
+    def visit_Assign(self, node: ast.Assign) -> None:
+        if ast.unparse(node.targets[0]) == "lead":  # the key of what is said before a question
+            self.take(node.value)
         self.generic_visit(node)
 
     def take(self, *expressions: ast.expr) -> None:
@@ -284,16 +292,17 @@ def test_no_key_is_unused() -> None:
 
 def test_every_group_of_typed_words_is_one_that_the_code_asks_for() -> None:
     groups = {key.split(".")[1] for key in ALL if key.startswith("say.")}
-    assert groups == {"command", "control", "place"}
+    assert groups == {"answer", "command", "control", "place"}
 
 
 def test_what_people_type_names_what_the_code_knows() -> None:
     assert set(spoken("command").values()) == set(COMMANDS)
     assert set(spoken("control").values()) == set(CONTROLS)
-    assert set(spoken("place").values()) == set(PLACES) - {"other"}
+    assert set(spoken("place").values()) == set(PLACES)
+    assert set(spoken("answer").values()) == {"yes", "no"}
 
 
-@pytest.mark.parametrize("group", ["command", "control", "place"])
+@pytest.mark.parametrize("group", ["answer", "command", "control", "place"])
 def test_no_typed_word_means_two_things_within_its_group(group: str) -> None:
     meanings: dict[str, set[str]] = {}
     for language in LANGUAGES:
@@ -350,9 +359,9 @@ def menus() -> Iterator[tuple[str, list[Button]]]:
         row = Repair(
             id=17, community_id=1, number=3, person_id=4, what="", state=state, urgent=urgent, crew_id=crew_id
         )
-        for made in (repair._owner_buttons(row), repair._crew_buttons(row, crew), repair._staff_buttons(row)):
-            buttons = [Button(each) if isinstance(each, str) else each for each in made]
-            yield f"repair {state} urgent={urgent} crew={crew_id}", buttons
+        cards = repair_cards
+        for made in (cards.owner_buttons(row), cards.crew_buttons(row, crew), cards.staff_buttons(row)):
+            yield f"repair {state} urgent={urgent} crew={crew_id}", made
     yield "help.resident", [Button(name) for name in ("repair.start", "my", "language")]
     yield "help.crew", [Button(name) for name in ("repair.open", "language")]
     yield "language", [Button(name) for name in ("help", "language")]

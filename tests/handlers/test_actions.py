@@ -51,6 +51,7 @@ MAY: dict[str, set[str]] = {
     "repair.go": {"crew in charge"},
     "repair.finish": {"crew in charge"},
     "repair.more": {"owner"},
+    "repair.affirm": {"owner"},
     "repair.withdraw": {"owner"},
     "repair.confirm": {"owner"},
     "repair.dispute": {"owner"},
@@ -240,18 +241,18 @@ def test_buttons_about_no_row_are_for_whom_they_are(scene: Scene) -> None:
 
 DOES = {
     "waiting": {
-        "owner": {"show", "more", "withdraw", "raise"},
+        "owner": {"show", "more", "withdraw", "raise", "affirm"},
         "crew in charge": {"show", "accept", "decline"},
     },
     "accepted": {
-        "owner": {"show", "more", "withdraw", "raise"},
+        "owner": {"show", "more", "withdraw", "raise", "affirm"},
         "crew in charge": {"show", "accept", "decline", "go", "finish"},
     },
     "on_way": {
-        "owner": {"show", "more", "withdraw", "raise"},
-        "crew in charge": {"show", "accept", "go", "finish"},
+        "owner": {"show", "more", "withdraw", "raise", "affirm"},
+        "crew in charge": {"show", "accept", "decline", "go", "finish"},
     },
-    "done": {"owner": {"show", "confirm", "dispute"}, "crew in charge": {"show"}},
+    "done": {"owner": {"show", "confirm", "dispute", "more"}, "crew in charge": {"show"}},
     "closed": {"owner": {"show", "dispute"}, "crew in charge": {"show"}},
     "withdrawn": {"owner": {"show"}, "crew in charge": {"show"}},
 }

@@ -94,12 +94,15 @@ async def test_every_question_says_what_it_wants_instead_of_a_sticker(
     assert question in owner.last.text or step == 5
 
 
-async def test_a_photo_where_a_choice_was_asked_is_refused_with_help(
+async def test_a_photo_where_a_choice_was_asked_is_kept_for_its_question(
     building: Building, owner: Phone
 ) -> None:
     await owner.says("报修")
     await owner.sends_photo()
-    owner.sees("请点下面的按钮", "我家")
+    owner.sees("照片收到了。\n\n哪里需要报修？", "我家")
+    for answer in ("我家", "水龙头滴水", "随时可以"):
+        await owner.says(answer)
+    owner.sees("收到 1 张，还可以再发 5 张", "好了")
 
 
 @pytest.mark.parametrize(

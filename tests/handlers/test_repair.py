@@ -50,7 +50,7 @@ async def test_a_dripping_tap_goes_its_whole_way(
     assert neighbour.sees("报修 1 · 3 号楼 · 水龙头").silent
     office.sees("🧾 报修 1")
     plumber.sees(
-        "报修 1 · 3 号楼 2 单元 1201\n水龙头：厨房水龙头滴水\n上门：先打电话 · 周三 18:00 前", "接单"
+        "报修 1 · 3 号楼 2 单元 1201\n水龙头：厨房水龙头滴水\n上门：先打电话 · 3月4日周三 18:00 前", "接单"
     )
     await plumber.taps("接单")
     owner.sees("王师傅已接单")
@@ -180,7 +180,7 @@ async def test_an_ordinary_repair_is_overdue_once_and_everybody_hears(
 ) -> None:
     await report(owner, "厨房水龙头滴水")
     await building.later(days=2, hours=9)
-    plumber.sees("⏰ 报修 1 已过期（今天 18:00）", "接单")
+    plumber.sees("⏰ 报修 1 已过期（3月4日周三 18:00）", "接单")
     office.sees("⏰ 报修 1 已过期", "升级为紧急", "查看 1")
     owner.sees("抱歉，报修 1")
     await building.later(days=1)

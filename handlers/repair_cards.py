@@ -1,0 +1,299 @@
+"""What is said about a repair: its facts for each reader, and the cards that show its present state."""
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from sqlmodel import col, select
+
+from conversations.words import Say, pack, texts
+from handlers.people import homes_of, roles_of
+from handlers.policy import policy_of
+from handlers.tell import Button, holders, place_of, post, tell, tell_staff
+from handlers.tx import Tx
+from store.tables import Event, Home, Media, Person, Repair
+
+ON_IT = ("accepted", "on_way")
+WORK = ("waiting", *ON_IT)
+BRIEF = 40
+# Telephone numbers, however they are broken up, and rooms ("1301室", "2单元1301").
+PHONE = re.compile(r"\d(?:[^\w\n]{0,3}\d){6,}", re.ASCII)
+ROOM = re.compile(r"(?<=单元)\s*\d{3,4}|\d{3,4}(?=\s*(?:室|号房|房|户))")
+
+
+# --- facts ------------------------------------------------------------------------------------------
+
+
+def address(home: Home) -> Say:
+    """A home's full address, for those who need it."""
+    key = "where.home" if home.entrance else "where.home_plain"
+    return Say(key, building=home.building, entrance=home.entrance, room=home.room)
+
+
+def where(tx: Tx, repair: Repair, *, public: bool = False) -> Any:
+    """The place in words; in public a home is its building only."""
+    place = _named_place(tx, repair, public)
+    spot = _masked(tx, repair, repair.spot) if public else repair.spot
+    if place and spot:
+        return Say("where.spot", place=place, spot=spot)
+    if place or spot:
+        return place or spot
+    homes = homes_of(tx, tx.session.get_one(Person, repair.person_id))
+    if homes and not public:
+        return Say("where.reporter", home=address(homes[0]))
+    return Say("where.unknown")
+
+
+def _named_place(tx: Tx, repair: Repair, public: bool) -> Any:
+    building = Say("where.building", building=repair.building) if repair.building else ""
+    if repair.place == "home" and repair.home_id is not None and not public:
+        return address(tx.session.get_one(Home, repair.home_id))
+    if repair.place in ("hall", "lift", "garage"):
+        place = Say(f"repair.place.{repair.place}")
+        return Say("where.common", building=building, place=place) if building else place
+    return building
+
+
+def _masked(tx: Tx, repair: Repair, text: str) -> str:
+    """Free words as the public may read them: no telephone numbers, no rooms, not the name of who wrote them."""
+    reporter = tx.session.get_one(Person, repair.person_id)
+    text = ROOM.sub("***", PHONE.sub("***", text))
+    for known in (*(home.room for home in homes_of(tx, reporter)), reporter.name):
+        text = text.replace(known, "***")
+    return text
+
+
+def private(tx: Tx, repair: Repair) -> dict[str, Any]:
+    """The facts for those who report, repair and administer it."""
+    return {
+        "mark": Say("repair.mark_urgent" if repair.urgent else "repair.mark"),
+        "number": repair.number,
+        "where": where(tx, repair),
+        "what": repair.what or Say("talk.none"),
+        "kind": Say(f"kind.{repair.kind}"),
+        "why": because(repair),
+        "entry": Say("repair.entry_mark", entry=Say(f"repair.entry.{repair.entry}")) if repair.entry else "",
+        "state": Say(f"state.{repair.state}"),
+        "due": repair.due_at or Say("due.now"),
+        "doubt": Say("repair.doubt") if not repair.confirmed else "",
+    }
+
+
+def public(tx: Tx, repair: Repair) -> dict[str, Any]:
+    """The facts for the board: no name, no phone, no room."""
+    return {
+        "number": repair.number,
+        "where": where(tx, repair, public=True),
+        "what": _masked(tx, repair, repair.what) or Say(f"kind.{repair.kind}"),
+        "kind": Say(f"kind.{repair.kind}"),
+        "state": Say(f"state.{repair.state}"),
+        "urgent": Say("repair.urgent_mark") if repair.urgent else "",
+        "due": Say("repair.due_mark", due=repair.due_at) if repair.due_at and repair.state in WORK else "",
+    }
+
+
+def brief(repair: Repair) -> Any:
+    """What is broken, in one line of a list."""
+    what = " ".join(repair.what.split())
+    return (what if len(what) <= BRIEF else f"{what[: BRIEF - 1]}…") or Say(f"kind.{repair.kind}")
+
+
+def because(repair: Repair) -> Any:
+    """Why it is urgent."""
+    return repair.why or Say("repair.said_so")
+
+
+def advice(kind: str) -> Say:
+    """What to do until somebody comes."""
+    return Say(f"advice.{kind}" if f"advice.{kind}" in texts("zh") else "advice.other")
+
+
+def office(tx: Tx, community_id: int) -> Any:
+    """The property office's telephone number, or where it is."""
+    return policy_of(tx, community_id).office_phone or Say("where.office")
+
+
+def name_of(tx: Tx, person_id: int | None) -> str:
+    """A person's name; empty for nobody."""
+    return tx.session.get_one(Person, person_id).name if person_id is not None else ""
+
+
+def assigned(tx: Tx, repair: Repair) -> Any:
+    """Who has it."""
+    return name_of(tx, repair.crew_id) or Say("where.nobody_yet")
+
+
+# --- buttons ----------------------------------------------------------------------------------------
+
+
+def _buttons(repair: Repair, names: Sequence[str]) -> list[Button]:
+    return [Button(f"repair.{name}:{repair.id}", number=repair.number) for name in names]
+
+
+def owner_buttons(repair: Repair) -> list[Button]:
+    """What its reporter can do with it now."""
+    names = {"done": ["confirm", "dispute", "more"], "closed": ["dispute"], "withdrawn": []}.get(repair.state)
+    if names is None:
+        worse = [] if repair.urgent else ["raise"]
+        names = [*([] if repair.confirmed else ["affirm"]), "more", *worse, "withdraw"]
+    return _buttons(repair, names)
+
+
+def crew_buttons(repair: Repair, person: Person) -> list[Button]:
+    """What a member of the crew can do with it now."""
+    if repair.state == "waiting":
+        names = ["accept", "decline"] if repair.crew_id in (None, person.id) else []
+    elif repair.crew_id == person.id:
+        names = {"accepted": ["go", "finish", "decline"], "on_way": ["finish", "decline"]}.get(
+            repair.state, []
+        )
+    else:
+        names = []
+    return _buttons(repair, names)
+
+
+def staff_buttons(repair: Repair) -> list[Button]:
+    """What the admin group can do with it now."""
+    may_raise = not repair.urgent and repair.state in WORK
+    return _buttons(repair, ["raise", "show"] if may_raise else ["show"])
+
+
+def buttons_for(tx: Tx, repair: Repair, person: Person) -> list[Button]:
+    """What somebody who looks at it in their own chat can do with it."""
+    if repair.person_id == person.id:
+        return owner_buttons(repair)
+    return crew_buttons(repair, person) if "crew" in roles_of(tx, person) else []
+
+
+# --- cards ------------------------------------------------------------------------------------------
+
+
+def show_card(
+    tx: Tx, repair: Repair, person: Person, *, key: str = "", anew: bool = False, lane: int | None = None
+) -> None:
+    """Show a member of the crew the repair, as a new message (with its photos) or in the one they have."""
+    tell(
+        tx,
+        person,
+        key or _card_key(repair),
+        card=f"repair:{repair.id}",
+        anew=anew,
+        lane=lane,
+        photos=photos_of(tx, repair) if anew else (),
+        buttons=crew_buttons(repair, person),
+        assigned=assigned(tx, repair),
+        **private(tx, repair),
+    )
+
+
+def _card_key(repair: Repair) -> str:
+    if repair.state != "waiting":
+        return "repair.card"
+    return "repair.page" if repair.urgent else "repair.ticket"
+
+
+def staff_card(tx: Tx, repair: Repair, *, key: str = "", anew: bool = False, lane: int | None = None) -> None:
+    """Show the admin group the repair, as a new message or in the one it has; while it is paged, with who was."""
+    called: Any = ""
+    usual = "repair.card_staff"
+    if repair.urgent and repair.state == "waiting":
+        usual = "repair.page_staff"
+        called = [person.name for person in holders(tx, f"repair:{repair.id}")] or Say("where.nobody")
+    tell_staff(
+        tx,
+        repair.community_id,
+        key or usual,
+        card=f"repair:{repair.id}",
+        anew=anew,
+        lane=lane,
+        buttons=staff_buttons(repair),
+        assigned=assigned(tx, repair),
+        ring=repair.ring,
+        names=called,
+        **private(tx, repair),
+    )
+
+
+def board(tx: Tx, repair: Repair) -> None:
+    """Let the board show the present state."""
+    post(tx, repair.community_id, "repair.board", about=f"repair:{repair.id}", **public(tx, repair))
+
+
+def refresh(tx: Tx, repair: Repair) -> None:
+    """Let every card about the repair show its present state: the crew's, the admin group's, the board's.
+
+    Whoever typed what a button does sees it as a new message: their card may stand far up.
+    """
+    tx.session.add(repair)
+    tx.session.flush()
+    typed = tx.person if tx.said is not None and not tx.said.tap else None
+    for person in holders(tx, f"repair:{repair.id}"):
+        acted = typed is not None and typed.id == person.id == repair.crew_id and repair.state in ON_IT
+        show_card(tx, repair, person, anew=acted)
+    staff_card(tx, repair)
+    board(tx, repair)
+
+
+def tell_owner(tx: Tx, repair: Repair, key: str, **options: Any) -> None:
+    """Say something to its reporter, with what they can do now."""
+    owner = tx.session.get_one(Person, repair.person_id)
+    tell(tx, owner, key, **{"number": repair.number, "buttons": owner_buttons(repair), **options})
+
+
+def can_be_reached(tx: Tx, person: Person) -> bool:
+    """Whether there is a chat in which a page would arrive."""
+    return place_of(tx, person) is not None
+
+
+# --- the timeline, and what belongs to it -----------------------------------------------------------
+
+
+def add_event(tx: Tx, repair: Repair, key: str, person: Person | None, **facts: Any) -> None:
+    """Write one line of the timeline; nobody did what the clock did."""
+    tx.session.add(
+        Event(
+            community_id=repair.community_id,
+            about=f"repair:{repair.id}",
+            at=tx.now,
+            key=key,
+            facts=pack(facts),
+            pseudonym=person.pseudonym if person else 0,
+        )
+    )
+
+
+def events(tx: Tx, repair: Repair) -> Sequence[Event]:
+    """The timeline, oldest first."""
+    return tx.session.exec(
+        select(Event).where(Event.about == f"repair:{repair.id}").order_by(col(Event.id))
+    ).all()
+
+
+def photos_of(tx: Tx, repair: Repair) -> list[int]:
+    """The ids of its photos, oldest first."""
+    return list(
+        tx.session.exec(select(Media.id).where(Media.about == f"repair:{repair.id}").order_by(col(Media.id)))
+    )
+
+
+def add_photos(tx: Tx, person: Person, repair: Repair, answer: Any) -> list[int]:
+    """Keep the photos of an answer as the repair's; the ids of those that it did not have yet."""
+    about = f"repair:{repair.id}"
+    theirs = select(Media.storage).where(Media.about == about, Media.person_id == person.id)
+    known = set(tx.session.exec(theirs))
+    rows = [
+        Media(
+            community_id=person.community_id,
+            person_id=person.id,
+            about=about,
+            storage=file["storage"],
+            mime=file["mime"],
+            size=file["size"],
+            created_at=tx.now,
+        )
+        for file in {each["storage"]: each for each in (answer or {}).get("files", [])}.values()
+        if file["storage"] not in known
+    ]
+    tx.session.add_all(rows)
+    tx.session.flush()
+    return [row.id for row in rows]
