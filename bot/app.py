@@ -25,7 +25,7 @@ from handlers import inbox
 from handlers.inbox import Receipt
 from handlers.tx import House
 from store.database import Database, StoreUnavailable
-from store.lease import hold
+from store.lease import hold, let_go
 from store.media import MediaStorage
 from store.migrations import upgrade
 
@@ -95,24 +95,32 @@ class App:
 
     async def _receive(self, said: Said) -> Receipt:
         doing: Callable[..., Receipt] = inbox.receive
+        trouble: Exception | None = None
         try:
-            return await self._write(doing, said=said)
+            receipt = await self._write(doing, said=said)
         except (Unclear, Refused) as error:
-            answer = partial(inbox.reply, error=error)
+            receipt, trouble = await self._answer(said, error)
         except StoreUnavailable:
             raise
         except Exception as error:
-            log.exception("a message failed")
-            answer = partial(inbox.keep_failed, error=repr(error))
+            receipt, trouble = await self._keep_failed(said, error), error
+        if trouble is None:
+            log.info("taken", reference=receipt.reference, new=receipt.new)
+        else:
+            log.error("a message failed", reference=receipt.reference, exc_info=trouble)
+        return receipt
+
+    async def _answer(self, said: Said, error: Unclear | Refused) -> tuple[Receipt, Exception | None]:
+        """Answer a message that was not understood or not allowed; if even that fails, keep it at least."""
         try:
-            receipt = await self._write(answer, said=said)
+            return await self._write(partial(inbox.reply, error=error), said=said), None
         except StoreUnavailable:
             raise
-        except Exception as error:  # even the answer failed: keep the message at least
-            log.exception("an answer failed")
-            receipt = await self._write(partial(inbox.keep_failed, error=repr(error)), said=said)
-        log.info("taken", reference=receipt.reference, state=receipt.state, new=receipt.new)
-        return receipt
+        except Exception as second:
+            return await self._keep_failed(said, second), second
+
+    async def _keep_failed(self, said: Said, error: Exception) -> Receipt:
+        return await self._write(partial(inbox.keep_failed, error=repr(error)), said=said)
 
     async def run_again(self, inbox_id: int) -> None:
         """Let a message that failed act now."""
@@ -152,6 +160,9 @@ class App:
         finally:
             if running is not None:
                 running.cancel()
+                await asyncio.wait({running})
+            with suppress(StoreUnavailable):
+                await self.database.write(partial(let_go, name="delivery", holder=self.holder))
 
 
 def _lock(data: Path) -> IO[str]:

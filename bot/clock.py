@@ -7,8 +7,9 @@ from functools import partial
 
 import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from sqlmodel import Session
 
-from handlers.tell import fan_out
+from handlers.tell import fan_out, lay_aside, open_notice
 from handlers.timers import due, fire, put_off
 from handlers.tx import House, Tx
 from store.database import Database, StoreUnavailable
@@ -44,8 +45,9 @@ class Ticker:
         async with self.busy:
             try:
                 await self._fire_due()
-                while await self.database.write(self._fan_out):
+                while await self._fan_out():
                     self.wake()
+                    await self._fire_due()  # a notice to thousands puts off no deadline
             except StoreUnavailable as error:
                 log.error("the clock waits for the database", error=str(error))
             self.wake()
@@ -65,8 +67,27 @@ class Ticker:
         with self.database.read() as session:
             return due(session, now)
 
-    def _fan_out(self, session: object) -> bool:
-        return fan_out(Tx(session, self.now(), self.house))  # type: ignore[arg-type]
+    async def _fan_out(self) -> bool:
+        """Write one batch of the oldest open notice; False when there is nothing left to do."""
+        notice_id = await asyncio.to_thread(self._open_notice)
+        if notice_id is None:
+            return False
+        try:
+            return await self.database.write(lambda session: fan_out(self._tx(session), notice_id))
+        except StoreUnavailable:
+            raise
+        except Exception as error:
+            log.exception("a notice failed", notice=notice_id)
+            reason = repr(error)
+            await self.database.write(lambda session: lay_aside(self._tx(session), notice_id, reason))
+        return True
+
+    def _open_notice(self) -> int | None:
+        with self.database.read() as session:
+            return open_notice(session)
+
+    def _tx(self, session: Session) -> Tx:
+        return Tx(session, self.now(), self.house)
 
 
 def scheduler(tick: Callable[[], Awaitable[None]], seconds: float = 1.0) -> AsyncIOScheduler:

@@ -4,17 +4,21 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 import structlog
 from sqlalchemy import ColumnElement, Table, and_, insert, literal_column, or_
 from sqlmodel import Session, col, select
 
+from handlers.tell import ANSWER, BROADCAST
 from store.database import Database, StoreUnavailable
 from store.tables import Attempt, Outgoing, Place
 
 log = structlog.get_logger()
 
 AT_ONCE = 200
+KEPT_FREE = 50  # of those for pages and answers, when a messenger is slow
+FINISH_SECONDS = 5.0
 LONGEST_WAIT = timedelta(minutes=10)
 OUR_TRIES = 8  # of a message on which we ourselves stumble, some eight minutes
 WAITING: ColumnElement[str] = literal_column("'waiting'")  # literally, as the partial indexes have it
@@ -64,17 +68,40 @@ class Delivery:
         self.now = now
         self.delivered = delivered
         self.wake = asyncio.Event()
+        self.busy: dict[int, asyncio.Task[None]] = {}
+        """The letter in hand of each chat, by its place."""
 
     async def run(self) -> None:
-        """Send whatever waits, whenever woken, until cancelled."""
-        while True:
-            await self.wake.wait()
-            self.wake.clear()
-            try:
-                while await self.once():
-                    pass
-            except StoreUnavailable as error:
-                log.error("delivery waits for the database", error=str(error))
+        """Send whatever waits, whenever woken, no chat waiting for another; when cancelled, finish what is in hand."""
+        try:
+            while True:
+                await self.wake.wait()
+                self.wake.clear()
+                try:
+                    letters = await asyncio.to_thread(self._waiting)
+                except StoreUnavailable as error:
+                    log.error("delivery waits for the database", error=str(error))
+                    letters = []
+                for letter in letters:
+                    task = asyncio.create_task(self._deliver(letter))
+                    self.busy[letter.place.id] = task
+                    task.add_done_callback(partial(self._sent_or_not, letter))
+        finally:
+            await self._finish()
+
+    def _sent_or_not(self, letter: Letter, task: "asyncio.Task[None]") -> None:
+        del self.busy[letter.place.id]
+        self.wake.set()  # for the next message to this chat
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("delivery stumbled", outgoing=letter.row.id, exc_info=error)
+
+    async def _finish(self) -> None:
+        in_hand = set(self.busy.values())
+        if in_hand:
+            _, late = await asyncio.wait(in_hand, timeout=FINISH_SECONDS)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
 
     async def once(self) -> int:
         """Send the first waiting row of each chat; how many were tried."""
@@ -86,6 +113,7 @@ class Delivery:
         """The head of each chat's queue, urgent lanes first; one that must wait holds back only what is behind it."""
         with self.database.read() as session:
             now = self.now()
+            room = AT_ONCE - len(self.busy)
             heads = session.exec(
                 select(Outgoing)
                 .where(
@@ -93,9 +121,11 @@ class Delivery:
                     MESSENGER.in_(list(self.senders)),
                     or_(col(Outgoing.retry_at).is_(None), col(Outgoing.retry_at) <= now),
                     ~BEFORE_IT.exists(),
+                    col(Outgoing.place_id).not_in(list(self.busy)),
+                    col(Outgoing.lane) <= (BROADCAST if room > KEPT_FREE else ANSWER),
                 )
                 .order_by(col(Outgoing.lane), col(Outgoing.id))
-                .limit(AT_ONCE)
+                .limit(max(room, 0))
             ).all()
             rows = [_changed_first(session, head) for head in heads]
             chosen = select(Place).where(col(Place.id).in_([row.place_id for row in rows]))
@@ -120,8 +150,18 @@ class Delivery:
             else:
                 await self._lay_aside(letter, Never(repr(error)))
         else:
-            await self.database.write(lambda session: self._sent(session, letter, message_id))
+            await self._record(lambda session: self._sent(session, letter, message_id))
             self.delivered(letter)
+
+    async def _record(self, work: Callable[[Session], None]) -> None:
+        """Write into the ledger, however long the database is away: what was sent must not be sent again."""
+        while True:
+            try:
+                await self.database.write(work)
+                return
+            except StoreUnavailable as error:
+                log.error("the ledger waits for the database", error=str(error))
+                await asyncio.sleep(1)
 
     def _sent(self, session: Session, letter: Letter, message_id: str) -> None:
         _update(session, letter.row.id, state="sent", sent_at=self.now(), message_id=message_id, error="")
@@ -136,7 +176,7 @@ class Delivery:
             _update(session, letter.row.id, tries=tries, error=str(error), retry_at=retry_at)
             self._attempt(session, letter, str(error))
 
-        await self.database.write(work)
+        await self._record(work)
 
     async def _lay_aside(self, letter: Letter, error: Never | Blocked) -> None:
         def work(session: Session) -> None:
@@ -144,16 +184,26 @@ class Delivery:
             if isinstance(error, Never):
                 _update(session, letter.row.id, state="failed", error=str(error))
                 return
-            session.connection().execute(
-                OUTGOING.update()
-                .where(OUTGOING.c.place_id == letter.place.id, OUTGOING.c.state == WAITING)
-                .values(state="unreachable", error=str(error))
-            )
             place = session.get_one(Place, letter.place.id)
             place.blocked_at = self.now()
             session.add(place)
+            session.flush()
+            self._send_elsewhere(session, place, str(error))
 
-        await self.database.write(work)
+        await self._record(work)
+
+    def _send_elsewhere(self, session: Session, place: Place, error: str) -> None:
+        """What waits for a chat that takes nothing goes to the person's other chat, or is marked as unreachable."""
+        other = session.exec(
+            select(Place.id)
+            .where(Place.person_id == place.person_id, col(Place.person_id).is_not(None))
+            .where(col(Place.blocked_at).is_(None), col(Place.messenger).in_(list(self.senders)))
+            .order_by(col(Place.heard_at).desc().nulls_last(), col(Place.id))
+            .limit(1)
+        ).first()
+        waiting = OUTGOING.c.place_id == place.id, OUTGOING.c.state == WAITING
+        change = {"place_id": other, "change": "send"} if other else {"state": "unreachable", "error": error}
+        session.connection().execute(OUTGOING.update().where(*waiting).values(**change))
 
     def _attempt(self, session: Session, letter: Letter, error: str = "") -> None:
         session.connection().execute(

@@ -8,9 +8,13 @@ from typing import Any
 
 import structlog
 
-# Telephone numbers (mobile, and long runs of digits as in identity and bank cards) and bot tokens.
+# Bot tokens (also in Telegram's addresses, /bot123456:AA…/), telephone numbers (mobile, landline), and long runs of
+# digits as in identity and bank cards.
 PRIVATE = re.compile(
-    r"\b\d{6,12}:[A-Za-z0-9_-]{30,}\b|(?<!\d)(?:\+?86[ -]?)?1[3-9]\d(?:[ -]?\d{4}){2}(?!\d)|\d{15,19}"
+    r"(?<!\d)\d{6,12}:[A-Za-z0-9_-]{30,}"
+    r"|(?<!\d)(?:\+?86[ .-]?)?1[3-9]\d(?:[ .-]?\d{4}){2}(?!\d)"
+    r"|(?<![\d.:-])0\d{2,3}[ -]?\d{4}[ -]?\d{3,4}(?!\d)"
+    r"|\d{15,19}"
 )
 PASSWORD = re.compile(r"(?<=://)([^:/@\s]+):[^@/\s]+@")
 

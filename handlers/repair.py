@@ -182,8 +182,8 @@ def begin(tx: Tx, person: Person) -> None:
 def read_free(tx: Tx, person: Person, text: str, files: Sequence[File] = ()) -> bool:
     """A free sentence, or a lone photo, of somebody who may report: True if it was taken as a report.
 
-    A photo alone belongs to the emergency that is going on. What is urgent is reported and paged at once; what names something to repair opens the form with what is
-    known already. Whoever does not live here reports emergencies only.
+    A photo alone belongs to the emergency that is going on. What is urgent is reported and paged at once; what names
+    something to repair opens the form with what is known already. Whoever does not live here reports emergencies only.
     """
     going_on = _same_emergency(tx, person, "other", {}) if files and not text else None
     if going_on is not None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import insert
-from sqlmodel import col, select
+from sqlmodel import Session, col, select
 
 from conversations.words import Reader, pack, unpack
 from handlers.tx import Tx
@@ -184,13 +184,17 @@ def post(
         tell(tx, place, key, card=f"board:{about}", photos=photos, lane=NEWS, silent=True, **facts)
 
 
-def fan_out(tx: Tx) -> bool:
-    """Write the next batch of rows of the oldest open notice; False when there is nothing left to do."""
+def open_notice(session: Session) -> int | None:
+    """The id of the oldest notice whose rows are not all written."""
+    opened = select(Notice.id).where(col(Notice.done_at).is_(None))
+    return session.exec(opened.order_by(col(Notice.id)).limit(1)).first()
+
+
+def fan_out(tx: Tx, notice_id: int) -> bool:
+    """Write the next batch of rows of a notice; False if another process is at it or has done it."""
     notice = tx.session.exec(
         select(Notice)
-        .where(col(Notice.done_at).is_(None))
-        .order_by(col(Notice.id))
-        .limit(1)
+        .where(Notice.id == notice_id, col(Notice.done_at).is_(None))
         .with_for_update(skip_locked=True)
     ).first()
     if notice is None:
@@ -212,6 +216,13 @@ def fan_out(tx: Tx) -> bool:
         notice.reached = people[-1].id
     tx.session.add(notice)
     return True
+
+
+def lay_aside(tx: Tx, notice_id: int, error: str) -> None:
+    """Keep the error of a notice that cannot be written, so that it holds no other one up."""
+    notice = tx.session.get_one(Notice, notice_id)
+    notice.error, notice.done_at = error, tx.now
+    tx.session.add(notice)
 
 
 def _write_batch(tx: Tx, notice: Notice, people: list[Person]) -> None:

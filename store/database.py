@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.orm.exc import StaleDataError
 from sqlmodel import Session
 
 T = TypeVar("T")
@@ -63,9 +64,12 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Session]:
-        """A session that sees one moment of the database and changes nothing."""
-        with Session(self.readers, expire_on_commit=False) as session:
-            yield session
+        """A session that sees one moment of the database and changes nothing. StoreUnavailable as for `write`."""
+        try:
+            with Session(self.readers, expire_on_commit=False) as session:
+                yield session
+        except OperationalError as error:
+            raise StoreUnavailable(str(error.orig)) from error
 
     def close(self) -> None:
         """Finish the writes in hand and let go of the database."""
@@ -226,6 +230,9 @@ class _Threads:
                     outcome = work(session)
                     session.commit()
                     return outcome
+            except StaleDataError:  # another writer deleted the row that this one had read
+                if attempt == TRIES - 1:
+                    raise
             except DBAPIError as error:
                 code = getattr(error.orig, "sqlstate", None)
                 if code in LOST_RACES and attempt < TRIES - 1:

@@ -16,3 +16,10 @@ def hold(session: Session, name: str, holder: str, *, now: datetime, seconds: in
     lease.holder, lease.until = holder, now + timedelta(seconds=seconds)
     session.add(lease)
     return True
+
+
+def let_go(session: Session, name: str, holder: str) -> None:
+    """Give the lease back, so that the next process need not wait until it runs out."""
+    lease = session.get(Lease, name, with_for_update=True)
+    if lease is not None and lease.holder == holder:
+        session.delete(lease)

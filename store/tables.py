@@ -264,12 +264,12 @@ class Notice(SQLModel, table=True):
     key: str
     facts: dict[str, Any] = _json(dict)
     photos: list[int] = _json(list)
-    audience: str = "owners"
     but_person_id: int | None = _ref("person", default=None)
     lane: int
     silent: bool = True
     reached: int = Field(default=0, sa_type=BigInt)
     """The highest person's id that the fan-out has passed."""
+    error: str = _text(default="")
     created_at: datetime = _time()
     done_at: datetime | None = _time(default=None)
 

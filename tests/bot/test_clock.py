@@ -324,7 +324,7 @@ async def test_a_notice_is_written_in_batches_that_survive_a_restart(ringing: Ri
     ringing.database.write_now(crowd)
     ringing.database.write_now(announce)
     ticker = ringing.another()
-    assert await ringing.database.write(ticker._fan_out) is True
+    assert await ticker._fan_out() is True
     with ringing.database.read() as session:
         assert session.exec(select(func.count()).select_from(Outgoing)).one() == FAN_OUT
         assert session.exec(select(Notice.reached, Notice.done_at)).one() == (FAN_OUT, None)
@@ -363,3 +363,32 @@ async def test_an_older_notice_goes_first(ringing: Ringing) -> None:
         order: list[Any] = list(session.exec(select(Outgoing.notice_id).order_by(col(Outgoing.id))))
     assert order == sorted(order)
     assert len(order) == 2 * (CROWD - 1)
+
+
+async def test_a_notice_that_cannot_be_written_holds_no_other_one_up(ringing: Ringing) -> None:
+    ringing.database.write_now(crowd)
+    ringing.database.write_now(
+        lambda session: session.add(Notice(community_id=1, key="no.such.text", lane=3, created_at=MORNING))
+    )
+    ringing.database.write_now(announce)
+    await ringing.ticker.tick()
+    assert len(sent_of(ringing.database)) == CROWD - 1
+    with ringing.database.read() as session:
+        errors = session.exec(select(Notice.error).order_by(col(Notice.id))).all()
+    assert errors == ["KeyError('no.such.text')", ""]
+
+
+async def test_a_deadline_does_not_wait_for_a_notice_to_thousands(ringing: Ringing) -> None:
+    """Between two batches what has become due meanwhile fires."""
+    ringing.database.write_now(crowd)
+    ringing.database.write_now(announce)
+    fired: list[int] = []
+    fire_due = ringing.ticker._fire_due
+
+    async def counted() -> None:
+        fired.append(len(sent_of(ringing.database)))
+        await fire_due()
+
+    ringing.ticker._fire_due = counted  # type: ignore[method-assign]
+    await ringing.ticker.tick()
+    assert fired[:3] == [0, FAN_OUT, 2 * FAN_OUT - 1]

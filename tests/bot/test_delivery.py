@@ -12,14 +12,15 @@ from sqlmodel import Session, col, select
 
 from bot.delivery import AT_ONCE, LONGEST_WAIT, Blocked, Delivery, Later, Letter, Never
 from handlers.inbox import failed
-from handlers.tell import ANSWER, BROADCAST, NEWS, URGENT, fan_out, tell
+from handlers.tell import ANSWER, BROADCAST, NEWS, URGENT, open_notice, tell
 from handlers.timers import due
 from handlers.tx import House, Tx
-from store.database import Database
+from store.database import Database, StoreUnavailable
 from store.tables import Attempt, Community, Outgoing, Person, Place
 
 MORNING = datetime(2026, 3, 2, 1, 0, tzinfo=UTC)
 MESSENGER = "test"
+PATIENCE = 20.0  # seconds until a test that waits gives up
 
 
 @dataclass
@@ -298,7 +299,8 @@ async def test_after_a_block_messages_go_to_the_person_s_other_chat(post: Post) 
     await post.all()
     post.tell(1, "repair.mine_none")
     await post.all()
-    assert [where for where, _, _ in post.sent] == ["chat9"]
+    assert [where for where, _, _ in post.sent] == ["chat9", "chat9"]
+    assert post.states()["a"] == "sent"
 
 
 async def test_a_person_without_another_chat_is_unreachable(post: Post) -> None:
@@ -350,6 +352,58 @@ async def test_an_edit_of_a_message_that_never_arrived_is_a_message_of_its_own(p
     post.write("again", card="repair:1", change="edit")
     await post.all()
     assert post.sent == [("chat1", "edit", ""), ("chat1", "again", "m1")]
+
+
+# --- the running delivery ---------------------------------------------------------------------------
+
+
+async def test_a_chat_that_hangs_keeps_nobody_waiting_and_is_finished_at_the_end(post: Post) -> None:
+    hangs, may_end = asyncio.Event(), asyncio.Event()
+    send = post.delivery.senders[MESSENGER]
+
+    async def slow(letter: Letter) -> str:
+        if letter.row.text == "slow":
+            hangs.set()
+            await may_end.wait()
+        return await send(letter)
+
+    post.delivery.senders = {MESSENGER: slow}
+    post.write("slow")
+    post.write("behind it")
+    running = asyncio.create_task(post.delivery.run())
+    post.delivery.wake.set()
+    await asyncio.wait_for(hangs.wait(), PATIENCE)
+    post.write("page", place=2, lane=URGENT)
+    post.write("answer", place=2, lane=ANSWER)
+    post.delivery.wake.set()
+    async with asyncio.timeout(PATIENCE):
+        while post.texts() != ["page", "answer"]:
+            await asyncio.sleep(0)
+    running.cancel()
+    await asyncio.sleep(0)
+    may_end.set()
+    await asyncio.wait({running})
+    assert post.states() == {"slow": "sent", "behind it": "waiting", "page": "sent", "answer": "sent"}
+
+
+async def test_what_was_sent_is_not_sent_again_while_the_ledger_is_away(
+    post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write, away = post.database.write, [StoreUnavailable("database or disk is full")] * 2
+
+    async def full(work: Any) -> Any:
+        if away:
+            raise away.pop()
+        return await write(work)
+
+    async def at_once(seconds: float) -> None:
+        pass
+
+    monkeypatch.setattr(post.database, "write", full)
+    monkeypatch.setattr("bot.delivery.asyncio.sleep", at_once)
+    post.write("a")
+    await post.all()
+    assert (post.texts(), post.states()) == (["a"], {"a": "sent"})
 
 
 # --- the ledger -------------------------------------------------------------------------------------
@@ -406,7 +460,7 @@ async def dies(work: Any) -> None:
 QUERIES: dict[str, tuple[str, Callable[[Post, Session], Any]]] = {
     "rows to send": ("ix_outgoing_waiting", lambda post, session: post.delivery._waiting()),
     "due timers": ("ix_timer_due", lambda post, session: due(session, post.at)),
-    "open notices": ("ix_notice_open", lambda post, session: fan_out(Tx(session, post.at, House()))),
+    "open notices": ("ix_notice_open", lambda post, session: open_notice(session)),
     "failed messages": ("ix_inbox_failed", lambda post, session: failed(session)),
 }
 DONE = {
@@ -415,9 +469,9 @@ DONE = {
     " SELECT 1, 1 + (id & 1), 2, 'send', 'x', '[]', '[]', false, 'sent', 0, '', '', created_at FROM numbers",
     "timer": "INSERT INTO timer (community_id, action, due_at, state, tries, error)"
     " SELECT 1, 'x:' || id, created_at, 'done', 0, '' FROM numbers",
-    "notice": "INSERT INTO notice (community_id, about, key, facts, photos, audience, lane, silent, reached,"
-    " created_at, done_at)"
-    " SELECT 1, '', 'x', '{}', '[]', 'owners', 3, true, 0, created_at, created_at FROM numbers",
+    "notice": "INSERT INTO notice (community_id, about, key, facts, photos, lane, silent, reached,"
+    " error, created_at, done_at)"
+    " SELECT 1, '', 'x', '{}', '[]', 3, true, 0, '', created_at, created_at FROM numbers",
     "inbox": "INSERT INTO inbox (messenger, key, place, sender, payload, state, error, received_at)"
     " SELECT 'test', 'k' || id, 'p', 's', '{}', 'done', '', created_at FROM numbers",
 }

@@ -347,6 +347,29 @@ def test_a_key_that_another_writer_took_first_is_looked_at_again(postgres_url: s
     assert sorted(job.result(PATIENCE) for job in jobs) == ["first", "second"]
 
 
+def test_a_row_that_another_writer_deleted_is_looked_for_again(postgres_url: str, opened: Open) -> None:
+    database = opened(postgres_url, threads=2)
+    database.write_now(add("a"))
+    read, deleted = threading.Event(), threading.Event()
+
+    def change(session: Session) -> str:
+        row = session.get(Lease, "a")
+        if row is None:
+            return "gone"
+        read.set()
+        assert deleted.wait(PATIENCE)
+        row.holder = "changed"
+        session.add(row)
+        session.flush()
+        return "changed"
+
+    changing = database._writer.submit(change)
+    assert read.wait(PATIENCE)
+    database.write_now(lambda session: session.delete(session.get_one(Lease, "a")))
+    deleted.set()
+    assert changing.result(PATIENCE) == "gone"
+
+
 def test_a_key_that_is_taken_for_good_is_an_error(database: Database) -> None:
     runs = []
     database.write_now(add("a"))

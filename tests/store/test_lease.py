@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from store.database import Database
-from store.lease import hold
+from store.lease import hold, let_go
 
 AT = datetime(2026, 3, 2, 1, 0, tzinfo=UTC)
 
@@ -36,3 +36,14 @@ def test_a_lease_is_held_until_it_runs_out(database: Database) -> None:
 def test_leases_of_other_names_are_free(database: Database) -> None:
     for name in ("delivery", "clock"):
         assert database.write_now(lambda session, name=name: hold(session, name, name, now=AT, seconds=15))
+
+
+def test_a_lease_that_was_given_back_is_free_at_once(database: Database) -> None:
+    def ask(holder: str) -> bool:
+        return database.write_now(lambda session: hold(session, "delivery", holder, now=AT, seconds=15))
+
+    assert [ask("a"), ask("b")] == [True, False]
+    database.write_now(lambda session: let_go(session, "delivery", "b"))  # not theirs
+    assert ask("b") is False
+    database.write_now(lambda session: let_go(session, "delivery", "a"))
+    assert ask("b") is True
