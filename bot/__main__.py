@@ -172,7 +172,7 @@ def community_add(
 
 @roster.command("import")
 def roster_import(
-    file: Annotated[Path, typer.Argument(help="CSV：楼栋,单元,房号,面积,姓名,身份,工种,值班时间")],
+    file: Annotated[Path, typer.Argument(help="CSV：楼栋,单元,房号,面积,姓名,身份,工种,值班时间,编号")],
     name: Annotated[
         str, typer.Option("--community", help="小区名称；只有一个小区时可不写。Needed if there are several.")
     ] = "",

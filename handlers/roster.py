@@ -22,6 +22,7 @@ COLUMNS = {
     "role": ("身份", "角色", "role"),
     "skills": ("工种", "技能", "skills"),
     "duty": ("值班", "值班时间", "duty"),
+    "number": ("编号", "人员编号", "number"),
 }
 ROLES = {
     "业主": "owner", "owner": "owner", "": "owner",
@@ -46,7 +47,7 @@ class BadRoster(Exception):
 class Line:
     """One row: a person with a home, or a person who works for the community.
 
-    `area` is in 0.001 m².
+    `area` is in 0.001 m². Rows of one `number` speak of one person: two owners of one name are two people.
     """
 
     row: int
@@ -58,6 +59,7 @@ class Line:
     area: int = 0
     skills: tuple[str, ...] = ()
     duty: str = ""
+    number: str = ""
 
 
 @dataclass
@@ -73,7 +75,10 @@ def read_roster(data: bytes) -> list[Line]:
     """The lines of a CSV file in UTF-8 (with or without BOM) or GB 18030; BadRoster with every problem in it."""
     if len(data) > MOST_BYTES:
         raise BadRoster(["文件超过 20 MB。The file is larger than 20 MB."])
-    rows = list(csv.reader(io.StringIO(_decoded(data), newline="")))
+    try:
+        rows = list(csv.reader(io.StringIO(_decoded(data), newline="")))
+    except csv.Error as error:
+        raise BadRoster([f"这不像 CSV 文件：{error}。This does not look like a CSV file."]) from None
     columns = _columns(rows[0] if rows else [])
     problems: list[str] = []
     lines = []
@@ -138,6 +143,7 @@ def _line(number: int, cells: Mapping[str, str]) -> Line:
         entrance=_plain(cells.get("entrance", "")),
         room=_plain(cells["room"]),
         area=_area(cells["area"]),
+        number=cells.get("number", ""),
     )
 
 
@@ -161,12 +167,16 @@ def _contradictions(lines: Iterable[Line]) -> list[str]:
     problems = []
     areas: dict[tuple[str, str, str], Line] = {}
     people: dict[tuple[str, ...], Line] = {}
+    numbers: dict[str, Line] = {}
     for line in lines:
+        named = numbers.setdefault(line.number, line) if line.number else line
+        if named.name != line.name:
+            problems.append(f"第 {line.row} 行：编号 {line.number} 与第 {named.row} 行同号不同名")
         home = (line.building, line.entrance, line.room)
         first = areas.setdefault(home, line)
         if first.area != line.area:
             problems.append(f"第 {line.row} 行：面积与第 {first.row} 行同一户不一致")
-        twin = people.setdefault((*home, line.name, line.role), line)
+        twin = people.setdefault((*home, line.name, "" if line.role in AT_HOME else line.role), line)
         if twin is not line:
             problems.append(f"第 {line.row} 行：与第 {twin.row} 行重复")
     return problems
@@ -175,26 +185,28 @@ def _contradictions(lines: Iterable[Line]) -> list[str]:
 def import_roster(tx: Tx, community: Community, lines: Iterable[Line]) -> Imported:
     """Add what is new and update areas, skills and duty hours; importing the same file again changes nothing.
 
-    A person is known by the name within a home, staff and crew by the name within their work.
+    A person is known by the name within a home, staff and crew by the name within their work; several homes are
+    one person's only if the roster gives them one number.
     """
     done = Imported()
+    lines = list(lines)
+    numbered: dict[str, Person] = {}
+    for line in lines:
+        tie = _tie(tx, community, line) if line.number else None
+        if tie is not None:
+            numbered.setdefault(line.number, tx.session.get_one(Person, tie.person_id))
     for line in lines:
         if line.role in AT_HOME:
-            _home_line(tx, community, line, done)
+            person = _home_line(tx, community, line, numbered.get(line.number), done)
+            if line.number:
+                numbered[line.number] = person
         else:
             _work_line(tx, community, line, done)
     return done
 
 
-def _home_line(tx: Tx, community: Community, line: Line, done: Imported) -> None:
-    home = tx.session.exec(
-        select(Home).where(
-            Home.community_id == community.id,
-            Home.building == line.building,
-            Home.entrance == line.entrance,
-            Home.room == line.room,
-        )
-    ).first()
+def _home_line(tx: Tx, community: Community, line: Line, person: Person | None, done: Imported) -> Person:
+    home = _home(tx, community, line)
     if home is None:
         home = Home(
             community_id=community.id,
@@ -207,23 +219,37 @@ def _home_line(tx: Tx, community: Community, line: Line, done: Imported) -> None
     home.area = line.area
     tx.session.add(home)
     tx.session.flush()
-    tie = tx.session.exec(
-        select(HomeRole)
-        .join(Person)
-        .where(HomeRole.home_id == home.id, Person.name == line.name, HomeRole.role == line.role)
-    ).first()
+    tie = _tie(tx, community, line)
     if tie is None:
-        person = _same_owner(tx, community, line.name) or _new_person(tx, community, line.name, done)
-        tx.session.add(
-            HomeRole(community_id=community.id, home_id=home.id, person_id=person.id, role=line.role)
-        )
+        person = person or _new_person(tx, community, line.name, done)
+        tie = HomeRole(community_id=community.id, home_id=home.id, person_id=person.id, role=line.role)
         done.roles += 1
+    elif tie.role != line.role:
+        done.roles += 1
+    tie.role = line.role
+    tx.session.add(tie)
+    tx.session.flush()
+    return tx.session.get_one(Person, tie.person_id)
 
 
-def _same_owner(tx: Tx, community: Community, name: str) -> Person | None:
-    """The person of this name who has a home already: one person may have several."""
+def _home(tx: Tx, community: Community, line: Line) -> Home | None:
     return tx.session.exec(
-        select(Person).join(HomeRole).where(Person.community_id == community.id, Person.name == name)
+        select(Home).where(
+            Home.community_id == community.id,
+            Home.building == line.building,
+            Home.entrance == line.entrance,
+            Home.room == line.room,
+        )
+    ).first()
+
+
+def _tie(tx: Tx, community: Community, line: Line) -> HomeRole | None:
+    """What ties the person of this name to the home, if something does."""
+    home = _home(tx, community, line)
+    if home is None:
+        return None
+    return tx.session.exec(
+        select(HomeRole).join(Person).where(HomeRole.home_id == home.id, Person.name == line.name)
     ).first()
 
 
