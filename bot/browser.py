@@ -44,6 +44,8 @@ NAME = "browser"
 ROSTER = Path(__file__).parent / "demo" / "roster.csv"
 DEMO = "阳光花园（演示）"
 SHIFT = "playground.clock_shift"
+DEMO_STATE = "playground.demo"
+RESTS = "rests"
 STRANGER = "stranger"
 MOST_RESIDENTS = 40
 HISTORY = 400
@@ -65,6 +67,7 @@ class Browser:
         self.watchers: set[asyncio.Queue[frozenset[str] | None]] = set()
         self.community = DEMO
         self.community_id = 0
+        self.is_demo = False
         self.zone = ZoneInfo("Asia/Shanghai")
 
     # --- the two functions of a messenger ---
@@ -77,7 +80,6 @@ class Browser:
         key: str,
         text: str = "",
         tap: str = "",
-        on: str = "",
         uploads: Sequence[Upload] = (),
     ) -> str:
         """Take one message; "" once it is committed, else a sentence for its sender."""
@@ -183,14 +185,15 @@ class Browser:
                     .order_by(col(Outgoing.id).desc())
                     .limit(HISTORY)
                 ).all()
-        lines = [(row.received_at, 0, row.id, self._heard(row, who, names)) for row in heard]
+        labels = {button["value"]: button["label"] for row in reversed(sent) for button in row.buttons}
+        lines = [(row.received_at, 0, row.id, self._heard(row, who, names, labels)) for row in heard]
         lines += [(row.created_at, 1, row.id, message) for row, message in self._sent(sent)]
         lines.sort(key=lambda line: line[:3])
         return [message for *_, message in lines][-limit:]
 
-    def _heard(self, row: Inbox, who: str, names: dict[str, str]) -> Message:
+    def _heard(self, row: Inbox, who: str, names: dict[str, str], labels: dict[str, str]) -> Message:
         said = Said.model_validate(row.payload)
-        text = said.text or (self._label(row, said.tap) if said.tap else "")
+        text = said.text or labels.get(said.tap, said.tap)
         return Message(
             id=f"i{row.id}",
             mine=row.sender == who,
@@ -201,26 +204,6 @@ class Browser:
             at=self._hour(row.received_at),
             day=self._day(row.received_at),
         )
-
-    def _label(self, row: Inbox, tap: str) -> str:
-        """The words on the button that was tapped."""
-        with self.app.database.read() as session:
-            rows = session.exec(
-                select(Outgoing)
-                .join(Place, col(Place.id) == col(Outgoing.place_id))
-                .where(
-                    Place.messenger == NAME,
-                    Place.external_id == row.place,
-                    Outgoing.created_at <= row.received_at,
-                )
-                .order_by(col(Outgoing.id).desc())
-                .limit(HISTORY)
-            )
-            for sent in rows:
-                for button in sent.buttons:
-                    if button["value"] == tap:
-                        return button["label"]
-        return tap
 
     def _sent(self, rows: Sequence[Outgoing]) -> list[tuple[Outgoing, Message]]:
         shown: dict[str, tuple[Outgoing, Message]] = {}
@@ -305,31 +288,34 @@ class Browser:
         now = self.app.clock.now()
         return f"{self._day(now)} {self._hour(now)}"
 
-    async def move_clock(self, seconds: int) -> None:
+    async def move_clock(self, seconds: int) -> bool:
         """Move the installation's time on, let what became due happen, and keep the shift over a restart."""
+        if not self.is_demo:
+            return False
         self.app.clock.shift += timedelta(seconds=seconds)
         await self.app.database.write(self._keep_shift)
         await self.app.ticker.tick()
+        return True
 
     def _keep_shift(self, session: Session) -> None:
-        session.merge(
-            CommunitySetting(
-                community_id=self.community_id, name=SHIFT, value=self.app.clock.shift.total_seconds()
-            )
-        )
+        _set(session, self.community_id, SHIFT, self.app.clock.shift.total_seconds())
 
-    async def reset(self) -> None:
+    async def reset(self) -> bool:
         """Begin again with a new demo community; the old one rests, since its audit log may not be deleted."""
+        if not self.is_demo:
+            return False
         await self.app.database.write(self._retire)
         self.app.clock.shift = timedelta()
         await self.open()
         for queue in self.watchers:
             queue.put_nowait(frozenset())
+        return True
 
     def _retire(self, session: Session) -> None:
         old = session.get_one(Community, self.community_id)
         old.name = f"{old.name} #{old.id}"
         session.add(old)
+        _set(session, self.community_id, DEMO_STATE, RESTS)
         for timer in session.exec(
             select(Timer).where(Timer.community_id == self.community_id, Timer.state == "waiting")
         ):
@@ -345,19 +331,20 @@ class Browser:
         self.zone = ZoneInfo(community.time_zone)
         with self.app.database.read() as session:
             shift = session.get(CommunitySetting, (community.id, SHIFT))
-        self.app.clock.shift = timedelta(seconds=shift.value if shift else 0)
+            self.is_demo = session.get(CommunitySetting, (community.id, DEMO_STATE)) is not None
+        self.app.clock.shift = timedelta(seconds=shift.value if shift and self.is_demo else 0)
 
     def _open(self, session: Session) -> Community:
         tx = Tx(session, self.app.clock.now(), self.app.house)
-        community = session.exec(
-            select(Community).where(col(Community.name).not_like("% #%")).order_by(col(Community.id).desc())
-        ).first()
+        states = session.exec(select(CommunitySetting).where(CommunitySetting.name == DEMO_STATE)).all()
+        resting = [state.community_id for state in states if state.value == RESTS]
+        shown = select(Community).where(col(Community.id).not_in(resting))
+        community = session.exec(shown.order_by(col(Community.id).desc())).first()
         if community is None:
             community = add_community(tx, DEMO, time_zone="Asia/Shanghai", language="zh")
             import_roster(tx, community, read_roster(ROSTER.read_bytes()))
-            session.add(
-                CommunitySetting(community_id=community.id, name="office_phone", value="021-5555 0110")
-            )
+            _set(session, community.id, "office_phone", "021-5555 0110")
+            _set(session, community.id, DEMO_STATE, "on show")
         self._give_phones(tx, community)
         return community
 
@@ -381,6 +368,10 @@ class Browser:
     def _changed(self, place: str) -> None:
         for queue in self.watchers:
             queue.put_nowait(frozenset({place}))
+
+
+def _set(session: Session, community_id: int, name: str, value: object) -> None:
+    session.merge(CommunitySetting(community_id=community_id, name=name, value=value))
 
 
 async def _until_none(queue: asyncio.Queue[frozenset[str] | None]) -> AsyncIterator[frozenset[str]]:

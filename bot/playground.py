@@ -121,7 +121,6 @@ class Backend(Protocol):
         key: str,
         text: str = "",
         tap: str = "",
-        on: str = "",
         uploads: Sequence[Upload] = (),
     ) -> str:
         """Take one message: "" once committed, else a sentence for its sender. A repeated key acts once."""
@@ -132,11 +131,11 @@ class Backend(Protocol):
     def watch(self) -> AbstractAsyncContextManager[AsyncIterator[frozenset[str]]]:
         """Sets of places that changed, until shutdown; an empty set means all of them (a reset)."""
 
-    async def move_clock(self, seconds: int) -> None:
-        """Move the community's clock on."""
+    async def move_clock(self, seconds: int) -> bool:
+        """Move the clock on; False when a real community is on show, whose time is not played with."""
 
-    async def reset(self) -> None:
-        """Begin again with the sample community."""
+    async def reset(self) -> bool:
+        """Begin again with a sample community; False when a real one is on show."""
 
     def now(self) -> str:
         """The community's clock, e.g. "周日 11-22 14:05"."""
@@ -218,6 +217,10 @@ WORDS: dict[str, tuple[str, str]] = {
     "bad_move": (
         "时间只能往前拨，一次最多 31 天。",
         "The clock only moves forward, at most 31 days at once.",
+    ),
+    "real_community": (
+        "这是您自己的小区：时间不能拨，消息也不能清空。",
+        "This is your own community: its clock is not moved and its messages are not cleared.",
     ),
     "bad_host": (
         "试用场只在本机打开：请用 127.0.0.1 或 localhost 访问。",
@@ -451,7 +454,6 @@ class Pages:
             key=key,
             text=text,
             tap=tap,
-            on=fields.get("on", ""),
             uploads=uploads,
         )
         return JSONResponse({"error": sentence}, status_code=422) if sentence else JSONResponse({})
@@ -462,12 +464,14 @@ class Pages:
             seconds = str(form.get("seconds", ""))
         if not (seconds.isascii() and seconds.isdecimal() and 0 < int(seconds[:9]) <= 31 * 86400):
             raise Refusal(422, "bad_move")
-        await self.backend.move_clock(int(seconds))
+        if not await self.backend.move_clock(int(seconds)):
+            raise Refusal(409, "real_community")
         return JSONResponse({"now": await run_in_threadpool(self.backend.now)})
 
     async def reset(self, request: Request) -> Response:
         """Begin again."""
-        await self.backend.reset()
+        if not await self.backend.reset():
+            raise Refusal(409, "real_community")
         return JSONResponse({})
 
     async def events(self, request: Request) -> Response:

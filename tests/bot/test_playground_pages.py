@@ -59,6 +59,7 @@ class Fake:
     minutes: int = 0
     answer: str = ""
     broken: bool = False
+    real: bool = False
     watchers: set[asyncio.Queue[frozenset[str] | None]] = field(default_factory=set)
     loop: asyncio.AbstractEventLoop | None = None
 
@@ -82,7 +83,6 @@ class Fake:
         key: str,
         text: str = "",
         tap: str = "",
-        on: str = "",
         uploads: tuple[Upload, ...] | list[Upload] = (),
     ) -> str:
         self.tried.append(key)
@@ -99,7 +99,6 @@ class Fake:
                 "key": key,
                 "text": text,
                 "tap": tap,
-                "on": on,
                 "uploads": list(uploads),
             }
         )
@@ -128,13 +127,16 @@ class Fake:
         finally:
             self.watchers.discard(queue)
 
-    async def move_clock(self, seconds: int) -> None:
-        self.minutes += seconds // 60
+    async def move_clock(self, seconds: int) -> bool:
+        self.minutes += 0 if self.real else seconds // 60
+        return not self.real
 
-    async def reset(self) -> None:
-        self.places.clear()
-        self.heard.clear()
-        self.changed(None)
+    async def reset(self) -> bool:
+        if not self.real:
+            self.places.clear()
+            self.heard.clear()
+            self.changed(None)
+        return not self.real
 
     def now(self) -> str:
         return f"周日 11-22 14:{5 + self.minutes:02d}"
@@ -249,7 +251,6 @@ async def test_a_message_reaches_the_backend_whole(fake: Fake, page: httpx.Async
             "key": "k1",
             "text": "水管漏了",
             "tap": "",
-            "on": "",
             "uploads": [Upload("a.png", "image/png", b"png"), Upload("b.jpg", "image/jpeg", b"jpg")],
         }
     ]
@@ -357,6 +358,16 @@ async def test_reset_begins_again(fake: Fake, page: httpx.AsyncClient) -> None:
     fake.post("private:chen", "旧的")
     assert (await page.post("/playground/reset")).json() == {}
     assert (await page.get("/playground/history?slot=owner&who=chen")).json() == {"messages": []}
+
+
+async def test_a_real_community_is_not_played_with(fake: Fake, page: httpx.AsyncClient) -> None:
+    fake.real = True
+    fake.post("private:chen", "旧的")
+    for what, fields in (("clock", {"seconds": "600"}), ("reset", {})):
+        refused = await page.post(f"/playground/{what}", data=fields)
+        assert (refused.status_code, refused.json()) == (409, sentence("real_community"))
+    assert fake.minutes == 0
+    assert len((await page.get("/playground/history?slot=owner&who=chen")).json()["messages"]) == 1
 
 
 async def test_events_name_the_places_that_changed_until_the_end(fake: Fake, page: httpx.AsyncClient) -> None:
@@ -570,18 +581,18 @@ def test_enter_that_picks_a_chinese_word_does_not_send(fake: Fake, desk: Page) -
     assert fake.heard == []
 
 
-def test_a_tap_posts_the_value_and_the_message(fake: Fake, desk: Page) -> None:
-    name = fake.post("private:li", "报修 1", buttons=(Button("接单", "accept:1"), Button("去不了", "no:1")))
+def test_a_tap_posts_the_value(fake: Fake, desk: Page) -> None:
+    fake.post("private:li", "报修 1", buttons=(Button("接单", "accept:1"), Button("去不了", "no:1")))
     desk.click(f"{CREW} .buttons >> text=接单")
     eventually(lambda: len(fake.heard) == 1)
-    assert [fake.heard[0][part] for part in ("tap", "on", "who", "text")] == ["accept:1", name, "li", ""]
+    assert [fake.heard[0][part] for part in ("tap", "who", "text")] == ["accept:1", "li", ""]
     expect(desk.locator(f"{CREW} [aria-busy=true]")).to_have_count(0)
 
 
 def test_an_edit_keeps_the_focus_the_draft_and_the_place(fake: Fake, desk: Page) -> None:
     for number in range(30):
         fake.post("private:li", f"旧消息 {number}")
-    name = fake.post("private:li", "报修 1", buttons=(Button("接单", "yes"), Button("去不了", "no")))
+    fake.post("private:li", "报修 1", buttons=(Button("接单", "yes"), Button("去不了", "no")))
     second = desk.locator(f"{CREW} .buttons >> text=去不了")
     desk.fill(f"{CREW} textarea", "写了一半")
     second.focus()
@@ -598,7 +609,7 @@ def test_an_edit_keeps_the_focus_the_draft_and_the_place(fake: Fake, desk: Page)
 
 
 def test_buttons_that_go_leave_the_focus_on_their_message(fake: Fake, desk: Page) -> None:
-    name = fake.post("private:li", "报修 1", buttons=(Button("接单", "yes"),))
+    fake.post("private:li", "报修 1", buttons=(Button("接单", "yes"),))
     desk.focus(f"{CREW} .buttons button")
     fake.edit("private:li", name, buttons=())
     expect(desk.locator(f"{CREW} .message")).to_be_focused()
