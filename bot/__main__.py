@@ -6,8 +6,9 @@ import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from functools import partial
+from io import TextIOWrapper
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, NoReturn, cast
 from zoneinfo import available_timezones
 
 import typer
@@ -60,14 +61,18 @@ def fail(sentence: str) -> NoReturn:
 
 def loaded(data: Path | None = None, port: int | None = None) -> Settings:
     """The settings, with the command line's on top, and the logs set up by them."""
+    found = settings.load(**_overrides(data, port))
+    secrets = [found.playground.key.get_secret_value()]
+    logs.set_up(found.log.level, found.log.format, secrets)
+    return found
+
+
+def _overrides(data: Path | None, port: int | None = None) -> dict[str, dict[str, object]]:
     chosen: dict[str, dict[str, object]] = {
         "store": {"data": str(data.absolute())} if data else {},
         "web": {"port": port} if port is not None else {},
     }
-    found = settings.load(**{section: values for section, values in chosen.items() if values})
-    secrets = [found.playground.key.get_secret_value()]
-    logs.set_up(found.log.level, found.log.format, secrets)
-    return found
+    return {section: values for section, values in chosen.items() if values}
 
 
 def database(found: Settings) -> Database:
@@ -131,15 +136,18 @@ def test() -> None:
 @judge.command("repair")
 def judge_repair(file: File = None) -> None:
     """判断报修紧急程度：每行一条，输出 JSON。How urgent repairs are: one line in, one JSON line out."""
+    # A text may hold halves of characters, which JSON can write only as \\ud83d.
+    cast(TextIOWrapper, sys.stdout).reconfigure(encoding="utf-8", errors="backslashreplace")
     for verdict in judge_lines(_lines(file)):
         print(json.dumps(verdict, ensure_ascii=False), flush=True)  # noqa: T201
 
 
 def _lines(file: Path | None) -> Iterator[str]:
-    if file is None:
-        yield from sys.stdin
-        return
-    with file.open(encoding="utf-8", errors="replace") as lines:
+    try:
+        source = sys.stdin.buffer if file is None else file.open("rb")
+    except OSError as error:
+        fail(f"读不了 {file}：{error.strerror}。The file cannot be read.")
+    with TextIOWrapper(source, encoding="utf-8-sig", errors="replace") as lines:
         yield from lines
 
 
@@ -232,7 +240,7 @@ def db_upgrade(data: Data = None) -> None:
 def show_settings(data: Data = None) -> None:
     """列出每个设置、它的值和来源。Show each setting, its value and where it came from."""
     table = Table("设置 setting", "值 value", "来源 origin")
-    for line in settings.table(loaded(data)):
+    for line in settings.table(loaded(data), _overrides(data)):
         table.add_row(line.name, line.value, line.origin)
     out.print(table)
 
@@ -271,9 +279,12 @@ def show_inbox(
         if not again:
             _show_failed(rows)
             return
-        for row in rows:
-            if again.lower() in ("all", inbox.reference(row.id).lower()):
-                _run_again(store, found, row)
+        chosen = [row for row in rows if again.lower() in ("all", inbox.reference(row.id).lower())]
+        if not chosen and again.lower() != "all":
+            fail(f"没有编号 {again} 的失败消息。No message with this reference has failed.")
+        results = [_run_again(store, found, row) for row in chosen]
+        if not all(results):
+            raise typer.Exit(1)
     finally:
         store.close()
 
@@ -290,16 +301,25 @@ def _show_failed(rows: list[Inbox]) -> None:
     out.print(table)
 
 
-def _run_again(store: Database, found: Settings, row: Inbox) -> None:
-    reference = inbox.reference(row.id)
-    work = partial(inbox.run_again, inbox_id=row.id, house=_house(found), now=datetime.now(UTC))
+def _run_again(store: Database, found: Settings, row: Inbox) -> bool:
+    """Let one message act; whether it is settled now."""
+    reference, house = inbox.reference(row.id), _house(found)
+    work = partial(inbox.run_again, inbox_id=row.id, house=house, now=datetime.now(UTC))
     try:
         store.write_now(work)
         out.print(f"{reference}：已处理。Done.")
     except (Unclear, Refused) as error:
-        out.print(f"{reference}：不能这样做（{error.key}）。Not possible.")
+        explain = partial(
+            inbox.explain_again, error=error, inbox_id=row.id, house=house, now=datetime.now(UTC)
+        )
+        store.write_now(explain)
+        out.print(
+            f"{reference}：已经不能这样做（{error.key}），已告诉发送人。Not possible; its sender was told."
+        )
     except Exception as error:
         out.print(f"{reference}：仍然失败：{error!r}。It failed again.")
+        return False
+    return True
 
 
 def _house(found: Settings) -> House:

@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -150,13 +151,14 @@ def _lines() -> list[Line]:
     ]
 
 
-def table(settings: Settings) -> list[Line]:
-    """Every setting with its value and origin; secrets are masked."""
+def table(settings: Settings, overrides: Mapping[str, Mapping[str, object]]) -> list[Line]:
+    """Every setting with its value and origin; secrets are masked. `overrides` came from the command line."""
     rows = []
     for line in _lines():
         section, _, name = line.name.partition(".")
         value = getattr(getattr(settings, section), name)
         if isinstance(value, SecretStr):
             value = "********" if value.get_secret_value() else ""
-        rows.append(Line(line.name, str(value), _where(line.name)))
+        origin = f"--{name}" if name in overrides.get(section, {}) else _where(line.name)
+        rows.append(Line(line.name, str(value), origin))
     return rows

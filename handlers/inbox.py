@@ -66,7 +66,13 @@ def reply(session: Session, said: Said, error: Unclear | Refused, *, house: Hous
     if seen is not None:
         return seen
     tx = _enter(session, said, house, now)
-    assert tx.place is not None and tx.inbox_id is not None
+    _explain(tx, error)
+    assert tx.inbox_id is not None
+    return Receipt(tx.inbox_id, "done", new=True)
+
+
+def _explain(tx: Tx, error: Unclear | Refused) -> None:
+    assert tx.place is not None
     if isinstance(error, Refused) and tx.talk is not None and tx.talk.id == error.ends:
         end(tx, tx.talk)
     if isinstance(error, Unclear) and tx.talk is not None and tx.person is not None:
@@ -75,7 +81,6 @@ def reply(session: Session, said: Said, error: Unclear | Refused, *, house: Hous
         tell(tx, here(tx, tx.person), error.key, buttons=("help",), **error.facts)
     else:
         tell(tx, tx.place, error.key, **error.facts)
-    return Receipt(tx.inbox_id, "done", new=True)
 
 
 def keep_failed(session: Session, said: Said, error: str, *, house: House, now: datetime) -> Receipt:
@@ -104,6 +109,19 @@ def failed(session: Session) -> list[Inbox]:
 
 def run_again(session: Session, inbox_id: int, *, house: House, now: datetime) -> None:
     """Let a kept message act after the mend; raises as `receive` does. LookupError if it did not fail."""
+    tx, said = _take_up(session, inbox_id, house, now)
+    route(tx, said)
+
+
+def explain_again(
+    session: Session, inbox_id: int, error: Unclear | Refused, *, house: House, now: datetime
+) -> None:
+    """Answer a kept message that cannot act any more: it has been understood, and its sender hears why not."""
+    tx, _ = _take_up(session, inbox_id, house, now)
+    _explain(tx, error)
+
+
+def _take_up(session: Session, inbox_id: int, house: House, now: datetime) -> tuple[Tx, Said]:
     row = session.exec(
         select(Inbox).where(Inbox.id == inbox_id, Inbox.state == "failed").with_for_update()
     ).first()
@@ -114,7 +132,7 @@ def run_again(session: Session, inbox_id: int, *, house: House, now: datetime) -
     tx.inbox_id = row.id
     row.state, row.error = "done", ""
     session.add(row)
-    route(tx, said)
+    return tx, said
 
 
 def _seen(session: Session, said: Said) -> Receipt | None:

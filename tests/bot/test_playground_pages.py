@@ -592,7 +592,7 @@ def test_a_tap_posts_the_value(fake: Fake, desk: Page) -> None:
 def test_an_edit_keeps_the_focus_the_draft_and_the_place(fake: Fake, desk: Page) -> None:
     for number in range(30):
         fake.post("private:li", f"旧消息 {number}")
-    fake.post("private:li", "报修 1", buttons=(Button("接单", "yes"), Button("去不了", "no")))
+    name = fake.post("private:li", "报修 1", buttons=(Button("接单", "yes"), Button("去不了", "no")))
     second = desk.locator(f"{CREW} .buttons >> text=去不了")
     desk.fill(f"{CREW} textarea", "写了一半")
     second.focus()
@@ -609,7 +609,7 @@ def test_an_edit_keeps_the_focus_the_draft_and_the_place(fake: Fake, desk: Page)
 
 
 def test_buttons_that_go_leave_the_focus_on_their_message(fake: Fake, desk: Page) -> None:
-    fake.post("private:li", "报修 1", buttons=(Button("接单", "yes"),))
+    name = fake.post("private:li", "报修 1", buttons=(Button("接单", "yes"),))
     desk.focus(f"{CREW} .buttons button")
     fake.edit("private:li", name, buttons=())
     expect(desk.locator(f"{CREW} .message")).to_be_focused()

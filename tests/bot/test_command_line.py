@@ -1,0 +1,191 @@
+"""The command line and the settings: every command, and a sentence for whatever is wrong with its surroundings."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from sqlmodel import select
+
+from bot import settings
+from handlers import repair
+from store.tables import Inbox
+from tests.people import Building, Phone
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def linli(*arguments: str, stdin: bytes = b"", **environment: str) -> subprocess.CompletedProcess[bytes]:
+    known = {name: value for name, value in os.environ.items() if not name.startswith("LINLI_")}
+    return subprocess.run(
+        [sys.executable, "-m", "bot", *arguments],
+        check=False,
+        cwd=ROOT,
+        env={**known, "COLUMNS": "200", **environment},
+        input=stdin,
+        capture_output=True,
+        timeout=60,
+    )
+
+
+def said(done: subprocess.CompletedProcess[bytes]) -> str:
+    """What a person reads, which is never a traceback."""
+    text = (done.stdout + done.stderr).decode()
+    assert "Traceback" not in text
+    return text
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> str:
+    return str(tmp_path / "data")
+
+
+def test_a_community_of_ones_own(data: str, tmp_path: Path) -> None:
+    assert "已新建小区 1：阳光花园" in said(linli("community", "add", "阳光花园", "--data", data))
+    again = linli("community", "add", "阳光花园", "--data", data)
+    assert (again.returncode, "已经有一个小区叫「阳光花园」" in said(again)) == (1, True)
+    imported = linli("roster", "import", "bot/demo/roster.csv", "--data", data)
+    assert "新增 9 户、14 人、15 个身份" in said(imported)
+    assert "新增 0 户、0 人、0 个身份" in said(
+        linli("roster", "import", "bot/demo/roster.csv", "--data", data)
+    )
+    copy = tmp_path / "copy.db"
+    assert "已备份到" in said(linli("backup", str(copy), "--data", data))
+    assert copy.stat().st_size > 0
+    assert "已是最新" in said(linli("db", "upgrade", "--data", data))
+    assert "没有处理失败的消息" in said(linli("inbox", "--data", data))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("community", "add", "x", "--time-zone", "Mars/Base"), "没有时区「Mars/Base」"),
+        (("community", "add", "x", "--language", "fr"), "语言只有 zh 和 en"),
+        (("roster", "import", "bot/demo/roster.csv"), "还没有小区"),
+        (("roster", "import", "no/such/file.csv"), "读不了 no/such/file.csv"),
+        (("roster", "import", "README.md"), "缺少列"),
+        (("backup", "copy.db"), "没有数据库"),
+        (("inbox", "--run", "7F3A"), "没有编号 7F3A 的失败消息"),
+        (("judge", "repair", "no/such/file"), "读不了 no/such/file"),
+        (("judge", "repair", "bot"), "读不了 bot"),
+        (("test",), "./linli test"),
+        (("dance",), "No such command"),
+        (("run", "--port", "70000"), "web.port"),
+    ],
+)
+def test_what_cannot_be_done_is_said(data: str, arguments: tuple[str, ...], words: str) -> None:
+    environment = {"LINLI_STORE__DATA": data} if arguments[0] != "judge" else {}
+    done = linli(*arguments, **environment)
+    assert words in said(done)
+    assert done.returncode != 0
+
+
+def test_judge_repair_takes_lines_and_json_lines() -> None:
+    lines = '\ufeff{"id": "a", "text": "电梯里困了人"}\n'.encode()
+    lines += (
+        "\n路灯不亮\n{broken\n".encode()
+        + b'{"id": "\\ud83d", "text": "x"}\n'
+        + b"\xff\xfe\n"
+        + b"x" * 1_000_000
+    )
+    done = linli("judge", "repair", stdin=lines)
+    rows = [json.loads(line) for line in done.stdout.decode().splitlines()]
+    assert [(row["id"], row["verdict"]) for row in rows] == [
+        ("a", "urgent"),
+        ("3", "normal"),
+        ("4", "normal"),
+        ("\ud83d", "normal"),
+        ("6", "normal"),
+        ("7", "normal"),
+    ]
+    assert list(rows[0]) == ["id", "verdict", "kind", "why"]
+    assert list(rows[0]["why"][0]) == ["rule", "words", "sentence"]
+    assert done.returncode == 0
+
+
+def test_settings_show_their_value_and_origin(data: str) -> None:
+    shown = said(
+        linli("settings", "--data", data, LINLI_WEB__PORT="9000", LINLI_PLAYGROUND__KEY="very secret")
+    )
+    rows = {line.split("│")[1].strip(): line for line in shown.splitlines() if "│" in line}
+    assert "9000" in rows["web.port"] and "LINLI_WEB__PORT" in rows["web.port"]
+    assert "settings.toml:" in rows["web.host"]
+    assert "--data" in rows["store.data"]
+    assert "very secret" not in shown and "********" in rows["playground.key"]
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "words"),
+    [
+        ("LINLI_WEB__PROT", "1", "LINLI_WEB__PROT: 没有这个设置"),
+        ("LINLI_WEB__PORT", "many", "LINLI_WEB__PORT: web.port"),
+        ("LINLI_POLICY__DAY_ENDS", "6pm", "LINLI_POLICY__DAY_ENDS: policy.day_ends"),
+        ("LINLI_LOG__LEVEL", "loud", "LINLI_LOG__LEVEL: log.level"),
+    ],
+)
+def test_a_wrong_variable_stops_the_start_with_its_name(
+    data: str, variable: str, value: str, words: str
+) -> None:
+    done = linli("run", "--data", data, **{variable: value})
+    assert (done.returncode, words in said(done)) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "words"),
+    [
+        ("port = 8080", "prot = 8080", "web.prot"),
+        ("port = 8080", 'port = "many"', "web.port"),
+        ("threads = 4", "threads = 0", "store.threads"),
+        ("[log]", "[lag]", "lag"),
+        ("port = 8080", "port = = 8080", "settings.toml: "),
+    ],
+)
+def test_a_wrong_line_stops_the_start_with_its_number(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: str, after: str, words: str
+) -> None:
+    text = settings.FILE.read_text("utf-8").replace(before, after, 1)
+    file = tmp_path / "settings.toml"
+    file.write_text(text, "utf-8")
+    monkeypatch.setattr(settings, "FILE", file)
+    monkeypatch.setitem(settings.Settings.model_config, "toml_file", file)
+    with pytest.raises(settings.BadSettings) as caught:
+        settings.load()
+    wrong = next((n for n, line in enumerate(text.splitlines(), 1) if line.strip() == after), 0)
+    assert words in str(caught.value)
+    if "= =" not in after:
+        assert f"settings.toml:{wrong}" in str(caught.value)
+    else:
+        assert f"line {wrong}" in str(caught.value)
+
+
+async def test_two_programs_on_one_folder_are_refused(building: Building) -> None:
+    done = linli("run", "--data", str(building.data), "--port", "0")
+    assert (done.returncode, "邻里已经在运行" in said(done)) == (1, True)
+
+
+async def test_a_playground_for_strangers_needs_more_than_an_address(data: str) -> None:
+    done = linli("run", "--data", data, "--port", "0", LINLI_WEB__HOST="0.0.0.0")
+    assert (done.returncode, "allow that explicitly" in said(done)) == (1, True)
+
+
+async def test_a_failed_message_is_run_again_or_explained(
+    building: Building, owner: Phone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object, **__: object) -> bool:
+        raise RuntimeError("a bug")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(repair, "read_free", broken)
+        await owner.says("随便说说")
+        await owner.says("厨房水龙头滴水")
+    environment = {"LINLI_STORE__DATA": str(building.data), "LINLI_STORE__URL": building.url}
+    shown = said(linli("inbox", **environment))
+    assert "厨房水龙头滴水" in shown and "RuntimeError" in shown
+    done = linli("inbox", "--run", "all", **environment)
+    assert (done.returncode, said(done).count("已告诉发送人"), said(done).count("已处理")) == (0, 1, 1)
+    assert building.read(select(Inbox.state)) == ["done", "done"]
+    await building.settle()
+    owner.sees("没看懂这句话")
+    owner.sees("师傅什么时候可以上门？")
