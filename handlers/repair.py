@@ -43,7 +43,7 @@ from handlers.repair_cards import (
     where,
 )
 from handlers.talk import Known, ask, end, end_about, know, open_talk, start
-from handlers.tell import URGENT, Button, holders, publish, reader_of, tell
+from handlers.tell import URGENT, Button, holders, publish, reader_of, take_back, tell
 from handlers.timers import set_timer, stop_timer
 from handlers.tx import Tx
 from moderation.urgency import Verdict
@@ -793,6 +793,7 @@ def withdraw(tx: Tx, person: Person, repair: Repair) -> None:
     if repair.crew_id is not None:
         crew = tx.session.get_one(Person, repair.crew_id)
         tell(tx, crew, "repair.withdrawn_crew", **private(tx, repair))
+    take_back(tx, repair.community_id, f"repair:{repair.id}")
     refresh(tx, repair)
 
 

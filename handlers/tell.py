@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import insert
+from sqlalchemy import insert, literal
 from sqlmodel import Session, col, select
 
 from conversations.words import Reader, pack, unpack
@@ -182,6 +182,37 @@ def post(
     """Put a matter on the board, or change what stands there about it."""
     for place in places_of_kind(tx, community_id, "board"):
         tell(tx, place, key, card=f"board:{about}", photos=photos, lane=NEWS, silent=True, **facts)
+
+
+def take_back(tx: Tx, community_id: int, about: str) -> None:
+    """Delete the copies of what was published about a matter from the owners' chats; the board keeps its own."""
+    notices = select(Notice).where(Notice.community_id == community_id, Notice.about == about)
+    for notice in tx.session.exec(notices.where(col(Notice.done_at).is_(None))):
+        notice.done_at = tx.now  # whom it has not reached it need not reach
+        tx.session.add(notice)
+    tx.session.flush()
+    table = Outgoing.__table__  # type: ignore[attr-defined]
+    copies = (table.c.card == f"board:{about}") & table.c.notice_id.is_not(None)
+    connection = tx.session.connection()
+    connection.execute(
+        table.update().where(copies, table.c.state == "waiting").values(state="failed", error="taken back")
+    )
+    same = ("community_id", "notice_id", "person_id", "place_id", "lane", "card")
+    fixed = {
+        "change": "delete",
+        "text": "",
+        "buttons": [],
+        "photos": [],
+        "silent": True,
+        **FRESH,
+        "created_at": tx.now,
+    }
+    columns = [
+        *(table.c[name] for name in same),
+        *(literal(value, table.c[name].type) for name, value in fixed.items()),
+    ]
+    chosen = select(*columns).where(copies, table.c.state == "sent", table.c.change == "send")
+    connection.execute(insert(Outgoing).from_select([*same, *fixed], chosen))
 
 
 def open_notice(session: Session) -> int | None:

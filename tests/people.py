@@ -71,9 +71,13 @@ class Chat:
 
     def take(self, letter: Letter, number: str) -> str:
         row = letter.row
-        if not 0 < len(row.text) <= 4096 or len(row.buttons) > 100:
-            raise Never("text or buttons of a wrong size")
-        if any(not b["label"] or not 0 < len(b["value"].encode()) <= 64 for b in row.buttons):
+        if row.change == "delete" and not letter.message_id:
+            raise Never("no message to delete")
+        if row.change != "delete" and not 0 < len(row.text) <= 4096:
+            raise Never("a text of a wrong size")
+        if len(row.buttons) > 100 or any(
+            not b["label"] or not 0 < len(b["value"].encode()) <= 64 for b in row.buttons
+        ):
             raise Never("a button without a label, or with a value over 64 bytes")
         buttons = {button["label"]: button["value"] for button in row.buttons}
         assert len(buttons) == len(row.buttons), f"two buttons with one label: {row.buttons}"
@@ -82,6 +86,9 @@ class Chat:
             self.messages.append(shown)
             return number
         (old,) = (message for message in self.messages if message.id == letter.message_id)
+        if row.change == "delete":
+            self.messages.remove(old)
+            return old.id
         if (old.text, old.buttons) == (shown.text, shown.buttons):
             return old.id  # a real messenger says "not modified", which its adapter takes as done
         old.text, old.buttons, old.edited, old.seen = shown.text, buttons, True, False

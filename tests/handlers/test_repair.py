@@ -214,10 +214,12 @@ async def test_not_repaired_goes_back_to_the_crew(building: Building, owner: Pho
 
 
 async def test_a_withdrawn_repair_is_over_for_all(
-    building: Building, owner: Phone, plumber: Phone, board: Phone
+    building: Building, owner: Phone, neighbour: Phone, plumber: Phone, board: Phone
 ) -> None:
     await report(owner, "厨房水龙头滴水")
+    neighbour.sees("报修 1 · 3 号楼 · 水龙头")
     await owner.taps("撤回")
+    assert neighbour.chat.messages == []
     owner.sees("报修 1 已撤回。")
     plumber.sees("不用去了")
     assert board.last.text.endswith("已撤回")
