@@ -9,6 +9,7 @@ from conversations.words import LANGUAGES, normal, spoken, texts
 LONGEST = 500
 NOTE = 300
 FEW = 8  # characters: no more than a place, such as 在电梯里 or 3号楼2单元
+BUILDING = re.compile(r"([0-9A-Za-z]{1,4})\s*(?:号楼|栋|幢|座|#楼?)")
 COMMON = ("hall", "lift", "garage")
 
 
@@ -60,7 +61,7 @@ def _latin_places() -> list[tuple[str, str]]:
 
 def building_in(text: str, facts: Facts) -> str:
     """The building that a sentence names ("3号楼", "3 栋"; "三号楼" is not read); empty if it is none of ours."""
-    for number in re.findall(r"([0-9A-Za-z]{1,4})\s*(?:号楼|栋|幢|座|#楼?)", text):
+    for number in BUILDING.findall(text):
         if number in dict(facts["buildings"]):
             return str(number)
     return ""
@@ -84,11 +85,22 @@ def free_report(step: str, text: str, answers: Answers, facts: Facts) -> Answers
 
 def free_place(step: str, text: str, answers: Answers, facts: Facts) -> Answers:
     """Free words where the crew should go: a place that has a name, and the spot as it was written."""
+    found = where_in(text, answers, facts)
+    if found and not _says_more_than_place(text):
+        return found
     spot = "；".join(filter(None, (answers.get("spot"), text)))
     if len(spot) > LONGEST:
         return {}
-    found = {**where_in(text, answers, facts), "spot": spot}
+    found["spot"] = spot
     return found if step != "place" or "place" in found else {**found, "place": "other"}
+
+
+def _says_more_than_place(text: str) -> bool:
+    """Whether anything is left of "在3号楼电梯里" without the building, the place and the little words."""
+    rest = BUILDING.sub("", normal(text))
+    for word in sorted(spoken("place"), key=len, reverse=True):
+        rest = rest.replace(word, "")
+    return bool(re.sub("[在是就的里我们那这，。不对]", "", rest))
 
 
 def free_note(step: str, text: str, answers: Answers, facts: Facts) -> Answers:

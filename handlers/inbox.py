@@ -16,7 +16,7 @@ from handlers.actions import perform, tap
 from handlers.menu import COMMANDS
 from handlers.people import is_resident
 from handlers.policy import policy_of
-from handlers.repair_cards import advice
+from handlers.repair_cards import advice, office
 from handlers.talk import VALUE, ask, chooses, end, expects_words, hear, here, interrupt, open_talk
 from handlers.tell import ANSWER, URGENT, tell
 from handlers.tx import House, Tx
@@ -78,7 +78,7 @@ def _explain(tx: Tx, error: Unclear | Refused) -> None:
     if isinstance(error, Unclear) and tx.talk is not None and tx.person is not None:
         ask(tx, tx.person, tx.talk, lead=error.key, **error.facts)
     elif tx.person is not None:
-        tell(tx, here(tx, tx.person), error.key, buttons=("help",), **error.facts)
+        tell(tx, here(tx, tx.person), error.key, buttons=("my", "help"), **error.facts)
     else:
         tell(tx, tx.place, error.key, **error.facts)
 
@@ -367,7 +367,9 @@ def _free(tx: Tx, person: Person, place: Place, said: Said) -> None:
         raise Unclear("unclear.no_talk")
     if not words:
         raise Unclear("unclear.kind")
-    raise Unclear("unclear.free" if is_resident(tx, person) else "unclear.free_work")
+    if is_resident(tx, person):
+        raise Unclear("unclear.free", phone=office(tx, person.community_id))
+    raise Unclear("unclear.free_work")
 
 
 def _stranger(tx: Tx, said: Said, place: Place) -> None:

@@ -11,6 +11,7 @@ from store.tables import Person
 
 COMMANDS = {
     "help": "help",
+    "thanks": "thanks",
     "my": "my",
     "repair": "repair.start",
     "tickets": "repair.open",
@@ -30,6 +31,13 @@ def help_(tx: Tx, person: Person) -> None:
         tell(tx, person, "help.crew", name=person.name, buttons=("repair.open", "language"))
     else:
         tell(tx, person, "help.staff_private", name=person.name, buttons=("repair.open", "language"))
+
+
+@action("thanks")
+def thanks(tx: Tx, person: Person) -> None:
+    """Courtesy is answered; among colleagues it is not ours."""
+    if tx.place is None or tx.place.kind != "staff":
+        tell(tx, person, "thanks.answer")
 
 
 @action("my", button=True)

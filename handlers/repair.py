@@ -132,6 +132,12 @@ def urgent_in_form(tx: Tx, person: Person, talk: Talk, text: str, files: Sequenc
     perform(tx, person, "repair.emergency", answers={**talk.answers, **said, "what": what})
 
 
+def urgent_again(tx: Tx, person: Person, talk: Talk, text: str, files: Sequence[File]) -> None:
+    """A sentence of danger while the place is asked for: more of the same, at the place that is known, or another."""
+    answers = {**_known_place(talk.answers), **_spoken_report(tx, person, text, files, {})}
+    perform(tx, person, "repair.emergency", answers=answers)
+
+
 def urgent_in_more(tx: Tx, person: Person, talk: Talk, text: str, files: Sequence[File]) -> None:
     """A sentence of danger among what is added: it counts at once."""
     photos = {"files": [*_files(talk.answers), *(file.model_dump() for file in files)], "done": True}
@@ -163,7 +169,7 @@ def no_facts(tx: Tx, person: Person, answers: Answers) -> dict[str, Callable[[],
 
 
 know(Known(REPAIR, facts_for, heard, urgent=urgent_in_form, dropped=rescue))
-know(Known(EMERGENCY, facts_for, heard_place, ends_in_silence=True))
+know(Known(EMERGENCY, facts_for, heard_place, urgent=urgent_again, ends_in_silence=True))
 know(Known(MORE, no_facts, urgent=urgent_in_more))
 know(Known(DONE, no_facts))
 know(Known(REOPEN, no_facts, urgent=urgent_in_reopening))

@@ -45,6 +45,7 @@ CLOCK = "clock"
 
 RIGHTS: Mapping[str, tuple[Capacity | str, ...]] = {
     "help": (anybody,),
+    "thanks": (anybody,),
     "my": (anybody,),
     "language": (anybody,),
     "talk.expire": (CLOCK,),

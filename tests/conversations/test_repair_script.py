@@ -132,10 +132,11 @@ def test_free_words_that_just_fit_are_taken_whole() -> None:
 @pytest.mark.parametrize(
     ("step", "text", "answers", "found"),
     [
-        ("place", "在电梯里", {}, {"place": "lift", "spot": "在电梯里"}),
-        ("place", "2号楼电梯", {}, {"place": "lift", "building": "2", "spot": "2号楼电梯"}),
+        ("place", "在电梯里", {}, {"place": "lift"}),
+        ("place", "2号楼电梯", {}, {"place": "lift", "building": "2"}),
+        ("place", "2号楼顶楼电梯", {}, {"place": "lift", "building": "2", "spot": "2号楼顶楼电梯"}),
         ("place", "南门岗亭旁边", {}, {"place": "other", "spot": "南门岗亭旁边"}),
-        ("building", "2号楼", {"place": "lift"}, {"building": "2", "spot": "2号楼"}),
+        ("building", "2号楼", {"place": "lift"}, {"building": "2"}),
         ("building", "在12楼和13楼之间", {"place": "lift"}, {"spot": "在12楼和13楼之间"}),
         ("photos", "快来", {"place": "lift", "spot": "不知道"}, {"spot": "不知道；快来"}),
         ("place", "长" * (LONGEST + 1), {}, {}),

@@ -227,6 +227,24 @@ async def test_no_is_no(building: Building, owner: Phone, crew: Phone, words: st
     crew.sees_nothing()
 
 
+@pytest.mark.parametrize(
+    ("words", "answer"),
+    [("你好", "直接打字告诉我"), ("谢谢", "不客气"), ("物业电话多少", "物业电话：021-5555 0110")],
+)
+async def test_courtesy_and_questions_get_a_fitting_answer(owner: Phone, words: str, answer: str) -> None:
+    await owner.says(words)
+    owner.sees(answer)
+
+
+async def test_the_place_that_was_named_counts_for_the_next_cry(
+    building: Building, owner: Phone, crew: Phone
+) -> None:
+    for words in ("救命", "电梯", "困住了"):
+        await owner.says(words)
+    owner.sees("不要扒门")
+    assert "电梯故障：救命；困住了" in crew.last.text
+
+
 async def test_the_form_understands_plain_words(building: Building, owner: Phone) -> None:
     await owner.says("厨房水龙头滴水")
     await owner.says("随时")
