@@ -3,7 +3,7 @@
 import re
 from functools import cache
 
-from conversations.steps import Answers, Choice, Confirm, Facts, Photos, Script, Text
+from conversations.steps import Answers, Choice, Confirm, Facts, Photos, Script, Step, Text
 from conversations.words import LANGUAGES, normal, spoken, texts
 
 LONGEST = 500
@@ -87,7 +87,7 @@ def free_place(step: str, text: str, answers: Answers, facts: Facts) -> Answers:
     """Free words where the crew should go: a place that has a name, and the spot as it was written."""
     found = where_in(text, answers, facts)
     if found and not _says_more_than_place(text):
-        return found
+        return found if step != "place" else {"place": "other", **found}
     spot = "；".join(filter(None, (answers.get("spot"), text)))
     if len(spot) > LONGEST:
         return {}
@@ -109,12 +109,17 @@ def free_note(step: str, text: str, answers: Answers, facts: Facts) -> Answers:
     return {"note": note} if len(note) <= NOTE else {}
 
 
-PLACE = {
-    "place": Choice("home", *COMMON, "other"),
-    "home": Choice(source="homes", when=of_several_homes),
-    "building": Choice(source="buildings", by_value=True, when=of_several_buildings),
-    "spot": Text(max=100, when=elsewhere),
-}
+def place_steps(*, optional: bool) -> dict[str, Step]:
+    """The questions of where it is."""
+    return {
+        "place": Choice("home", *COMMON, "other", optional=optional),
+        "home": Choice(source="homes", when=of_several_homes, optional=optional),
+        "building": Choice(source="buildings", by_value=True, when=of_several_buildings, optional=optional),
+        "spot": Text(max=100, when=elsewhere, optional=optional),
+    }
+
+
+PLACE = place_steps(optional=False)
 
 REPAIR = Script(
     name="repair",
@@ -139,7 +144,7 @@ EMERGENCY = Script(
     finish="repair.located",
     words="repair",
     free=free_place,
-    steps={**PLACE, "photos": Photos(most=6, optional=True)},
+    steps={**place_steps(optional=True), "photos": Photos(most=6, optional=True)},
 )
 
 MORE = Script(

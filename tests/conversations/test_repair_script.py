@@ -133,6 +133,7 @@ def test_free_words_that_just_fit_are_taken_whole() -> None:
     ("step", "text", "answers", "found"),
     [
         ("place", "在电梯里", {}, {"place": "lift"}),
+        ("place", "1号楼", {}, {"place": "other", "building": "1"}),
         ("place", "2号楼电梯", {}, {"place": "lift", "building": "2"}),
         ("place", "2号楼顶楼电梯", {}, {"place": "lift", "building": "2", "spot": "2号楼顶楼电梯"}),
         ("place", "南门岗亭旁边", {}, {"place": "other", "spot": "南门岗亭旁边"}),

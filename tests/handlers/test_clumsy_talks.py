@@ -194,6 +194,16 @@ async def test_words_about_the_place_are_never_bounced(building: Building, owner
     owner.sees("报修 1 · 3 号楼 电梯（卡在12楼和13楼之间）")
 
 
+async def test_nobody_in_fear_must_answer(building: Building, owner: Phone, crew: Phone) -> None:
+    await owner.says("着火了")
+    await owner.says("1号楼")
+    owner.sees("具体在哪里？", "跳过")
+    await owner.says("跳过")
+    await owner.says("跳过")
+    owner.sees("已告诉师傅：报修 1 · 1 号楼")
+    assert "1 号楼" in crew.last.text
+
+
 async def test_photos_that_are_added_are_shown_to_who_has_it(
     building: Building, owner: Phone, plumber: Phone
 ) -> None:
