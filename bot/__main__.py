@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import sqlite3
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -12,9 +13,11 @@ from typing import Annotated, NoReturn, cast
 from zoneinfo import available_timezones
 
 import typer
+from alembic.util import CommandError
 from rich.console import Console
 from rich.table import Table
-from sqlalchemy.exc import DBAPIError
+from rich.text import Text
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlmodel import Session, col, select
 
 from bot import logs, settings
@@ -44,8 +47,9 @@ db = typer.Typer(help="数据库。The database.", no_args_is_help=True)
 for name, group in {"judge": judge, "roster": roster, "community": community, "db": db}.items():
     cli.add_typer(group, name=name)
 
-out = Console(soft_wrap=True)
-err = Console(stderr=True, soft_wrap=True)
+# What people wrote is printed, too: nothing in it is markup.
+out = Console(soft_wrap=True, markup=False, highlight=False)
+err = Console(stderr=True, soft_wrap=True, markup=False, highlight=False)
 
 Data = Annotated[Path | None, typer.Option("--data", help="数据目录。Folder for all data.")]
 File = Annotated[
@@ -55,8 +59,13 @@ File = Annotated[
 
 def fail(sentence: str) -> NoReturn:
     """End with a sentence for the person at the terminal."""
-    err.print(f"[red]✗[/red] {sentence}", markup=True, highlight=False)
+    complain(sentence)
     raise typer.Exit(1)
+
+
+def complain(sentence: str) -> None:
+    """Say what is wrong, marked in red."""
+    err.print(Text.assemble(("✗ ", "red"), sentence))
 
 
 def loaded(data: Path | None = None, port: int | None = None) -> Settings:
@@ -159,6 +168,8 @@ def community_add(
     data: Data = None,
 ) -> None:
     """新建小区。Add a community."""
+    if not name.strip():
+        fail("请写小区的名称。Please name the community.")
     if time_zone not in available_timezones():
         fail(f"没有时区「{time_zone}」，例如 Asia/Shanghai。There is no time zone {time_zone!r}.")
     if language not in ("zh", "en"):
@@ -241,7 +252,7 @@ def show_settings(data: Data = None) -> None:
     """列出每个设置、它的值和来源。Show each setting, its value and where it came from."""
     table = Table("设置 setting", "值 value", "来源 origin")
     for line in settings.table(loaded(data), _overrides(data)):
-        table.add_row(line.name, line.value, line.origin)
+        table.add_row(*map(Text, (line.name, line.value, line.origin)))
     out.print(table)
 
 
@@ -297,7 +308,8 @@ def _show_failed(rows: list[Inbox]) -> None:
     for row in rows:
         said = row.payload.get("text") or row.payload.get("tap") or "…"
         at = f"{row.received_at:%Y-%m-%d %H:%M}"
-        table.add_row(inbox.reference(row.id), at, row.messenger, said[:60], row.error[:120])
+        cells = (inbox.reference(row.id), at, row.messenger, said[:60], row.error[:120])
+        table.add_row(*map(Text, cells))
     out.print(table)
 
 
@@ -338,14 +350,22 @@ def main() -> None:
         sentence = f"设置有误，没有启动。The settings are wrong:\n{error}"
     except AlreadyRunning as error:
         sentence = f"邻里已经在运行（进程 {error}），用的是同一个数据目录。Linli is running there already."
-    except PermissionError as error:
-        sentence = f"没有权限写 {error.filename}。No permission to write there."
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except OSError as error:
+        sentence = f"{error.filename or ''}：{error.strerror or error}。It cannot be read or written."
+    except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
+        sentence = f"store.url 不对，例如 postgresql+psycopg://用户:密码@主机/库。Wrong URL: {error}"
+    except CommandError as error:
+        sentence = f"数据库是更新版本的程序建的，请升级程序。The database is of a newer release: {error}"
+    except sqlite3.Error as error:
+        sentence = f"数据库打不开：{error}。The database cannot be used."
     except (StoreUnavailable, DBAPIError) as error:
         reason = str(getattr(error, "orig", error)).splitlines()[0]
         sentence = f"数据库打不开：{reason}。The database cannot be used."
     else:
         return
-    err.print(f"[red]✗[/red] {sentence}", highlight=False)
+    complain(sentence)
     sys.exit(1)
 
 

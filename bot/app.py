@@ -60,13 +60,14 @@ class App:
         )
         self.ticker = Ticker(self.database, self.house, self.clock.now, self.delivery.wake.set)
         self.holder = "only" if self.database.is_sqlite else secrets.token_hex(8)
+        self.warming = threading.Thread(target=moderation.urgency.warm, name="warm", daemon=True)
         self.tasks: list[asyncio.Task[None]] = []
         self.scheduler = scheduler(self.ticker.tick)
 
     async def start(self) -> None:
         """Bring the schema up to date and begin to deliver and to tick; the rules load beside it."""
         await asyncio.to_thread(upgrade, self.database.engine)
-        threading.Thread(target=moderation.urgency.warm, name="warm", daemon=True).start()
+        self.warming.start()
         self.tasks = [asyncio.create_task(self._deliver())]
         self.scheduler.start()
         self.delivery.wake.set()
@@ -80,7 +81,10 @@ class App:
                 task.cancel()
                 with suppress(asyncio.CancelledError):
                     await task
+        if self.warming.is_alive():  # a thread inside a library must not outlive the interpreter
+            await asyncio.to_thread(self.warming.join)
         await asyncio.to_thread(self.database.close)
+        self.browser.painter.shutdown(wait=False)
         self.lock.close()
 
     async def receive(self, said: Said) -> Receipt:
@@ -149,6 +153,9 @@ class App:
                     )
                 except StoreUnavailable as error:
                     log.error("the database is away", error=str(error))
+                    mine = False
+                except Exception:  # whatever it is: without this task nothing is delivered any more
+                    log.exception("the lease could not be held")
                     mine = False
                 if mine and (running is None or running.done()):
                     running = asyncio.create_task(self.delivery.run())

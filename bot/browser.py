@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -68,6 +69,8 @@ class Browser:
         self.community = DEMO
         self.community_id = 0
         self.is_demo = False
+        # One photo at a time, and never in the threads that deliver and tick.
+        self.painter = ThreadPoolExecutor(1, thread_name_prefix="photos")
         self.zone = ZoneInfo("Asia/Shanghai")
 
     # --- the two functions of a messenger ---
@@ -83,9 +86,16 @@ class Browser:
         uploads: Sequence[Upload] = (),
     ) -> str:
         """Take one message; "" once it is committed, else a sentence for its sender."""
-        kept = await asyncio.gather(
-            *(asyncio.to_thread(self.app.media.keep_photo, up.data) for up in uploads)
-        )
+        loop = asyncio.get_running_loop()
+        try:
+            if not await asyncio.to_thread(self._knows, who):
+                await self.app.database.write(self._welcome)
+            kept = [
+                await loop.run_in_executor(self.painter, self.app.media.keep_photo, up.data) for up in uploads
+            ]
+        except StoreUnavailable as error:
+            log.error("a message was not kept", error=str(error))
+            return texts("zh")["failed.not_kept"]
         said = Said(
             messenger=NAME,
             key=f"{who}:{key}",
@@ -347,6 +357,18 @@ class Browser:
             _set(session, community.id, DEMO_STATE, "on show")
         self._give_phones(tx, community)
         return community
+
+    def _knows(self, who: str) -> bool:
+        if who == self._chat(STRANGER):
+            return True
+        with self.app.database.read() as session:
+            account = select(Account.id).where(Account.messenger == NAME, Account.external_id == who)
+            return session.exec(account).first() is not None
+
+    def _welcome(self, session: Session) -> None:
+        """Somebody came with a roster that was imported while we run."""
+        tx = Tx(session, self.app.clock.now(), self.app.house)
+        self._give_phones(tx, session.get_one(Community, self.community_id))
 
     def _give_phones(self, tx: Tx, community: Community) -> None:
         """An account and a chat for everybody who has none, and the chats of the community."""

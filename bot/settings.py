@@ -14,6 +14,7 @@ from pydantic_settings import (
     SettingsConfigDict,
     TomlConfigSettingsSource,
 )
+from sqlalchemy import URL
 
 from handlers.policy import Policy
 
@@ -86,7 +87,8 @@ class Settings(BaseSettings):
     @property
     def database_url(self) -> str:
         """SQLAlchemy's URL of the database."""
-        return self.store.url.get_secret_value() or f"sqlite:///{self.data / 'linli.db'}"
+        file = URL.create("sqlite", database=str(self.data / "linli.db"))
+        return self.store.url.get_secret_value() or file.render_as_string()
 
 
 def load(**overrides: dict[str, Any]) -> Settings:

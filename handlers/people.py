@@ -85,11 +85,9 @@ def bind_account(tx: Tx, person: Person, messenger: str, external_id: str) -> No
             external_id=external_id,
         )
     )
-    tx.session.add(
-        Place(
-            community_id=person.community_id,
-            person_id=person.id,
-            messenger=messenger,
-            external_id=external_id,
-        )
-    )
+    # Somebody who wrote before they were known has a chat already.
+    place = tx.session.exec(
+        select(Place).where(Place.messenger == messenger, Place.external_id == external_id)
+    ).first() or Place(messenger=messenger, external_id=external_id)
+    place.person_id, place.community_id = person.id, person.community_id
+    tx.session.add(place)

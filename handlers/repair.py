@@ -53,7 +53,7 @@ OPEN = (*WORK, "done")
 SAME_EMERGENCY = timedelta(hours=1)
 ANY_DANGER = ("other", "hazard")  # kinds of a cry for help that names no danger
 OVERDUE_AGAIN = timedelta(days=1)
-LONGEST = 2000
+LONGEST = 4096
 
 
 # --- the talks --------------------------------------------------------------------------------------
@@ -98,6 +98,8 @@ def heard(tx: Tx, person: Person, talk: Talk, changed: Collection[str]) -> bool:
         return True
     if verdict == "ask" and "danger" not in answers:
         _doubt(tx, talk)
+    else:
+        stop_timer(tx, f"repair.unconfirmed:{talk.id}")
     return False
 
 
@@ -126,10 +128,15 @@ def rescue(tx: Tx, person: Person, talk: Talk) -> bool:
 
 def urgent_in_form(tx: Tx, person: Person, talk: Talk, text: str, files: Sequence[File]) -> None:
     """A sentence of danger in the midst of a report: what the form holds goes with it."""
-    said = _spoken_report(tx, person, text, files, talk.answers)
-    what = "；".join(filter(None, (talk.answers.get("what"), text)))
+    said, form = _spoken_report(tx, person, text, files, {}), talk.answers
     end(tx, talk)
-    perform(tx, person, "repair.emergency", answers={**talk.answers, **said, "what": what})
+    if any(name in said and form.get(name) not in (None, said[name]) for name in ("place", "building")):
+        tell(tx, person, "talk.dropped")  # it is somewhere else, and another matter
+        perform(tx, person, "repair.emergency", answers=said)
+        return
+    what = "；".join(filter(None, (text, form.get("what"))))
+    photos = {"files": [*_files(form), *_files(said)], "done": True}
+    perform(tx, person, "repair.emergency", answers={**form, **said, "what": what, "photos": photos})
 
 
 def urgent_again(tx: Tx, person: Person, talk: Talk, text: str, files: Sequence[File]) -> None:
@@ -495,6 +502,8 @@ def _ring(tx: Tx, repair: Repair, but: Person | None = None) -> None:
         anew=True,
         lane=URGENT,
     )
+    if repair.ring == 2:
+        tell_owner(tx, repair, "repair.still_nobody", lane=URGENT, phone=office(tx, repair.community_id))
     tx.session.add(repair)
     minutes = policy_of(tx, repair.community_id).page_again_minutes
     set_timer(tx, repair.community_id, f"repair.page:{repair.id}", tx.now + timedelta(minutes=minutes))
@@ -796,9 +805,9 @@ def withdraw(tx: Tx, person: Person, repair: Repair) -> None:
     stop_timer(tx, f"repair.overdue:{repair.id}")
     add_event(tx, repair, "event.withdrawn", person)
     tell(tx, person, "repair.withdrawn", number=repair.number)
-    if repair.crew_id is not None:
-        crew = tx.session.get_one(Person, repair.crew_id)
-        tell(tx, crew, "repair.withdrawn_crew", **private(tx, repair))
+    for crew in holders(tx, f"repair:{repair.id}"):
+        if repair.crew_id in (None, crew.id):
+            tell(tx, crew, "repair.withdrawn_crew", **private(tx, repair))
     take_back(tx, repair.community_id, f"repair:{repair.id}")
     refresh(tx, repair)
 

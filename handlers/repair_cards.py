@@ -33,6 +33,8 @@ def address(home: Home) -> Say:
 def where(tx: Tx, repair: Repair, *, public: bool = False) -> Any:
     """The place in words; in public a home is its building only."""
     place = _named_place(tx, repair, public)
+    if place and not repair.building and not public:
+        place = _with_home(tx, repair, place)
     spot = _masked(tx, repair, repair.spot) if public else repair.spot
     if place and spot:
         return Say("where.spot", place=place, spot=spot)
@@ -42,6 +44,12 @@ def where(tx: Tx, repair: Repair, *, public: bool = False) -> Any:
     if homes and not public:
         return Say("where.reporter", home=address(homes[0]))
     return Say("where.unknown")
+
+
+def _with_home(tx: Tx, repair: Repair, place: Any) -> Any:
+    """Where nobody said which building: the reporter's is the best guess."""
+    homes = homes_of(tx, tx.session.get_one(Person, repair.person_id))
+    return Say("where.reporter_place", place=place, home=address(homes[0])) if homes else place
 
 
 def _named_place(tx: Tx, repair: Repair, public: bool) -> Any:

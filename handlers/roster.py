@@ -6,7 +6,7 @@ import re
 import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 
 from sqlmodel import select
 
@@ -31,6 +31,8 @@ ROLES = {
     "维修": "crew", "crew": "crew",
 }  # fmt: skip
 AT_HOME = ("owner", "tenant")
+# A building's name stands on buttons, which hold 64 bytes.
+LONGEST = {"name": 60, "building": 12, "entrance": 12, "room": 20, "number": 40}
 DUTY = re.compile(r"([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d")
 MOST_BYTES = 20 * 1024 * 1024
 
@@ -91,6 +93,8 @@ def read_roster(data: bytes) -> list[Line]:
         except ValueError as error:
             problems.append(f"第 {number} 行：{error}")
     problems += _contradictions(lines)
+    if not lines and not problems:
+        problems.append("文件里没有一行住户。There is no row below the headings.")
     if problems:
         raise BadRoster(problems)
     return lines
@@ -127,6 +131,10 @@ def _line(number: int, cells: Mapping[str, str]) -> Line:
         raise ValueError(f"身份「{cells['role']}」不认识，请写 业主、租户、物业 或 维修")
     if not cells["name"]:
         raise ValueError("没有姓名")
+    for name, longest in LONGEST.items():
+        cell = cells.get(name, "")
+        if len(cell) > longest or not cell.isprintable():
+            raise ValueError(f"「{cell[:20]!r}」太长或含有看不见的字符，最多 {longest} 个字")
     duty = cells.get("duty", "").replace("：", ":").replace("—", "-").replace("–", "-").replace(" ", "")
     if duty and not DUTY.fullmatch(duty):
         raise ValueError(f"值班时间「{cells['duty']}」请写成 08:00-20:00")
@@ -155,7 +163,7 @@ def _plain(name: str) -> str:
 def _area(cell: str) -> int:
     try:
         area = Decimal(cell.replace("㎡", "").replace("m²", "").replace("平方米", "").strip()) * 1000
-    except InvalidOperation:
+    except ArithmeticError:
         raise ValueError(f"面积「{cell}」不是数字") from None
     if not area.is_finite() or area != area.to_integral_value() or not 0 < area < 10**9:
         raise ValueError(f"面积「{cell}」不对，请写成 89.35 这样的平方米数")

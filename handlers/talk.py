@@ -289,7 +289,10 @@ def _control(tx: Tx, person: Person, talk: Talk, step: str, control: str) -> Non
     question = known.script.steps[step]
     if control == "cancel":
         end(tx, talk)
-        tell(tx, here(tx, person), "talk.cancelled", buttons=("help",))
+        if known.ends_in_silence:  # its answers counted as they came: the matter goes on
+            tell(tx, here(tx, person), "talk.asks_no_more", buttons=("my",))
+        else:
+            tell(tx, here(tx, person), "talk.cancelled", buttons=("help",))
     elif control == "back":
         answers = steps.back(known.script, talk.answers, facts)
         if answers == talk.answers:
@@ -302,7 +305,7 @@ def _control(tx: Tx, person: Person, talk: Talk, step: str, control: str) -> Non
         _keep(tx, person, talk, {**talk.answers, **skipped}, changed=skipped)
     elif control == "skip":
         raise Unclear("unclear.needed")
-    elif control == "change" and isinstance(question, Confirm):
+    elif control == "change":
         _offer_changes(tx, person, talk)
     elif control == "drop":
         _keep(tx, person, talk, steps.change(known.script, talk.answers, step))
@@ -313,6 +316,10 @@ def _control(tx: Tx, person: Person, talk: Talk, step: str, control: str) -> Non
 def _offer_changes(tx: Tx, person: Person, talk: Talk) -> None:
     known = SCRIPTS[talk.script]
     names = steps.answered(known.script, talk.answers, _facts(tx, person, talk))
+    names = [name for name in names if not isinstance(known.script.steps[name], Confirm)]
+    if not names:
+        ask(tx, person, talk, lead="talk.first")
+        return
     buttons = [Button(f"{talk.id}.{name}!drop", f"{_words(known.script, name)}.name") for name in names]
     tell(tx, here(tx, person), "talk.change", buttons=buttons)
 

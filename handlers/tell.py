@@ -14,6 +14,7 @@ from store.tables import HomeRole, Notice, Outgoing, Person, Place
 # Lanes: a lower one always goes first.
 URGENT, ANSWER, NEWS, BROADCAST = range(4)
 FAN_OUT = 500
+MOST = 4000  # characters that every messenger takes
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ def tell(
     place = to if isinstance(to, Place) else place_of(tx, to)
     reader = replace(reader_of(tx, to), lasting=card is not None)
     answer = tx.place is not None and place is not None and place.id == tx.place.id
-    words = f"{lead}\n\n{reader.say(key, **facts)}".strip()
+    words = _fitting(f"{lead}\n\n{reader.say(key, **facts)}".strip())
     below = _shown_buttons(reader, buttons)
     edit = False
     if card is not None and place is not None:
@@ -91,6 +92,10 @@ def tell(
 
 
 FRESH = {"state": "waiting", "tries": 0, "error": "", "message_id": ""}
+
+
+def _fitting(words: str) -> str:
+    return words if len(words) <= MOST else f"{words[: MOST - 1]}…"
 
 
 def _shown_buttons(reader: Reader, buttons: Iterable[Button | str]) -> list[dict[str, str]]:
@@ -185,7 +190,10 @@ def post(
 
 
 def take_back(tx: Tx, community_id: int, about: str) -> None:
-    """Delete the copies of what was published about a matter from the owners' chats; the board keeps its own."""
+    """Delete the copies of what was published about a matter from the owners' chats; the board keeps its own.
+
+    A copy that still waits is sent and deleted: it may be in the messenger's hand at this very moment.
+    """
     notices = select(Notice).where(Notice.community_id == community_id, Notice.about == about)
     for notice in tx.session.exec(notices.where(col(Notice.done_at).is_(None))):
         notice.done_at = tx.now  # whom it has not reached it need not reach
@@ -193,10 +201,6 @@ def take_back(tx: Tx, community_id: int, about: str) -> None:
     tx.session.flush()
     table = Outgoing.__table__  # type: ignore[attr-defined]
     copies = (table.c.card == f"board:{about}") & table.c.notice_id.is_not(None)
-    connection = tx.session.connection()
-    connection.execute(
-        table.update().where(copies, table.c.state == "waiting").values(state="failed", error="taken back")
-    )
     same = ("community_id", "notice_id", "person_id", "place_id", "lane", "card")
     fixed = {
         "change": "delete",
@@ -211,8 +215,8 @@ def take_back(tx: Tx, community_id: int, about: str) -> None:
         *(table.c[name] for name in same),
         *(literal(value, table.c[name].type) for name, value in fixed.items()),
     ]
-    chosen = select(*columns).where(copies, table.c.state == "sent", table.c.change == "send")
-    connection.execute(insert(Outgoing).from_select([*same, *fixed], chosen))
+    chosen = select(*columns).where(copies, table.c.change == "send", table.c.state.in_(["sent", "waiting"]))
+    tx.session.connection().execute(insert(Outgoing).from_select([*same, *fixed], chosen))
 
 
 def open_notice(session: Session) -> int | None:
@@ -267,7 +271,9 @@ def _write_batch(tx: Tx, notice: Notice, people: list[Person]) -> None:
         chats[place.person_id] = place.id  # the one heard last stays
     facts = unpack(notice.facts)
     words = {
-        language: replace(tx.reader(notice.community_id, language), lasting=True).say(notice.key, **facts)
+        language: _fitting(
+            replace(tx.reader(notice.community_id, language), lasting=True).say(notice.key, **facts)
+        )
         for language in {person.language for person in people}
     }
     rows = [

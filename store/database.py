@@ -1,6 +1,7 @@
 """The database: one writer with group commit on SQLite, threads on PostgreSQL, the same calls for both."""
 
 import asyncio
+import os
 import queue
 import sqlite3
 import threading
@@ -11,6 +12,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as NoConnection
 from sqlalchemy.orm.exc import StaleDataError
 from sqlmodel import Session
 
@@ -26,6 +28,10 @@ READ_ONLY = "25006"  # a standby, or a server set so; psycopg calls it an intern
 
 class StoreUnavailable(Exception):
     """Nothing can be kept at the moment (disk full, read-only, server away): nothing was accepted."""
+
+
+class DatabaseGone(DBAPIError):
+    """The file is not there any more."""
 
 
 class _Restart(Exception):
@@ -70,6 +76,8 @@ class Database:
                 yield session
         except OperationalError as error:
             raise StoreUnavailable(str(error.orig)) from error
+        except NoConnection as error:
+            raise StoreUnavailable(str(error)) from error
 
     def close(self) -> None:
         """Finish the writes in hand and let go of the database."""
@@ -124,6 +132,7 @@ class _Writer:
         self.engine = engine
         self.jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self.closed = False
+        self.inode: int | None = None
         self.door = threading.Lock()  # nothing may enter the queue behind its end
         self.thread = threading.Thread(target=self._run, name="writer", daemon=True)
         self.thread.start()
@@ -163,6 +172,7 @@ class _Writer:
         """Do all of the batch in one transaction, or raise _Restart when SQLite dropped it underway."""
         try:
             with self.engine.connect() as connection, connection.begin():
+                self._check_file()
                 for job in batch:
                     job.error = None
                     _in_savepoint(connection, job)
@@ -172,6 +182,17 @@ class _Writer:
             if len(batch) > 1:
                 raise _Restart from error
             batch[0].error = StoreUnavailable(str(error.orig))
+
+    def _check_file(self) -> None:
+        """A database file that was removed or replaced while it is open takes writes that nobody will ever read."""
+        path = self.engine.url.database
+        try:
+            found = os.stat(path).st_ino if path and not path.startswith("file:") else None  # noqa: PTH116
+        except OSError:
+            found = 0
+        self.inode = found if self.inode is None else self.inode
+        if found != self.inode:
+            raise DatabaseGone("the database file is gone", None, Exception("the database file is gone"))
 
     def _commit_alone(self, job: _Job) -> None:
         try:
@@ -230,6 +251,8 @@ class _Threads:
                     outcome = work(session)
                     session.commit()
                     return outcome
+            except NoConnection as error:
+                raise StoreUnavailable(str(error)) from error
             except StaleDataError:  # another writer deleted the row that this one had read
                 if attempt == TRIES - 1:
                     raise

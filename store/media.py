@@ -10,8 +10,11 @@ from typing import Literal
 
 from PIL import Image, ImageOps
 
+from store.database import StoreUnavailable
+
 MOST_BYTES = 20 * 1024 * 1024
 MOST_PIXELS = 60_000_000
+MOST_PIXELS_PLAIN = 25_000_000
 EDGE = 2048
 Problem = Literal["", "not_a_photo", "too_large"]
 
@@ -35,6 +38,7 @@ class MediaStorage:
     def keep_photo(self, data: bytes) -> Kept:
         """Check, turn upright, shrink to 2,048 pixels and store a photo; EXIF (place, time, camera) is dropped.
 
+        StoreUnavailable when it cannot be written.
         Costs up to a second of processor time for a large photo: never call it from a writer thread.
         """
         if len(data) > MOST_BYTES:
@@ -46,7 +50,10 @@ class MediaStorage:
         except Exception:  # Pillow's readers raise anything on hostile bytes
             return Kept(problem="not_a_photo")
         key = hashlib.sha256(clean).hexdigest()
-        self._write(key, clean)
+        try:
+            self._write(key, clean)
+        except OSError as error:
+            raise StoreUnavailable(str(error)) from error
         return Kept(storage=key, mime=mime, size=len(clean))
 
     def read(self, key: str) -> bytes:
@@ -64,11 +71,14 @@ class MediaStorage:
             return
         path.parent.mkdir(parents=True, exist_ok=True)
         draft = path.with_suffix(f".{os.getpid()}.{id(data)}")
-        with draft.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())  # the row that names it must never outlive it
-        draft.replace(path)
+        try:
+            with draft.open("wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())  # the row that names it must never outlive it
+            draft.replace(path)
+        finally:
+            draft.unlink(missing_ok=True)
 
 
 class _TooLarge(Exception):
@@ -79,8 +89,10 @@ def _clean(data: bytes) -> tuple[bytes, str]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # broken EXIF and the like: the pixels decide
         with Image.open(BytesIO(data), formats=["JPEG", "PNG", "WEBP", "GIF", "BMP", "MPO"]) as image:
-            if image.width * image.height > MOST_PIXELS:
+            jpeg = image.format in ("JPEG", "MPO")  # which can be unpacked at a smaller size
+            if image.width * image.height > (MOST_PIXELS if jpeg else MOST_PIXELS_PLAIN):
                 raise _TooLarge
+            image.draft("RGB", (2 * EDGE, 2 * EDGE))
             upright = ImageOps.exif_transpose(image)
             upright.thumbnail((EDGE, EDGE))
             see_through = upright.mode in {"RGBA", "LA", "P"}

@@ -649,20 +649,29 @@ class Check:
                 yield f"repair {repair.number} rang {repair.ring} times with {keys}"
 
     def notices(self) -> Iterator[str]:
-        """Each repair has one notice, which reached every resident but the reporter once."""
+        """Each repair has one notice, which reached every resident but the reporter once.
+
+        Of a withdrawn one every copy that was sent is taken back.
+        """
         residents = set(self.session.exec(select(HomeRole.person_id)))
         notices = self.session.exec(select(Notice)).all()
         about = Counter(notice.about for notice in notices)
         for repair in self.repairs:
             if about[f"repair:{repair.id}"] != 1:
                 yield f"repair {repair.number} has {about[f'repair:{repair.id}']} notices"
-        reached = defaultdict(list)
-        for row in self.outgoing:
-            if row.notice_id is not None:
-                reached[row.notice_id].append(row.person_id or 0)
+        over = {f"repair:{repair.id}" for repair in self.repairs if repair.state == "withdrawn"}
         for notice in notices:
-            if sorted(reached[notice.id]) != sorted(residents - {notice.but_person_id or 0}):
-                yield f"{notice.about} reached {sorted(reached[notice.id])}"
+            copies = [row for row in self.outgoing if row.notice_id == notice.id]
+            reached = sorted(row.person_id or 0 for row in copies if row.change == "send")
+            if notice.about in over:
+                sent = sorted(
+                    row.person_id or 0 for row in copies if (row.change, row.state) == ("send", "sent")
+                )
+                gone = sorted(row.person_id or 0 for row in copies if row.change == "delete")
+                if sent != gone or len(set(reached)) != len(reached):
+                    yield f"{notice.about} was sent to {sent} and taken back from {gone}"
+            elif reached != sorted(residents - {notice.but_person_id or 0}):
+                yield f"{notice.about} reached {reached}"
 
     def talks(self) -> Iterator[str]:
         """Open forms hold just the answers that were given."""

@@ -188,7 +188,7 @@ async def test_words_about_the_place_are_never_bounced(building: Building, owner
     owner.sees("在哪一栋？")
     await owner.says("卡在12楼和13楼之间")
     owner.sees("已把这句话记进报修内容。\n\n在哪一栋？")
-    assert "电梯（卡在12楼和13楼之间）" in crew.last.text
+    assert "（卡在12楼和13楼之间）" in crew.last.text
     await owner.says("3")
     await owner.says("跳过")
     owner.sees("报修 1 · 3 号楼 电梯（卡在12楼和13楼之间）")
@@ -202,6 +202,38 @@ async def test_nobody_in_fear_must_answer(building: Building, owner: Phone, crew
     await owner.says("跳过")
     owner.sees("已告诉师傅：报修 1 · 1 号楼")
     assert "1 号楼" in crew.last.text
+
+
+async def test_no_more_questions_is_no_withdrawal(building: Building, owner: Phone, crew: Phone) -> None:
+    await owner.says("电梯里困了人")
+    await owner.says("取消")
+    owner.sees("报修仍在处理，师傅照常来")
+    assert "接单" in crew.last.buttons
+    assert "电梯（楼栋待确认，报修人住 3 号楼 2 单元 1201）" in crew.last.text
+
+
+async def test_an_emergency_elsewhere_inherits_nothing_of_the_form(
+    building: Building, owner: Phone, crew: Phone
+) -> None:
+    await report(owner, "厨房水龙头滴水", until="什么时候可以上门")
+    await owner.says("等等，电梯里困了人！快来")
+    owner.sees("刚才没填完的内容先放下了")
+    crew.sees("紧急报修 1 · 电梯")
+    assert "水龙头" not in crew.last.text
+
+
+async def test_the_owner_hears_that_nobody_has_accepted_yet(building: Building, owner: Phone) -> None:
+    await owner.says("电梯里困了人")
+    await building.later(minutes=9)
+    assert [m.text for m in owner.chat.messages if "还没有师傅接单" in m.text] == [
+        "报修 1 还没有师傅接单，已呼叫全部师傅和物业。请同时直接打物业电话：021-5555 0110。"
+    ]
+
+
+async def test_who_was_paged_hears_of_the_withdrawal(building: Building, owner: Phone, crew: Phone) -> None:
+    await owner.says("电梯里困了人")
+    await owner.taps("撤回")
+    crew.sees("不用去了")
 
 
 async def test_photos_that_are_added_are_shown_to_who_has_it(

@@ -6,12 +6,14 @@ from typing import Any
 
 import pytest
 from sqlalchemy import func
-from sqlmodel import select
+from sqlmodel import Session, select
 
 from conversations.said import Said
 from handlers import repair
+from handlers.people import bind_account
+from handlers.tx import Tx
 from store.database import StoreUnavailable
-from store.tables import Inbox, Outgoing, Repair, Talk
+from store.tables import Inbox, Outgoing, Person, Repair, Talk
 from tests.people import NAME, Building, Phone, photo
 
 
@@ -275,3 +277,27 @@ async def test_back_and_change_keep_the_other_answers(building: Building, owner:
     owner.sees("什么坏了？")
     await owner.says("马桶堵了")
     owner.sees("位置：我家\n问题：马桶堵了\n上门：先打电话\n照片（张）：无", "提交")
+
+
+async def test_who_wrote_before_they_were_known_is_known_afterwards(
+    building: Building, phone: Callable[[str], Phone]
+) -> None:
+    newcomer = phone("新业主")
+    await newcomer.says("你好")
+    newcomer.sees("我还不认识您")
+
+    def bind(session: Session) -> None:
+        person = session.exec(select(Person).where(Person.name == "周先生")).one()
+        bind_account(Tx(session, building.clock.now(), building.app.house), person, NAME, "新业主")
+
+    building.app.database.write_now(bind)
+    await newcomer.says("我的")
+    newcomer.sees("您还没有报修过")
+
+
+async def test_no_answer_is_longer_than_a_messenger_takes(building: Building, owner: Phone) -> None:
+    await owner.says("电梯里困了人" + "快来" * 2040)
+    owner.sees("已按紧急报修处理")
+    await owner.says("查看 1")
+    assert all(len(message.text) <= 4096 for message in owner.chat.messages)
+    assert building.read(select(Outgoing.state).where(Outgoing.state == "failed")) == []

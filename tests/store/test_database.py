@@ -264,6 +264,18 @@ def test_a_read_only_file_is_said(sqlite_url: str, opened: Open) -> None:
         assert session.exec(select(Lease.name)).all() == ["a"]
 
 
+def test_a_file_that_was_taken_away_keeps_nothing_and_says_so(sqlite_url: str, opened: Open) -> None:
+    database = opened(sqlite_url)
+    database.write_now(add("a"))
+    path = Path(make_url(sqlite_url).database or "")
+    path.rename(path.with_suffix(".moved"))
+    with pytest.raises(StoreUnavailable, match="gone"):
+        database.write_now(add("b"))
+    path.with_suffix(".moved").rename(path)
+    assert database.write_now(add("c")) == "c"
+    assert kept(sqlite_url) == ["a", "c"]
+
+
 def test_a_file_that_is_no_database_is_said(tmp_path: Path, opened: Open) -> None:
     path = tmp_path / "linli.db"
     path.write_bytes(b"not a database " * 500)
