@@ -201,9 +201,11 @@ class Delivery:
             .order_by(col(Place.heard_at).desc().nulls_last(), col(Place.id))
             .limit(1)
         ).first()
-        waiting = OUTGOING.c.place_id == place.id, OUTGOING.c.state == WAITING
-        change = {"place_id": other, "change": "send"} if other else {"state": "unreachable", "error": error}
-        session.connection().execute(OUTGOING.update().where(*waiting).values(**change))
+        waiting = OUTGOING.update().where(OUTGOING.c.place_id == place.id, OUTGOING.c.state == WAITING)
+        if other is not None:  # what it says is new there; there is nothing to delete
+            elsewhere = waiting.where(OUTGOING.c.change != "delete").values(place_id=other, change="send")
+            session.connection().execute(elsewhere)
+        session.connection().execute(waiting.values(state="unreachable", error=error))
 
     def _attempt(self, session: Session, letter: Letter, error: str = "") -> None:
         session.connection().execute(

@@ -7,7 +7,7 @@ from typing import Any
 from sqlmodel import SQLModel, select
 
 from conversations.errors import Refused
-from handlers.rights import CLOCK, acts_for_community, may
+from handlers.rights import acts_for_community, may
 from handlers.tx import Tx
 from store.tables import Audit, Person
 
@@ -59,7 +59,7 @@ def perform(tx: Tx, person: Person | None, what: str, /, **answers: Any) -> None
         act.do(tx, person, **answers)
     else:
         act.do(tx, person, row, **answers)
-    if person is not None and capacity != CLOCK and acts_for_community(capacity):
+    if person is not None and acts_for_community(capacity):
         tx.session.add(
             Audit(community_id=person.community_id, at=tx.now, pseudonym=person.pseudonym, action=what)
         )

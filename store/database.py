@@ -30,10 +30,6 @@ class StoreUnavailable(Exception):
     """Nothing can be kept at the moment (disk full, read-only, server away): nothing was accepted."""
 
 
-class DatabaseGone(DBAPIError):
-    """The file is not there any more."""
-
-
 class _Restart(Exception):
     """SQLite gave up the whole transaction by itself: the batch's work must be done again, one by one."""
 
@@ -170,9 +166,12 @@ class _Writer:
 
     def _commit(self, batch: list[_Job]) -> None:
         """Do all of the batch in one transaction, or raise _Restart when SQLite dropped it underway."""
+        if self._is_gone():
+            for job in batch:
+                job.error = StoreUnavailable("the database file is gone")
+            return
         try:
             with self.engine.connect() as connection, connection.begin():
-                self._check_file()
                 for job in batch:
                     job.error = None
                     _in_savepoint(connection, job)
@@ -183,16 +182,16 @@ class _Writer:
                 raise _Restart from error
             batch[0].error = StoreUnavailable(str(error.orig))
 
-    def _check_file(self) -> None:
-        """A database file that was removed or replaced while it is open takes writes that nobody will ever read."""
+    def _is_gone(self) -> bool:
+        """Whether the file was removed or replaced while it is open: what is written then nobody will ever read."""
         path = self.engine.url.database
         try:
             found = os.stat(path).st_ino if path and not path.startswith("file:") else None  # noqa: PTH116
         except OSError:
             found = 0
-        self.inode = found if self.inode is None else self.inode
-        if found != self.inode:
-            raise DatabaseGone("the database file is gone", None, Exception("the database file is gone"))
+        if self.inode is None:
+            self.inode = found or None  # the first write makes the file
+        return self.inode is not None and found != self.inode
 
     def _commit_alone(self, job: _Job) -> None:
         try:

@@ -303,6 +303,21 @@ async def test_after_a_block_messages_go_to_the_person_s_other_chat(post: Post) 
     assert post.states()["a"] == "sent"
 
 
+async def test_a_deletion_is_not_sent_as_a_message_to_the_other_chat(post: Post) -> None:
+    def second_chat(session: Session) -> None:
+        session.add(Place(id=9, community_id=1, messenger=MESSENGER, external_id="chat9", person_id=1))
+
+    post.database.write_now(second_chat)
+    post.write("card", card="repair:1")
+    await post.all()
+    post.does = {"a": [Blocked("bot was blocked")]}
+    post.write("a")
+    post.write("", card="repair:1", change="delete")
+    await post.all()
+    assert post.sent[1:] == [("chat9", "a", "")]
+    assert post.states()[""] == "unreachable"
+
+
 async def test_a_person_without_another_chat_is_unreachable(post: Post) -> None:
     post.does = {"a": [Blocked("bot was blocked")]}
     post.write("a")

@@ -186,15 +186,16 @@ def test_forged_subjects_are_refused(scene: Scene) -> None:
         for subject in FORGED
         if ACTIONS[name].table is not None or subject
     ]
+    assert refusals(scene, values) == {"refused.unknown"}
+
+
+def refusals(scene: Scene, values: list[str]) -> set[str]:
+    """What everybody hears who taps these values."""
 
     def work(session: Session) -> set[str]:
-        keys = set()
-        for kind in PEOPLE:
-            tx, person = scene.tx(session, kind)
-            keys |= {refusal(tx, person, value) for value in values}
-        return keys
+        return {refusal(*scene.tx(session, kind), value) for kind in PEOPLE for value in values}
 
-    assert scene.write(work) == {"refused.unknown"}
+    return set(scene.write(work))
 
 
 def refusal(tx: Tx, person: Person, what: str) -> str:
@@ -292,15 +293,7 @@ def test_what_stands_on_no_button_cannot_be_tapped(scene: Scene) -> None:
         "REPAIR.ACCEPT:1",
         "__class__:1",
     ]
-
-    def work(session: Session) -> set[str]:
-        keys = set()
-        for kind in PEOPLE:
-            tx, person = scene.tx(session, kind)
-            keys |= {refusal(tx, person, value) for value in values}
-        return keys
-
-    assert scene.write(work) == {"refused.unknown"}
+    assert refusals(scene, values) == {"refused.unknown"}
 
 
 def test_the_clock_s_acts_are_nobody_else_s(scene: Scene) -> None:
