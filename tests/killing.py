@@ -347,8 +347,8 @@ async def reporter(voice: Voice) -> None:
 
 async def _photos(voice: Voice, number: int, words: str) -> None:
     voice.form["files"] = []
-    for count in range(1, number + 1):
-        width = voice.street.chance.randrange(20, 400)
+    # Each of another width: the same photo twice is kept once.
+    for count, width in enumerate(voice.street.chance.sample(range(20, 400), number), 1):
         await voice.says(picture=photo(width, 30), expect=f"收到 {count} 张")
         voice.form["files"] += [width]
     await voice.chooses("好了" if number else "跳过", expect=f"问题：{words}")

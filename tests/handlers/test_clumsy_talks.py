@@ -75,6 +75,15 @@ async def test_a_photo_with_the_answer_is_kept(building: Building, owner: Phone)
     owner.sees("收到 1 张", "好了")
 
 
+async def test_the_same_photo_twice_is_kept_once(building: Building, owner: Phone) -> None:
+    await report(owner, "水龙头滴水", until="有照片吗")
+    for storage in ("a", "b", "a"):
+        await owner.says("", files=[photo_file(storage * 64)])
+    await owner.says("好了")
+    await owner.says("提交")
+    assert [row.storage[0] for row in building.read(select(Media).order_by(Media.id))] == ["a", "b"]
+
+
 async def test_more_photos_than_are_taken_are_said_to_be_too_many(building: Building, owner: Phone) -> None:
     await report(owner, "水龙头滴水", until="有照片吗")
     await owner.says("", files=[photo_file(f"{number}" * 64) for number in range(9)])
