@@ -5,6 +5,7 @@ import os
 import queue
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -89,18 +90,31 @@ def _sqlite(url: str, *, begin: str, durable: bool) -> Engine:
     def connect(dbapi: sqlite3.Connection, _: Any) -> None:
         dbapi.isolation_level = None  # SQLAlchemy, not the driver, says when a transaction begins
         for pragma in (
-            "journal_mode=WAL",
-            "foreign_keys=ON",
             "busy_timeout=10000",
+            "foreign_keys=ON",
             f"synchronous={'FULL' if durable else 'OFF'}",
         ):
             dbapi.execute(f"PRAGMA {pragma}")
+        _write_ahead(dbapi)
 
     @event.listens_for(engine, "begin")
     def start(connection: Connection) -> None:
         connection.exec_driver_sql(begin)
 
     return engine
+
+
+def _write_ahead(dbapi: sqlite3.Connection) -> None:
+    """Switch to the write-ahead log; of two that switch a fresh file at once SQLite refuses one without waiting."""
+    last = time.monotonic() + 10
+    while True:
+        try:
+            dbapi.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError:
+            if time.monotonic() > last:
+                raise
+            time.sleep(0.02)
 
 
 class _Job:

@@ -136,6 +136,39 @@ def test_two_processes_that_start_at_once_upgrade_once(empty: Database) -> None:
     assert upgrade(empty.engine) is False
 
 
+SAME_INSTANT = """
+import sys
+from store.database import Database
+
+sys.stdin.read()
+for number in range(60):
+    database = Database(f"sqlite:///{sys.argv[1]}/{number}.db", threads=1)
+    with database.engine.begin() as connection:
+        connection.exec_driver_sql("CREATE TABLE IF NOT EXISTS a (b)")
+    database.close()
+"""
+
+
+def test_processes_that_open_a_fresh_sqlite_file_at_the_same_instant_wait_for_each_other(
+    tmp_path: Path,
+) -> None:
+    opened = [
+        subprocess.Popen(
+            [sys.executable, "-c", SAME_INSTANT, str(tmp_path)],
+            stdin=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            cwd=ROOT,
+        )
+        for _ in range(3)
+    ]
+    for each in opened:
+        assert each.stdin
+        each.stdin.close()
+        each.stdin = None
+    complaints = [each.communicate(timeout=120)[1].decode()[-300:] for each in opened]
+    assert complaints == ["", "", ""]
+
+
 # --- the backup -------------------------------------------------------------------------------------
 
 
