@@ -140,8 +140,9 @@ SAME_INSTANT = """
 import sys
 from store.database import Database
 
+print("ready", flush=True)
 sys.stdin.read()
-for number in range(60):
+for number in range(200):
     database = Database(f"sqlite:///{sys.argv[1]}/{number}.db", threads=1)
     with database.engine.begin() as connection:
         connection.exec_driver_sql("CREATE TABLE IF NOT EXISTS a (b)")
@@ -156,11 +157,15 @@ def test_processes_that_open_a_fresh_sqlite_file_at_the_same_instant_wait_for_ea
         subprocess.Popen(
             [sys.executable, "-c", SAME_INSTANT, str(tmp_path)],
             stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             cwd=ROOT,
         )
         for _ in range(3)
     ]
+    for each in opened:
+        assert each.stdout
+        assert each.stdout.readline() == b"ready\n"
     for each in opened:
         assert each.stdin
         each.stdin.close()
