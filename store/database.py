@@ -95,7 +95,7 @@ def _sqlite(url: str, *, begin: str, durable: bool) -> Engine:
             f"synchronous={'FULL' if durable else 'OFF'}",
         ):
             dbapi.execute(f"PRAGMA {pragma}")
-        _write_ahead(dbapi)
+        write_ahead(dbapi)
 
     @event.listens_for(engine, "begin")
     def start(connection: Connection) -> None:
@@ -104,15 +104,16 @@ def _sqlite(url: str, *, begin: str, durable: bool) -> Engine:
     return engine
 
 
-def _write_ahead(dbapi: sqlite3.Connection) -> None:
+def write_ahead(dbapi: sqlite3.Connection) -> None:
     """Switch to the write-ahead log; of two that switch a fresh file at once SQLite refuses one without waiting."""
     last = time.monotonic() + 10
     while True:
         try:
             dbapi.execute("PRAGMA journal_mode=WAL")
             return
-        except sqlite3.OperationalError:
-            if time.monotonic() > last:
+        except sqlite3.OperationalError as error:
+            busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY  # the low byte, without the details
+            if not busy or time.monotonic() > last:
                 raise
             time.sleep(0.02)
 

@@ -5,6 +5,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,10 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Engine, inspect, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlmodel import SQLModel, select
 
-from store.database import Database
+from store.database import Database, write_ahead
 from store.migrations import backup, upgrade
 from store.tables import Audit, Community, Lease
 from tests.people import unique
@@ -136,42 +137,44 @@ def test_two_processes_that_start_at_once_upgrade_once(empty: Database) -> None:
     assert upgrade(empty.engine) is False
 
 
-SAME_INSTANT = """
-import sys
-from store.database import Database
-
-print("ready", flush=True)
-sys.stdin.read()
-for number in range(200):
-    database = Database(f"sqlite:///{sys.argv[1]}/{number}.db", threads=1)
-    with database.engine.begin() as connection:
-        connection.exec_driver_sql("CREATE TABLE IF NOT EXISTS a (b)")
-    database.close()
-"""
+@pytest.fixture
+def plain(tmp_path: Path) -> Iterator[sqlite3.Connection]:
+    """A connection to a file that has no write-ahead log yet, as another process may have it open."""
+    with closing(sqlite3.connect(tmp_path / "linli.db", isolation_level=None)) as connection:
+        connection.execute("CREATE TABLE a (b)")
+        yield connection
 
 
-def test_processes_that_open_a_fresh_sqlite_file_at_the_same_instant_wait_for_each_other(
-    tmp_path: Path,
+def test_the_switch_to_the_write_ahead_log_waits_by_itself(
+    plain: sqlite3.Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    opened = [
-        subprocess.Popen(
-            [sys.executable, "-c", SAME_INSTANT, str(tmp_path)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            cwd=ROOT,
-        )
-        for _ in range(3)
-    ]
-    for each in opened:
-        assert each.stdout
-        assert each.stdout.readline() == b"ready\n"
-    for each in opened:
-        assert each.stdin
-        each.stdin.close()
-        each.stdin = None
-    complaints = [each.communicate(timeout=120)[1].decode()[-300:] for each in opened]
-    assert complaints == ["", "", ""]
+    waits: list[float] = []
+
+    def wait(seconds: float) -> None:
+        waits.append(seconds)
+        if len(waits) == 3:
+            plain.execute("ROLLBACK")
+
+    monkeypatch.setattr("store.database.time.sleep", wait)
+    plain.execute("BEGIN")
+    plain.execute("SELECT * FROM a").fetchall()
+    # Refused at once, as SQLite refuses one of two switches whatever the busy timeout.
+    with closing(sqlite3.connect(tmp_path / "linli.db", timeout=0)) as second:
+        write_ahead(second)
+        assert second.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    assert len(waits) == 3
+
+
+def test_only_a_busy_file_is_tried_again(
+    plain: sqlite3.Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[float] = []
+    monkeypatch.setattr("store.database.time.sleep", waits.append)
+    database = Database(f"sqlite:///file:{tmp_path}/linli.db?mode=ro&uri=true", threads=1)
+    with pytest.raises(OperationalError, match="readonly"):
+        database.engine.connect()
+    database.close()
+    assert waits == []
 
 
 # --- the backup -------------------------------------------------------------------------------------
