@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 import structlog
 from sqlmodel import Session, col, select
 
-from bot.delivery import Letter
+from bot.delivery import Letter, Taken
 from bot.playground import Button, Message, Person, Phone, Upload
 from conversations.said import File, Said
 from conversations.words import LANGUAGES, texts
@@ -118,9 +118,9 @@ class Browser:
         self._changed(place)
         return ""
 
-    async def send(self, letter: Letter) -> str:
+    async def send(self, letter: Letter) -> Taken:
         """Deliver one letter: its row is the message."""
-        return letter.message_id or str(letter.row.id)
+        return Taken(letter.message_id or str(letter.row.id))
 
     def delivered(self, letter: Letter) -> None:
         """Let the pages look again."""

@@ -42,15 +42,28 @@ class Blocked(Exception):
 
 @dataclass(frozen=True)
 class Letter:
-    """One row as a messenger gets it; `message_id` is the message to edit or delete, empty for a new one."""
+    """One row as a messenger gets it; `first` is the row that made the message to change, None for a new one."""
 
     row: Outgoing
     place: Place
+    first: Outgoing | None = None
+
+    @property
+    def message_id(self) -> str:
+        """The messenger's id of the message to change; empty for a new one."""
+        return self.first.message_id if self.first is not None else ""
+
+
+@dataclass(frozen=True)
+class Taken:
+    """The messenger's id of a message that it took, and of further ones that belong to it, such as photos."""
+
     message_id: str
+    parts: tuple[str, ...] = ()
 
 
-Send = Callable[[Letter], Awaitable[str]]
-"""Sends one letter and returns the messenger's id of the message; raises Later, Never or Blocked."""
+Send = Callable[[Letter], Awaitable[Taken]]
+"""Sends one letter; raises Later, Never or Blocked."""
 
 
 class Delivery:
@@ -131,14 +144,14 @@ class Delivery:
             chosen = select(Place).where(col(Place.id).in_([row.place_id for row in rows]))
             places = {place.id: place for place in session.exec(chosen)} if rows else {}
             return [
-                Letter(row, places[row.place_id], _target(session, row))
+                Letter(row, places[row.place_id], _first(session, row))
                 for row in rows
                 if row.place_id is not None and (row.retry_at is None or row.retry_at <= now)
             ]
 
     async def _deliver(self, letter: Letter) -> None:
         try:
-            message_id = await self.senders[letter.place.messenger](letter)
+            taken = await self.senders[letter.place.messenger](letter)
         except Later as error:
             await self._later(letter, error)
         except (Never, Blocked) as error:
@@ -150,7 +163,7 @@ class Delivery:
             else:
                 await self._lay_aside(letter, Never(repr(error)))
         else:
-            await self._record(lambda session: self._sent(session, letter, message_id))
+            await self._record(lambda session: self._sent(session, letter, taken))
             self.delivered(letter)
 
     async def _record(self, work: Callable[[Session], None]) -> None:
@@ -163,8 +176,16 @@ class Delivery:
                 log.error("the ledger waits for the database", error=str(error))
                 await asyncio.sleep(1)
 
-    def _sent(self, session: Session, letter: Letter, message_id: str) -> None:
-        _update(session, letter.row.id, state="sent", sent_at=self.now(), message_id=message_id, error="")
+    def _sent(self, session: Session, letter: Letter, taken: Taken) -> None:
+        _update(
+            session,
+            letter.row.id,
+            state="sent",
+            sent_at=self.now(),
+            message_id=taken.message_id,
+            parts=list(taken.parts),
+            error="",
+        )
         self._attempt(session, letter)
 
     async def _later(self, letter: Letter, error: Later) -> None:
@@ -252,14 +273,20 @@ def _changed_first(session: Session, row: Outgoing) -> Outgoing:
     return session.exec(older.order_by(col(Outgoing.id)).limit(1)).first() or row
 
 
-def _target(session: Session, row: Outgoing) -> str:
-    """The message that an edit or a deletion means: the latest one sent with its card to its chat."""
+def _first(session: Session, row: Outgoing) -> Outgoing | None:
+    """The row that made the message which a change means: the latest one sent with its card to its chat."""
     if row.change == "send":
-        return ""
-    sent = select(Outgoing.message_id).where(
+        return None
+    sent = select(Outgoing).where(
         Outgoing.card == row.card,
         Outgoing.place_id == row.place_id,
         Outgoing.state == "sent",
         col(Outgoing.id) < row.id,
     )
-    return session.exec(sent.order_by(col(Outgoing.id).desc()).limit(1)).first() or ""
+    latest = session.exec(sent.order_by(col(Outgoing.id).desc()).limit(1)).first()
+    if latest is None:
+        return None
+    made = select(Outgoing).where(
+        Outgoing.place_id == row.place_id, Outgoing.message_id == latest.message_id, Outgoing.state == "sent"
+    )
+    return session.exec(made.order_by(col(Outgoing.id)).limit(1)).first()

@@ -33,11 +33,27 @@ class File(BaseModel):
     problem: str = ""
 
 
+class Change(BaseModel):
+    """Something that happened to a chat, without words: who came or went, or what became of the chat itself.
+
+    joined, left: `account` came into the group or left it. added, removed: the bot itself. blocked: the private
+    chat takes no messages. moved: the group is now the chat `moved_to`.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    kind: Literal["joined", "left", "added", "removed", "blocked", "moved"]
+    account: Words = ""
+    moved_to: Words = ""
+
+
 class Said(BaseModel):
     """One text, tap or set of files, as its messenger delivered it.
 
     `key` is unique on its messenger and the same at every repetition; `place` is the chat and `sender` the
-    account, both as the messenger names them; `tap` is the value of the button that was pressed.
+    account, both as the messenger names them, `name` what the account calls itself; `tap` is the value of the
+    button that was pressed and `on` the message under which it stood; `thread` is the topic of a group; photos
+    of one `album` come as several; an `edited` text was sent before in other words.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -50,6 +66,13 @@ class Said(BaseModel):
     place_kind: Literal["private", "group"] = "private"
     text: Words = ""
     tap: Words = ""
+    on: str = ""
+    name: Words = ""
+    thread: str = ""
+    forum: bool = False
+    album: str = ""
+    edited: bool = False
+    change: Change | None = None
     files: tuple[File, ...] = ()
     other: str = ""
     """What else it was: sticker, contact, location."""

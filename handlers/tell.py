@@ -91,7 +91,7 @@ def tell(
     )
 
 
-FRESH = {"state": "waiting", "tries": 0, "error": "", "message_id": ""}
+FRESH = {"state": "waiting", "tries": 0, "error": "", "message_id": "", "parts": [], "thread": ""}
 
 
 def _fitting(words: str) -> str:

@@ -62,8 +62,13 @@ def _time(**options: Any) -> Any:
     return Field(sa_type=UtcTime, **options)
 
 
-def _json(factory: Any) -> Any:
-    return Field(default_factory=factory, sa_type=Json)
+def _json(factory: Any, **options: Any) -> Any:
+    return Field(default_factory=factory, sa_type=Json, **options)
+
+
+def _later(default: str) -> Any:
+    """What a column needs that was added to rows that stand: a default in the schema."""
+    return {"server_default": text(default)}
 
 
 def _text(**options: Any) -> Any:
@@ -171,6 +176,8 @@ class Role(SQLModel, table=True):
     skills: list[str] = _json(list)
     duty: str = ""
     """Hours of the day in the community's time, as "08:00-20:00"; may pass midnight; empty: always."""
+    via: str = Field(default="roster", sa_column_kwargs=_later("'roster'"))
+    """What gives it: the roster, or membership of the admin group, which also ends it"""
 
 
 class Account(SQLModel, table=True):
@@ -201,6 +208,23 @@ class Place(SQLModel, table=True):
     person_id: int | None = _ref("person", default=None, index=True)
     heard_at: datetime | None = _time(default=None)
     blocked_at: datetime | None = _time(default=None)
+    forum: bool = Field(default=False, sa_column_kwargs=_later("false"))
+    """Whether the group has topics."""
+    topics: dict[str, str] = _json(dict, sa_column_kwargs=_later("'{}'"))
+    """The topic of each kind of matter, by its name ("repair"), as the messenger numbers it."""
+
+
+class Code(SQLModel, table=True):
+    """A one-time code that lets somebody in, or makes a group the community's; only its hash is kept."""
+
+    id: int = _id()
+    community_id: int = _ref("community", index=True)
+    purpose: str
+    """person (come in as that person), staff (this is the admin group) or board (this is the community's group)"""
+    person_id: int | None = _ref("person", default=None)
+    hash: str = Field(unique=True)
+    expires_at: datetime = _time()
+    used_at: datetime | None = _time(default=None)
 
 
 # --- what comes in, what goes out, what is due ------------------------------------------------------
@@ -297,6 +321,7 @@ class Outgoing(SQLModel, table=True):
         Index("ix_outgoing_place", "place_id", "id"),
         Index("ix_outgoing_inbox", "inbox_id"),
         Index("ix_outgoing_card", "card", "place_id"),
+        Index("ix_outgoing_message", "place_id", "message_id"),
     )
     id: int = _id()
     community_id: int | None = _ref("community", default=None)
@@ -308,7 +333,9 @@ class Outgoing(SQLModel, table=True):
     card: str | None = None
     """The logical id: a later row with the same card and place changes the message instead of adding one."""
     change: str = "send"
-    """send, edit or delete"""
+    """send, edit, close (its buttons have done their work) or delete"""
+    thread: str = Field(default="", sa_column_kwargs=_later("''"))
+    """The topic of a group in which somebody spoke whom this answers."""
     text: str = _text()
     buttons: list[dict[str, str]] = _json(list)
     """Each with label and value, the action, and the number of its matter if it has one."""
@@ -320,8 +347,22 @@ class Outgoing(SQLModel, table=True):
     error: str = ""
     retry_at: datetime | None = _time(default=None)
     message_id: str = ""
+    parts: list[str] = _json(list, sa_column_kwargs=_later("'[]'"))
+    """Further messages that belong to it, such as its photos."""
     created_at: datetime = _time()
     sent_at: datetime | None = _time(default=None)
+
+
+class Rest(SQLModel, table=True):
+    """What did not fit into one message; whoever was sent the beginning may read it."""
+
+    id: int = _id()
+    community_id: int = _ref("community")
+    person_id: int | None = _ref("person", default=None)
+    place_id: int | None = _ref("place", default=None)
+    """Whose it is: a person's, a chat's, or, with neither, everybody's in the community."""
+    text: str = _text()
+    created_at: datetime = _time()
 
 
 class Attempt(SQLModel, table=True):

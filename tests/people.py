@@ -15,7 +15,7 @@ from sqlmodel import Session, select
 from bot import settings
 from bot.app import App
 from bot.clock import Clock
-from bot.delivery import Letter, Never
+from bot.delivery import Letter, Never, Taken
 from conversations.said import File, Said
 from handlers.people import bind_account
 from handlers.roster import add_community, add_place, import_roster, read_roster
@@ -198,9 +198,9 @@ class Building:
             add_place(tx, community, NAME, kind, kind)
         return community
 
-    async def _send(self, letter: Letter) -> str:
+    async def _send(self, letter: Letter) -> Taken:
         chat = self.chats.setdefault(letter.place.external_id, Chat())
-        return chat.take(letter, str(next(self.numbers)))
+        return Taken(chat.take(letter, str(next(self.numbers))))
 
     def phone(self, name: str) -> Phone:
         """The private chat of somebody of the roster, or of a stranger."""

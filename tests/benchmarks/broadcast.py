@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from sqlmodel import select
 
-from bot.delivery import Letter
+from bot.delivery import Letter, Taken
 from handlers.tell import BROADCAST
 from store.tables import Notice, Outgoing
 from tests.benchmarks.measure import Figure, shown, table
@@ -30,7 +30,7 @@ async def _measure(name: str, where: Town) -> None:
     seconds: dict[str, float] = {}
     answered = asyncio.Event()
 
-    async def sent(letter: Letter) -> str:
+    async def sent(letter: Letter) -> Taken:
         if letter.row.inbox_id is not None:
             answered.set()
         return await taken(letter)

@@ -12,7 +12,7 @@ from sqlalchemy import text
 
 from bot import logs, settings
 from bot.app import App
-from bot.delivery import Letter
+from bot.delivery import Letter, Taken
 from conversations.said import Said
 from store.migrations import upgrade
 from tests import postgres
@@ -101,9 +101,9 @@ class Town:
             connection.execute(text("ANALYZE"))  # a database that grew by itself knows its size
 
 
-async def taken(letter: Letter) -> str:
+async def taken(letter: Letter) -> Taken:
     """A messenger that takes everything at once."""
-    return str(letter.row.id)
+    return Taken(str(letter.row.id))
 
 
 @contextmanager

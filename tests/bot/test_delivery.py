@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import event, insert
 from sqlmodel import Session, col, select
 
-from bot.delivery import AT_ONCE, LONGEST_WAIT, Blocked, Delivery, Later, Letter, Never
+from bot.delivery import AT_ONCE, LONGEST_WAIT, Blocked, Delivery, Later, Letter, Never, Taken
 from handlers.inbox import failed
 from handlers.tell import ANSWER, BROADCAST, NEWS, URGENT, open_notice, tell
 from handlers.timers import due
@@ -67,12 +67,12 @@ class Post:
                 )
             )
 
-    async def _send(self, letter: Letter) -> str:
+    async def _send(self, letter: Letter) -> Taken:
         self.tried.append(letter.row.text)
         if errors := self.does.get(letter.row.text):
             raise errors.pop(0)
         self.sent.append((letter.place.external_id, letter.row.text, letter.message_id))
-        return letter.message_id or f"m{len(self.sent)}"
+        return Taken(letter.message_id or f"m{len(self.sent)}")
 
     def write(self, text: str, place: int = 1, lane: int = NEWS, **values: Any) -> None:
         """Add a row to send."""
@@ -90,6 +90,8 @@ class Post:
             "tries": 0,
             "error": "",
             "message_id": "",
+            "parts": [],
+            "thread": "",
             "created_at": self.at,
             **values,
         }
@@ -376,7 +378,7 @@ async def test_a_chat_that_hangs_keeps_nobody_waiting_and_is_finished_at_the_end
     hangs, may_end = asyncio.Event(), asyncio.Event()
     send = post.delivery.senders[MESSENGER]
 
-    async def slow(letter: Letter) -> str:
+    async def slow(letter: Letter) -> Taken:
         if letter.row.text == "slow":
             hangs.set()
             await may_end.wait()
