@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from functools import partial
 from io import TextIOWrapper
 from pathlib import Path
-from typing import Annotated, NoReturn, cast
+from typing import TYPE_CHECKING, Annotated, NoReturn, cast
 from zoneinfo import available_timezones
 
 import typer
@@ -22,10 +22,12 @@ from sqlmodel import Session, col, select
 
 from bot import logs, settings
 from bot.app import AlreadyRunning, App
+from bot.browser import resting
 from bot.settings import BadSettings, Settings
 from bot.web import Server
 from conversations.errors import Refused, Unclear
 from handlers import inbox
+from handlers.codes import CLAIM_HOURS, Invitation, claim_codes, invitations
 from handlers.roster import BadRoster, Imported, add_community, import_roster, read_roster
 from handlers.tx import House, Tx
 from moderation.judge import judge_lines
@@ -33,6 +35,9 @@ from store.database import Database, StoreUnavailable
 from store.migrations import backup as back_up
 from store.migrations import upgrade
 from store.tables import Community, Inbox
+
+if TYPE_CHECKING:
+    from bot.telegram import Telegram
 
 cli = typer.Typer(
     help="邻里：小区业主和物业的聊天助手。Linli: the chat bot between owners and their property company.",
@@ -71,7 +76,7 @@ def complain(sentence: str) -> None:
 def loaded(data: Path | None = None, port: int | None = None) -> Settings:
     """The settings, with the command line's on top, and the logs set up by them."""
     found = settings.load(**_overrides(data, port))
-    secrets = [found.playground.key.get_secret_value()]
+    secrets = [found.playground.key.get_secret_value(), found.telegram.token.get_secret_value()]
     logs.set_up(found.log.level, found.log.format, secrets)
     return found
 
@@ -113,16 +118,45 @@ async def _run(found: Settings) -> None:
     try:
         server = _server(app)
         await app.start()
-        await app.browser.open()
         if found.playground.enabled:
-            print(  # noqa: T201
+            await app.browser.open()
+            announce(
                 f"邻里已启动，请在浏览器打开试用场：{server.address}（按 Ctrl-C 停止）\n"
-                f"Linli is running, open the playground: {server.address} (Ctrl-C stops it)",
-                flush=True,
+                f"Linli is running, open the playground: {server.address} (Ctrl-C stops it)"
             )
+        if app.telegram is not None:
+            await _say_telegram(app, app.telegram)
         await server.serve(sockets=[server.socket])
     finally:
         await app.stop()
+
+
+async def _say_telegram(app: App, messenger: "Telegram") -> None:
+    """Whether the bot is reached, and the code that claims the admin group of each community that has none."""
+    if await messenger.is_reached():
+        name = messenger.bot.username
+        announce(f"Telegram：https://t.me/{name} 已连上。The bot @{name} is reached.")
+    else:
+        announce(
+            "Telegram 还没连上，会一直重试；请检查 LINLI_TELEGRAM__TOKEN 和网络。"
+            "Telegram is not reached yet; please check the token and the network."
+        )
+
+    def work(session: Session) -> list[tuple[str, str]]:
+        return claim_codes(_tx(session, app.settings), "telegram", but=resting(session))
+
+    for community, code in await app.database.write(work):
+        announce(
+            f"「{community}」还没有 Telegram 管理群：建一个群，拉进机器人，在群里发下面这一行"
+            f"（{CLAIM_HOURS} 小时内有效，只能用一次）：\n"
+            f"{community} has no admin group on Telegram yet. Send this line in that group; it works once:\n"
+            f"    /claim {code}"
+        )
+
+
+def announce(sentence: str) -> None:
+    """Tell the person at the terminal, at once."""
+    print(sentence, flush=True)  # noqa: T201
 
 
 def _server(app: App) -> Server:
@@ -234,6 +268,50 @@ def _community(session: Session, name: str) -> Community:
         raise LookupError("还没有小区，请先：./linli community add 名称。Add a community first.")
     names = "、".join(each.name for each in found)
     raise LookupError(f"请用 --community 选一个小区：{names}。Choose one with --community.")
+
+
+@cli.command()
+def invite(
+    who: Annotated[
+        str, typer.Argument(help="姓名；不写则是还没进来的所有人。A name; or everybody not in yet.")
+    ] = "",
+    name: Annotated[
+        str, typer.Option("--community", help="小区名称；只有一个小区时可不写。Needed if there are several.")
+    ] = "",
+    data: Data = None,
+) -> None:
+    """给住户和师傅生成 Telegram 邀请链接（一次有效）。Links that let people in on Telegram; each works once."""
+    found = loaded(data)
+    username = asyncio.run(_bot_name(found))
+    store = database(found)
+
+    def work(session: Session) -> list[Invitation]:
+        return invitations(_tx(session, found), _community(session, name), who, "telegram")
+
+    try:
+        made = store.write_now(work)
+    except LookupError as error:
+        fail(str(error))
+    finally:
+        store.close()
+    if not made:
+        fail("名册里没有还没进来的这个人。Nobody of that name is in the roster and not in yet.")
+    for each in made:
+        out.print(f"{each.name}\t{each.about}\thttps://t.me/{username}?start={each.code}")
+
+
+async def _bot_name(found: Settings) -> str:
+    if not found.telegram.token.get_secret_value():
+        fail("请先设置 LINLI_TELEGRAM__TOKEN。Please set the bot's token first.")
+    from telegram.error import TelegramError
+
+    from bot.telegram import bot_of
+
+    try:
+        async with bot_of(found.telegram) as bot:
+            return bot.username
+    except TelegramError:
+        fail("Telegram 连不上，或者 token 不对。Telegram is not reached, or the token is wrong.")
 
 
 @db.command("upgrade")

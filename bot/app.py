@@ -5,12 +5,13 @@ import fcntl
 import os
 import secrets
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import IO, TypeVar
+from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 import structlog
 
@@ -26,8 +27,11 @@ from handlers.inbox import Receipt
 from handlers.tx import House
 from store.database import Database, StoreUnavailable
 from store.lease import hold, let_go
-from store.media import MediaStorage
+from store.media import Kept, MediaStorage
 from store.migrations import upgrade
+
+if TYPE_CHECKING:
+    from bot.telegram import Telegram
 
 log = structlog.get_logger()
 
@@ -51,13 +55,14 @@ class App:
         self.lock = _lock(settings.data)
         self.database = Database(settings.database_url, threads=settings.store.threads)
         self.media = MediaStorage(settings.data / "media")
+        # One photo at a time, and never in the threads that deliver and tick.
+        self.painter = ThreadPoolExecutor(1, thread_name_prefix="photos")
         self.browser = Browser(self)
-        self.delivery = Delivery(
-            self.database,
-            {"browser": self.browser.send, **(senders or {})},
-            self.clock.now,
-            self.browser.delivered,
-        )
+        self.telegram = _telegram(self)
+        messengers = {"browser": self.browser.send, **(senders or {})}
+        if self.telegram is not None:
+            messengers["telegram"] = self.telegram.send
+        self.delivery = Delivery(self.database, messengers, self.clock.now, self.browser.delivered)
         self.ticker = Ticker(self.database, self.house, self.clock.now, self.delivery.wake.set)
         self.holder = "only" if self.database.is_sqlite else secrets.token_hex(8)
         self.warming = threading.Thread(target=moderation.urgency.warm, name="warm", daemon=True)
@@ -68,7 +73,7 @@ class App:
         """Bring the schema up to date and begin to deliver and to tick; the rules load beside it."""
         await asyncio.to_thread(upgrade, self.database.engine)
         self.warming.start()
-        self.tasks = [asyncio.create_task(self._deliver())]
+        self.tasks = [asyncio.create_task(self._lead())]
         self.scheduler.start()
         self.delivery.wake.set()
 
@@ -83,8 +88,10 @@ class App:
                     await task
         if self.warming.is_alive():  # a thread inside a library must not outlive the interpreter
             await asyncio.to_thread(self.warming.join)
+        if self.telegram is not None:
+            await self.telegram.close()
         await asyncio.to_thread(self.database.close)
-        self.browser.painter.shutdown(wait=False)
+        self.painter.shutdown(wait=False)
         self.lock.close()
 
     async def receive(self, said: Said) -> Receipt:
@@ -96,6 +103,10 @@ class App:
             receipt = await self._receive(said)
         self.delivery.wake.set()
         return receipt
+
+    async def keep_photo(self, data: bytes) -> Kept:
+        """Clean a photo and store it; StoreUnavailable when it cannot be written."""
+        return await asyncio.get_running_loop().run_in_executor(self.painter, self.media.keep_photo, data)
 
     async def _receive(self, said: Said) -> Receipt:
         doing: Callable[..., Receipt] = inbox.receive
@@ -136,40 +147,62 @@ class App:
             lambda session: work(session, **arguments, house=self.house, now=self.clock.now())
         )
 
-    async def _deliver(self) -> None:
-        """Deliver while this process holds the lease: one sender, however many processes there are."""
-        running: asyncio.Task[None] | None = None
+    async def _lead(self) -> None:
+        """Deliver, and fetch updates, while this process holds the lease: one, however many processes there are."""
+        running: list[asyncio.Task[None]] = []
         try:
             while True:
-                try:
-                    mine = await self.database.write(
-                        partial(
-                            hold,
-                            name="delivery",
-                            holder=self.holder,
-                            now=datetime.now(UTC),  # the real time: the playground's may jump
-                            seconds=LEASE_SECONDS,
-                        )
-                    )
-                except StoreUnavailable as error:
-                    log.error("the database is away", error=str(error))
-                    mine = False
-                except Exception:  # whatever it is: without this task nothing is delivered any more
-                    log.exception("the lease could not be held")
-                    mine = False
-                if mine and (running is None or running.done()):
-                    running = asyncio.create_task(self.delivery.run())
+                if not await self._may_lead():
+                    await _end(running)
+                elif not running or any(task.done() for task in running):
+                    await _end(running)
+                    running += [asyncio.create_task(work()) for work in self._work()]
                     self.delivery.wake.set()
-                elif not mine and running is not None:
-                    running.cancel()
-                    running = None
                 await asyncio.sleep(LEASE_SECONDS / 3)
         finally:
-            if running is not None:
-                running.cancel()
-                await asyncio.wait({running})
+            await _end(running)
             with suppress(StoreUnavailable):
                 await self.database.write(partial(let_go, name="delivery", holder=self.holder))
+
+    def _work(self) -> list[Callable[[], Coroutine[Any, Any, None]]]:
+        return [self.delivery.run, *([self.telegram.run] if self.telegram is not None else [])]
+
+    async def _may_lead(self) -> bool:
+        """Take the lease, or keep it, if no other process holds it."""
+        try:
+            return await self.database.write(
+                partial(
+                    hold,
+                    name="delivery",
+                    holder=self.holder,
+                    now=datetime.now(UTC),  # the real time: the playground's may jump
+                    seconds=LEASE_SECONDS,
+                )
+            )
+        except StoreUnavailable as error:
+            log.error("the database is away", error=str(error))
+        except Exception:  # whatever it is: without this task nothing is delivered any more
+            log.exception("the lease could not be held")
+        return False
+
+
+def _telegram(app: App) -> "Telegram | None":
+    """The messenger Telegram, if this installation has a token; its library is loaded only then."""
+    if not app.settings.telegram.token.get_secret_value():
+        return None
+    from bot.telegram import Telegram
+
+    return Telegram(app)
+
+
+async def _end(running: list[asyncio.Task[None]]) -> None:
+    """Let tasks finish what they have in hand."""
+    for task in running:
+        task.cancel()
+    for result in await asyncio.gather(*running, return_exceptions=True):
+        if isinstance(result, Exception):
+            log.error("a task ended", exc_info=result)
+    running.clear()
 
 
 def _lock(data: Path) -> IO[str]:

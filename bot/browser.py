@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -69,8 +68,6 @@ class Browser:
         self.community = DEMO
         self.community_id = 0
         self.is_demo = False
-        # One photo at a time, and never in the threads that deliver and tick.
-        self.painter = ThreadPoolExecutor(1, thread_name_prefix="photos")
         self.zone = ZoneInfo("Asia/Shanghai")
 
     # --- the two functions of a messenger ---
@@ -86,13 +83,10 @@ class Browser:
         uploads: Sequence[Upload] = (),
     ) -> str:
         """Take one message; "" once it is committed, else a sentence for its sender."""
-        loop = asyncio.get_running_loop()
         try:
             if not await asyncio.to_thread(self._knows, who):
                 await self.app.database.write(self._welcome)
-            kept = [
-                await loop.run_in_executor(self.painter, self.app.media.keep_photo, up.data) for up in uploads
-            ]
+            kept = [await self.app.keep_photo(up.data) for up in uploads]
         except StoreUnavailable as error:
             log.error("a message was not kept", error=str(error))
             return texts("zh")["failed.not_kept"]
@@ -346,9 +340,7 @@ class Browser:
 
     def _open(self, session: Session) -> Community:
         tx = Tx(session, self.app.clock.now(), self.app.house)
-        states = session.exec(select(CommunitySetting).where(CommunitySetting.name == DEMO_STATE)).all()
-        resting = [state.community_id for state in states if state.value == RESTS]
-        shown = select(Community).where(col(Community.id).not_in(resting))
+        shown = select(Community).where(col(Community.id).not_in(resting(session)))
         community = session.exec(shown.order_by(col(Community.id).desc())).first()
         if community is None:
             community = add_community(tx, DEMO, time_zone="Asia/Shanghai", language="zh")
@@ -390,6 +382,12 @@ class Browser:
     def _changed(self, place: str) -> None:
         for queue in self.watchers:
             queue.put_nowait(frozenset({place}))
+
+
+def resting(session: Session) -> list[int]:
+    """The demo communities that a reset has put aside."""
+    states = session.exec(select(CommunitySetting).where(CommunitySetting.name == DEMO_STATE))
+    return [state.community_id for state in states if state.value == RESTS]
 
 
 def _set(session: Session, community_id: int, name: str, value: object) -> None:

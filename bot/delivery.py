@@ -27,9 +27,18 @@ WAITING: ColumnElement[str] = literal_column("'waiting'")  # literally, as the p
 class Later(Exception):
     """The messenger cannot take the message now; `seconds` until it may, if it said so."""
 
-    def __init__(self, reason: str, seconds: float | None = None) -> None:
+    def __init__(self, reason: str, seconds: float | None = None, *, halts: bool = False) -> None:
         super().__init__(reason)
         self.seconds = seconds
+        self.halts = halts
+
+
+class Moved(Exception):
+    """The chat is now another one, `external_id`."""
+
+    def __init__(self, external_id: str) -> None:
+        super().__init__(f"moved to {external_id}")
+        self.external_id = external_id
 
 
 class Never(Exception):

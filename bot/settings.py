@@ -42,6 +42,15 @@ class Store(_Section):
 class Web(_Section):
     host: str
     port: int = Field(ge=0, le=65535)
+    address: str = Field(pattern=r"^(https?://[^\s/]+(/[^\s]*)?)?$")
+
+
+class Telegram(_Section):
+    token: SecretStr
+    base_url: str = Field(pattern=r"^(https?://[^\s]+)?$")
+    per_second: float = Field(gt=0)
+    chat_per_second: float = Field(gt=0)
+    group_per_minute: int = Field(ge=6)
 
 
 class Playground(_Section):
@@ -64,6 +73,7 @@ class Settings(BaseSettings):
 
     store: Store
     web: Web
+    telegram: Telegram
     playground: Playground
     log: Log
     policy: Policy

@@ -1,9 +1,14 @@
 """The web server: the pages that this process serves, and its orderly end."""
 
+import hmac
+import json
 import signal
 import socket
+from collections.abc import Awaitable, Callable
 from types import FrameType
+from typing import TYPE_CHECKING
 
+import structlog
 import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -13,12 +18,22 @@ from starlette.routing import Route
 from bot.app import App
 from bot.playground import refusal_to_start, routes
 from bot.settings import BadSettings
+from store.database import StoreUnavailable
+
+if TYPE_CHECKING:
+    from bot.telegram import Telegram
+
+log = structlog.get_logger()
+
+MOST_BYTES = 1024 * 1024
 
 
 def web(app: App) -> Starlette:
     """All pages of one App. BadSettings when the playground would be open to strangers."""
     settings = app.settings
     pages = [Route("/health", _health)]
+    if app.telegram is not None and settings.web.address:
+        pages.append(Route("/telegram", _telegram(app, app.telegram), methods=["POST"]))
     if settings.playground.enabled:
         key = settings.playground.key.get_secret_value()
         refusal = refusal_to_start(settings.web.host, key=key, public=settings.playground.public)
@@ -30,6 +45,35 @@ def web(app: App) -> Starlette:
 
 async def _health(request: Request) -> Response:
     return PlainTextResponse("ok")
+
+
+def _telegram(app: App, messenger: "Telegram") -> Callable[[Request], Awaitable[Response]]:
+    """Where Telegram brings an update: it is confirmed after its commit, and only if Telegram brought it."""
+
+    async def webhook(request: Request) -> Response:
+        secret = request.headers.get("X-Telegram-Bot-Api-Secret-Token", "")
+        if not hmac.compare_digest(secret.encode(), messenger.secret.encode()):
+            return PlainTextResponse("not Telegram", 403)
+        body = bytearray()
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > MOST_BYTES:
+                return PlainTextResponse("too large", 413)
+        try:
+            raw = json.loads(body)
+            int(raw["update_id"])
+        except (ValueError, TypeError, KeyError, RecursionError):
+            return PlainTextResponse("no update", 400)
+        if not await messenger.is_reached():
+            return PlainTextResponse("not ready", 503)
+        try:
+            await messenger.take(raw)
+        except StoreUnavailable as error:
+            log.error("an update was not kept", error=str(error))
+            return PlainTextResponse("please again", 503)
+        return PlainTextResponse("ok")
+
+    return webhook
 
 
 async def _to_playground(request: Request) -> Response:

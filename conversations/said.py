@@ -21,7 +21,7 @@ Words = Annotated[str, AfterValidator(storable)]
 class File(BaseModel):
     """A file that came with a message; `storage` is its key in the media storage.
 
-    `problem` is empty, or why the bytes were not kept: not_a_photo, too_large.
+    `problem` is empty, or why the bytes were not kept: not_a_photo, too_large, not_fetched (from the messenger).
     """
 
     model_config = ConfigDict(frozen=True)
@@ -52,8 +52,9 @@ class Said(BaseModel):
 
     `key` is unique on its messenger and the same at every repetition; `place` is the chat and `sender` the
     account, both as the messenger names them, `name` what the account calls itself; `tap` is the value of the
-    button that was pressed and `on` the message under which it stood; `thread` is the topic of a group; photos
-    of one `album` come as several; an `edited` text was sent before in other words.
+    button that was pressed and `on` the message under which it stood; `thread` is the topic of a group; an
+    `edited` text was sent before in other words. `also` are the keys of further messages that came together
+    with it, one for each file after the first: the photos of one album.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -70,8 +71,8 @@ class Said(BaseModel):
     name: Words = ""
     thread: str = ""
     forum: bool = False
-    album: str = ""
     edited: bool = False
+    also: tuple[str, ...] = ()
     change: Change | None = None
     files: tuple[File, ...] = ()
     other: str = ""

@@ -278,7 +278,10 @@ def file_problem(said: Said) -> str:
     bad = [file for file in said.files if file not in photos_in(said)]
     if not bad:
         return ""
-    return "unclear.photo_too_large" if bad[0].problem == "too_large" else "unclear.not_a_photo"
+    file = bad[0]
+    if file.problem in ("too_large", "not_fetched"):
+        return "unclear.photo_too_large" if file.problem == "too_large" else "unclear.not_fetched"
+    return {"voice": "unclear.voice", "video": "unclear.video"}.get(file.kind, "unclear.not_a_photo")
 
 
 def visible(text: str) -> str:

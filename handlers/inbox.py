@@ -13,8 +13,10 @@ from conversations.steps import file_problem, photos_in, visible
 from conversations.words import normal, spoken
 from handlers import judge, repair
 from handlers.actions import perform, tap
+from handlers.codes import code_in
 from handlers.menu import COMMANDS
 from handlers.people import is_resident
+from handlers.places import ANONYMOUS, changed, heard_in_group, join_staff, use_code
 from handlers.policy import policy_of
 from handlers.repair_cards import advice, office
 from handlers.talk import VALUE, ask, chooses, end, expects_words, hear, here, interrupt, open_talk
@@ -51,7 +53,7 @@ def receive(session: Session, said: Said, *, house: House, now: datetime) -> Rec
     Raises Unclear and Refused (answer them by `reply`) and anything else (keep it by `keep_failed`), each in
     a new transaction, since this one must be rolled back.
     """
-    seen = _seen(session, said)
+    seen, said = _seen(session, said)
     if seen is not None:
         return seen
     tx = _enter(session, said, house, now)
@@ -62,7 +64,7 @@ def receive(session: Session, said: Said, *, house: House, now: datetime) -> Rec
 
 def reply(session: Session, said: Said, error: Unclear | Refused, *, house: House, now: datetime) -> Receipt:
     """Keep a message that was not understood or not allowed, and say so; an open question is asked again."""
-    seen = _seen(session, said)
+    seen, said = _seen(session, said)
     if seen is not None:
         return seen
     tx = _enter(session, said, house, now)
@@ -85,7 +87,7 @@ def _explain(tx: Tx, error: Unclear | Refused) -> None:
 
 def keep_failed(session: Session, said: Said, error: str, *, house: House, now: datetime) -> Receipt:
     """Keep a message with the error of ours that it met, and apologise with its reference."""
-    seen = _seen(session, said)
+    seen, said = _seen(session, said)
     if seen is not None:
         return seen
     tx = _enter(session, said, house, now, error=error)
@@ -135,21 +137,29 @@ def _take_up(session: Session, inbox_id: int, house: House, now: datetime) -> tu
     return tx, said
 
 
-def _seen(session: Session, said: Said) -> Receipt | None:
+def _seen(session: Session, said: Said) -> tuple[Receipt | None, Said]:
+    """What became of a message that was seen before; else None and what of it is new: some photos, perhaps."""
     if session.get_bind().dialect.name == "postgresql":  # one chat's messages act one after another
         session.connection().execute(
             text("SELECT pg_advisory_xact_lock(hashtextextended(:place, 0))"),
             {"place": f"{said.messenger} {said.place}"},
         )
     inbox = Inbox.__table__.c  # type: ignore[attr-defined]
-    row = (
-        session.connection()
-        .execute(
-            select(inbox.id, inbox.state).where(inbox.messenger == said.messenger, inbox.key == said.key)
-        )
-        .first()
+    keys = (said.key, *said.also)
+    rows = session.connection().execute(
+        select(inbox.key, inbox.id, inbox.state)
+        .where(inbox.messenger == said.messenger, inbox.key.in_(keys))
+        .order_by(inbox.id)
     )
-    return Receipt(row.id, row.state, new=False) if row else None
+    seen = {row.key: Receipt(row.id, row.state, new=False) for row in rows}
+    new = [number for number, key in enumerate(keys) if key not in seen]
+    if not new:
+        return seen[said.key], said
+    if seen:
+        files = tuple(said.files[number] for number in new)
+        key, *also = (keys[number] for number in new)
+        said = said.model_copy(update={"key": key, "also": tuple(also), "files": files})
+    return None, said
 
 
 def _enter(session: Session, said: Said, house: House, now: datetime, error: str = "") -> Tx:
@@ -171,7 +181,31 @@ def _enter(session: Session, said: Said, house: House, now: datetime, error: str
         },
     )
     tx.inbox_id = row.scalar_one()
+    if said.also:
+        _keep_keys(session, said, tx)
     return tx
+
+
+def _keep_keys(session: Session, said: Said, tx: Tx) -> None:
+    """The further messages of an album are known by their keys; what they brought stands in the first one's row."""
+    rest = said.model_dump(mode="json", exclude={"text", "files", "also"})
+    session.connection().execute(
+        insert(Inbox),
+        [
+            {
+                "community_id": tx.place and tx.place.community_id,
+                "messenger": said.messenger,
+                "key": key,
+                "place": said.place,
+                "sender": said.sender,
+                "payload": {**rest, "key": key},
+                "state": "done",
+                "error": "",
+                "received_at": said.at,
+            }
+            for key in said.also
+        ],
+    )
 
 
 # Who speaks, where, and what they were talking about: one statement a message, since each message needs it.
@@ -207,6 +241,8 @@ def _surroundings(session: Session, said: Said, house: House, now: datetime) -> 
         place.person_id, place.community_id = person.id, person.community_id
     if place.heard_at is None or now - place.heard_at > HEARD_STEP or place.blocked_at is not None:
         place.heard_at, place.blocked_at = now, None
+    if said.forum and not place.forum:
+        place.forum = True
     tx = Tx(session, now, house, said, place, person, talk)
     if community is not None:
         tx.known["community", community.id] = community
@@ -222,12 +258,25 @@ def route(tx: Tx, said: Said) -> None:
     assert place is not None
     if len(said.text) > MOST_CHARACTERS:
         raise Unclear("unclear.long", max=MOST_CHARACTERS, length=len(said.text))
+    if said.change is not None:
+        changed(tx, said)
+        return
+    code = code_in(said.text)
+    if code and (person is None or said.text.startswith("/")):
+        use_code(tx, said, code)
+        return
     if place.kind in ("group", "board"):
-        return  # a group that nobody has claimed, or one in which only we write
+        heard_in_group(tx, said, place)
+        return
+    if place.kind == "staff":
+        person = tx.person = join_staff(tx, said, place)
     if person is None:
         _stranger(tx, said, place)
         return
     talk = tx.talk
+    if said.edited:
+        _edited(tx, person, talk, said)
+        return
     command = spoken("command").get(normal(said.text))
     if said.tap:
         _tap(tx, person, talk, said)
@@ -239,6 +288,18 @@ def route(tx: Tx, said: Said) -> None:
         _hear(tx, person, talk, said)
     elif not _typed_button(tx, person, place, said):
         _free(tx, person, place, said)
+
+
+def _edited(tx: Tx, person: Person, talk: Talk | None, said: Said) -> None:
+    """A text that was sent before says something else now: what is urgent counts, and else what was noted stands."""
+    assert tx.place is not None
+    if tx.place.kind != "private":
+        return
+    words = visible(said.text)
+    if not words or not _is_urgent(tx, person, words):
+        raise Unclear("unclear.edited")
+    if talk is None or not interrupt(tx, person, talk, words, ()):
+        repair.read_free(tx, person, words)
 
 
 def _tap(tx: Tx, person: Person, talk: Talk | None, said: Said) -> None:
@@ -376,6 +437,8 @@ def _stranger(tx: Tx, said: Said, place: Place) -> None:
     """Somebody whom no community knows: how to come in, and in danger what to do."""
     community = _community_of(tx, place)
     if place.kind != "private":
+        if said.sender == ANONYMOUS and (said.tap or said.text.startswith("/")):
+            tell(tx, place, "place.anonymous")
         return
     if community is not None:
         place.community_id = community.id  # so that it reads the community's language

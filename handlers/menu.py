@@ -16,6 +16,7 @@ COMMANDS = {
     "repair": "repair.start",
     "tickets": "repair.open",
     "language": "language",
+    "link": "link",
 }
 
 

@@ -48,6 +48,7 @@ RIGHTS: Mapping[str, tuple[Capacity | str, ...]] = {
     "thanks": (anybody,),
     "my": (anybody,),
     "language": (anybody,),
+    "link": (staff,),
     "talk.expire": (CLOCK,),
     "repair.start": (resident,),
     "repair.report": (resident,),

@@ -84,6 +84,7 @@ def tell(
             "photos": list(photos),
             "silent": silent,
             **FRESH,
+            "thread": tx.said.thread if answer and tx.said is not None else "",
             "state": "unreachable" if place is None else "waiting",
             "error": "no chat" if place is None else "",
             "created_at": tx.now,
@@ -117,8 +118,12 @@ def place_of(tx: Tx, person: Person) -> Place | None:
     return tx.session.exec(
         select(Place)
         .where(Place.person_id == person.id, col(Place.blocked_at).is_(None))
-        .order_by(col(Place.heard_at).desc().nulls_last(), col(Place.id))
+        .order_by(ONLY_TRIED, col(Place.heard_at).desc().nulls_last(), col(Place.id))
     ).first()
+
+
+# Whoever tries somebody's part in the playground must not take their messages away from their real phone.
+ONLY_TRIED = col(Place.messenger) == "browser"
 
 
 def places_of_kind(tx: Tx, community_id: int, kind: str) -> list[Place]:
@@ -266,7 +271,7 @@ def _write_batch(tx: Tx, notice: Notice, people: list[Person]) -> None:
     for place in tx.session.exec(
         select(Place)
         .where(col(Place.person_id).in_([person.id for person in people]), col(Place.blocked_at).is_(None))
-        .order_by(col(Place.heard_at).asc().nulls_first(), col(Place.id).desc())
+        .order_by(ONLY_TRIED.desc(), col(Place.heard_at).asc().nulls_first(), col(Place.id).desc())
     ):
         chats[place.person_id] = place.id  # the one heard last stays
     facts = unpack(notice.facts)

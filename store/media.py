@@ -1,4 +1,4 @@
-"""The photos that people send: checked, freed of their hidden data, and kept as files named by their hash."""
+"""The photos and other files that people send: checked, freed of their hidden data, kept by their hash."""
 
 import hashlib
 import os
@@ -16,6 +16,7 @@ MOST_BYTES = 20 * 1024 * 1024
 MOST_PIXELS = 60_000_000
 MOST_PIXELS_PLAIN = 25_000_000
 EDGE = 2048
+MOST_AS_PNG = 5_000_000  # bytes; messengers take photos of 10 MB
 Problem = Literal["", "not_a_photo", "too_large"]
 
 
@@ -49,15 +50,21 @@ class MediaStorage:
             return Kept(problem="too_large")
         except Exception:  # Pillow's readers raise anything on hostile bytes
             return Kept(problem="not_a_photo")
-        key = hashlib.sha256(clean).hexdigest()
+        return self.keep_file(clean, mime)
+
+    def keep_file(self, data: bytes, mime: str) -> Kept:
+        """Store bytes as they came, such as a voice message; StoreUnavailable when they cannot be written."""
+        if len(data) > MOST_BYTES:
+            return Kept(problem="too_large")
+        key = hashlib.sha256(data).hexdigest()
         try:
-            self._write(key, clean)
+            self._write(key, data)
         except OSError as error:
             raise StoreUnavailable(str(error)) from error
-        return Kept(storage=key, mime=mime, size=len(clean))
+        return Kept(storage=key, mime=mime, size=len(data))
 
     def read(self, key: str) -> bytes:
-        """The bytes of a key that `keep_photo` returned; FileNotFoundError for any other."""
+        """The bytes of a key that was returned before; FileNotFoundError for any other."""
         if len(key) != 64 or not key.isalnum():
             raise FileNotFoundError(key)
         return self._path(key).read_bytes()
@@ -101,6 +108,8 @@ def _clean(data: bytes) -> tuple[bytes, str]:
             out = BytesIO()
             if see_through:
                 clean.save(out, "PNG")
-                return out.getvalue(), "image/png"
-            clean.save(out, "JPEG", quality=85)
+                if out.tell() <= MOST_AS_PNG:
+                    return out.getvalue(), "image/png"
+                out = BytesIO()
+            clean.convert("RGB").save(out, "JPEG", quality=85)
             return out.getvalue(), "image/jpeg"

@@ -176,8 +176,6 @@ class Role(SQLModel, table=True):
     skills: list[str] = _json(list)
     duty: str = ""
     """Hours of the day in the community's time, as "08:00-20:00"; may pass midnight; empty: always."""
-    via: str = Field(default="roster", sa_column_kwargs=_later("'roster'"))
-    """What gives it: the roster, or membership of the admin group, which also ends it"""
 
 
 class Account(SQLModel, table=True):

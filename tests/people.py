@@ -142,7 +142,7 @@ class Phone:
                 place=self.place,
                 sender=self.account,
                 at=self.building.clock.now(),
-                place_kind="group" if self.kind == "staff" else "private",
+                place_kind="private" if self.kind == "private" else "group",
                 **what,
             )
         )

@@ -18,6 +18,8 @@ from hypothesis import strategies as st
 
 import handlers.inbox  # noqa: F401  the door imports every matter, so that all actions are known
 import moderation.urgency
+from bot.telegram import TOPICS
+from bot.telegram_introduction import GROUP, PRIVATE
 from conversations import words
 from conversations.steps import Choice, Confirm, Photos, Script
 from conversations.words import LANGUAGES, Reader, Say, normal, pack, spoken, texts, unpack
@@ -124,6 +126,8 @@ EXPANSIONS: dict[str, set[str]] = {
     "button.{}": {f"button.{name}" for name in BUTTONS},
     "control.{}": {f"control.{name}" for name in CONTROLS},
     "day.{}": {f"day.{day}" for day in range(1, 8)},
+    "introduction.command.{}": {f"introduction.command.{name}" for name in {*PRIVATE, *GROUP}},
+    "topic.{}": {f"topic.{kind}" for kind in TOPICS},
     "{}_none": {"repair.tickets_none", "repair.mine_none"},
     "{}.{}.ask": SCRIPT_KEYS,
     "{}.name": SCRIPT_KEYS,
@@ -133,7 +137,9 @@ EXPANSIONS: dict[str, set[str]] = {
 GIVEN: dict[str, set[str]] = {
     "_question": SCRIPT_KEYS,
     "_label_key": SCRIPT_KEYS,
-    "file_problem": {"unclear.photo_too_large", "unclear.not_a_photo"},
+    "file_problem": {
+        f"unclear.{name}" for name in ("photo_too_large", "not_a_photo", "not_fetched", "voice", "video")
+    },
     "_card_key": {"repair.card", "repair.page", "repair.ticket"},
 }
 

@@ -43,6 +43,7 @@ MAY: dict[str, set[str]] = {
     "help": EVERYBODY,
     "my": EVERYBODY,
     "language": EVERYBODY,
+    "link": {"staff", "staff elsewhere"},
     "repair.start": RESIDENTS,
     "repair.open": {*CREW, "staff", "crew elsewhere", "staff elsewhere"},
     "repair.show": {"owner", "staff", *CREW},
@@ -363,9 +364,9 @@ def test_acts_of_staff_and_crew_are_logged_and_no_others(scene: Scene) -> None:
         ]
         return sum(len(logged(session, kind, what)) for kind in PEOPLE for what in values)
 
-    # In charge: open, show, accept, decline, go, finish; another: open, show; staff: open, show, raise;
-    # elsewhere: open, open.
-    assert scene.write(work) == 6 + 2 + 3 + 2
+    # In charge: open, show, accept, decline, go, finish; another: open, show; staff: open, show, raise,
+    # link; elsewhere: open, open, link.
+    assert scene.write(work) == 6 + 2 + 4 + 3
 
 
 UNLOGGED = ("help", "my", "language")

@@ -59,7 +59,7 @@ async def test_a_file_that_is_no_photo_does_not_hide_its_words(
     await owner.says("电梯里困了人", files=[File(kind="video", problem="not_a_photo")])
     crew.sees("🚨 紧急报修 1", "接单")
     owner.sees("已按紧急报修处理")
-    owner.sees("这个文件不是照片")
+    owner.sees("视频已收到，但我还看不懂")
 
 
 async def test_the_caption_of_a_photo_is_read(building: Building, owner: Phone, crew: Phone) -> None:

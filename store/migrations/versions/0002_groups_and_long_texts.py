@@ -13,7 +13,6 @@ JSON = sa.JSON().with_variant(postgresql.JSONB(), "postgresql")
 
 def upgrade() -> None:
     # Plain ALTER TABLE: a table of millions of rows is not copied.
-    op.add_column("role", sa.Column("via", sa.String(), nullable=False, server_default=sa.text("'roster'")))
     op.add_column("place", sa.Column("forum", sa.Boolean(), nullable=False, server_default=sa.text("false")))
     op.add_column("place", sa.Column("topics", JSON, nullable=False, server_default=sa.text("'{}'")))
     op.add_column("outgoing", sa.Column("thread", sa.String(), nullable=False, server_default=sa.text("''")))

@@ -1,0 +1,497 @@
+"""Telegram: an update becomes a Said, a row to send becomes a message; polling or the webhook around them."""
+
+import asyncio
+import hashlib
+import hmac
+import unicodedata
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
+from weakref import WeakValueDictionary
+
+import structlog
+import telegram
+from sqlmodel import Session, col, select
+from telegram import Bot, InlineKeyboardButton, InlineKeyboardMarkup, InputMediaPhoto, LinkPreviewOptions
+from telegram.error import (
+    BadRequest,
+    ChatMigrated,
+    Conflict,
+    Forbidden,
+    InvalidToken,
+    NetworkError,
+    RetryAfter,
+    TelegramError,
+)
+from telegram.request import HTTPXRequest
+
+from bot.delivery import Blocked, Later, Letter, Moved, Never, Taken
+from bot.settings import Telegram as Settings
+from bot.telegram_introduction import introduce, introduce_group
+from bot.telegram_said import album_of, files_of, said_from
+from conversations.said import File, Said
+from conversations.words import texts
+from store.database import StoreUnavailable
+from store.tables import Community, Media, Outgoing, Place
+
+if TYPE_CHECKING:
+    from bot.app import App
+
+log = structlog.get_logger()
+
+T = TypeVar("T")
+NAME = "telegram"
+POLL_SECONDS = 50
+HEARD = ["message", "edited_message", "callback_query", "my_chat_member", "chat_member"]
+LONGEST_CAPTION = 1024
+LONGEST_TEXT = 4096
+ALBUM = 10
+WIDEST_ROW = 26  # columns; a Chinese character takes two
+MOST_IN_ROW = 4
+TRIES_TO_FETCH = 3
+REMEMBERED = 1000
+NO_PREVIEW = LinkPreviewOptions(is_disabled=True)
+# What Telegram answers to a change of a message that is not there, or not ours, or too old.
+NOT_THERE = (
+    "message to edit not found",
+    "message can't be edited",
+    "message_id_invalid",
+    "message to delete not found",
+    "there is no text in the message to edit",
+    "there is no caption in the message to edit",
+)
+TOPICS = ("repair",)
+"""The kinds of matters that have a topic of their own in a group with topics."""
+
+
+@dataclass
+class Album:
+    """The parts of an album that have come so far, and the task that takes them together."""
+
+    came: list[tuple[Said, Sequence[tuple[str, Any]]]] = field(default_factory=list)
+    task: asyncio.Task[None] | None = None
+
+
+class Telegram:
+    """The messenger on python-telegram-bot: `take` is its way in, `send` its way out."""
+
+    def __init__(self, app: "App") -> None:
+        self.app = app
+        self.bot = bot_of(app.settings.telegram)
+        token = app.settings.telegram.token.get_secret_value()
+        self.secret = hmac.new(token.encode(), b"linli webhook", hashlib.sha256).hexdigest()
+        self.turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        """One chat's updates act one after another."""
+        self.albums: dict[str, Album] = {}
+        self.album_seconds = 0.5
+        self.beside: set[asyncio.Task[None]] = set()
+        """Answers to presses of buttons, which nobody waits for."""
+        self.uploaded: dict[str, str] = {}
+        """Telegram's names of photos that it has already, by their key in our storage."""
+        self.sent_photos: dict[int, tuple[str, ...]] = {}
+        """The photos of rows whose text has not been taken yet: a second try sends only the text."""
+        self.no_topics: set[int] = set()
+        """Groups that let us make no topic."""
+        self.introduced: set[int] = set()
+
+    # --- the start ---
+
+    async def is_reached(self) -> bool:
+        """Whether Telegram has told us who we are, so that updates can be read; asks if it has not yet."""
+        try:
+            await self.bot.initialize()
+        except InvalidToken:
+            log.error("Telegram does not know the token")
+            return False
+        except TelegramError as error:
+            log.error("Telegram cannot be reached", error=str(error))
+            return False
+        return True
+
+    async def run(self) -> None:
+        """Take updates for as long as this process is the one that does."""
+        while not await self.is_reached():  # noqa: ASYNC110 - nobody tells us when the network is back
+            await asyncio.sleep(5)
+        self._beside(introduce(self.bot))
+        if self.app.settings.web.address and await self._set_webhook():
+            await asyncio.Event().wait()  # the pages take what comes
+        await self._poll()
+
+    async def close(self) -> None:
+        """Let go of the connections."""
+        for task in list(self.beside):
+            task.cancel()
+        await asyncio.gather(*self.beside, return_exceptions=True)
+        await self.bot.shutdown()
+
+    def _beside(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self.beside.add(task)
+        task.add_done_callback(self.beside.discard)
+
+    async def _set_webhook(self) -> bool:
+        """Let Telegram call us; False if it refuses to, for example because of the port."""
+        url = f"{self.app.settings.web.address.rstrip('/')}/telegram"
+        while True:
+            try:
+                await self.bot.set_webhook(
+                    url, secret_token=self.secret, allowed_updates=HEARD, max_connections=40
+                )
+                return True
+            except BadRequest as error:
+                log.error("Telegram refuses the webhook, we poll instead", error=str(error))
+                return False
+            except TelegramError as error:
+                log.error("the webhook is not set yet", error=str(error))
+                await asyncio.sleep(_seconds(error, 5))
+
+    # --- the way in ---
+
+    async def _poll(self) -> None:
+        """Fetch updates; one is confirmed to Telegram only after it, and all before it, are committed."""
+        taking: dict[int, asyncio.Task[None]] = {}
+        offset = 0
+        try:
+            await self._try_until_done(self.bot.delete_webhook)
+            while True:
+                done = [number for number, task in sorted(taking.items()) if task.done()]
+                open_ = [number for number in taking if number not in done]
+                offset = min(open_) if open_ else max(done, default=offset - 1) + 1
+                updates = await self._try_until_done(partial(self._updates, offset, wait=not open_))
+                for number in [number for number in taking if number < offset]:
+                    del taking[number]
+                for raw in updates:
+                    if raw["update_id"] not in taking:
+                        taking[raw["update_id"]] = asyncio.create_task(self._take_surely(raw))
+                if taking:
+                    await asyncio.wait(taking.values(), timeout=0.5)
+        finally:
+            if taking:
+                _, late = await asyncio.wait(taking.values(), timeout=5)
+                for task in late:
+                    task.cancel()
+
+    async def _updates(self, offset: int, *, wait: bool) -> list[dict[str, Any]]:
+        # The library's get_updates reads all of them or none: one that it cannot read would stop us for ever.
+        seconds = POLL_SECONDS if wait else 0
+        data = {"offset": offset, "timeout": seconds, "allowed_updates": HEARD}
+        raws: Any = await self.bot._post("getUpdates", data, read_timeout=seconds + 10)
+        return list(raws)
+
+    async def _try_until_done(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        while True:
+            try:
+                return await work()
+            except Conflict as error:
+                log.error("another program takes this bot's updates: only one may run", error=str(error))
+                await asyncio.sleep(5)
+            except TelegramError as error:
+                log.warning("Telegram does not answer", error=str(error))
+                await asyncio.sleep(_seconds(error, 2))
+
+    async def _take_surely(self, raw: dict[str, Any]) -> None:
+        while True:
+            try:
+                await self.take(raw)
+                return
+            except StoreUnavailable as error:
+                log.error("an update waits for the database", update=raw["update_id"], error=str(error))
+                await asyncio.sleep(1)
+
+    async def take(self, raw: dict[str, Any]) -> None:
+        """Let one update act; on return it is committed, and may be confirmed.
+
+        Raises StoreUnavailable when nothing could be kept. An update that nobody can read is logged and passed over.
+        """
+        try:
+            update = telegram.Update.de_json(raw, self.bot)
+            said = said_from(update, self.bot, self.app.clock.now())
+        except Exception:
+            log.exception("an update cannot be read", update=raw.get("update_id"))
+            return
+        if said is not None:
+            album = album_of(update)
+            if album:
+                await self._take_part(f"{said.place} {album}", said, update)
+            else:
+                await self._take_in_turn(said, files_of(update))
+        if update.callback_query is not None:
+            self._beside(self._answer(update.callback_query.id))
+
+    async def _take_in_turn(self, said: Said, sources: Sequence[tuple[str, Any]]) -> None:
+        turn = self.turns.setdefault(said.place, asyncio.Lock())
+        async with turn:
+            files = tuple([await self._kept(kind, source) for kind, source in sources])
+            await self.app.receive(said.model_copy(update={"files": files}))
+
+    async def _take_part(self, album: str, said: Said, update: telegram.Update) -> None:
+        """The photos of an album come as updates of their own: those that come together are one message."""
+        parts = self.albums.setdefault(album, Album())
+        parts.came.append((said, files_of(update)))
+        if parts.task is None:
+            parts.task = asyncio.create_task(self._take_album(album))
+        await asyncio.shield(parts.task)
+
+    async def _take_album(self, album: str) -> None:
+        await asyncio.sleep(self.album_seconds)
+        parts = {said.key: (said, sources) for said, sources in self.albums.pop(album).came}
+        came = [parts[key] for key in sorted(parts, key=lambda key: (len(key), key))]
+        first = next((said for said, _ in came if said.text), came[0][0])
+        said = came[0][0].model_copy(
+            update={"text": first.text, "also": tuple(part.key for part, _ in came[1:])}
+        )
+        await self._take_in_turn(said, [source for _, sources in came for source in sources[:1]])
+
+    async def _answer(self, query: str) -> None:
+        """Let the button on the person's screen stop turning; the words come as a message."""
+        try:
+            await self.bot.answer_callback_query(query)
+        except TelegramError as error:  # too old, or answered before
+            log.info("a press was not answered", error=str(error))
+
+    async def _kept(self, kind: str, source: Any) -> File:
+        data = await self._fetched(source.file_id)
+        if isinstance(data, str):
+            return File(kind=kind, problem=data)  # type: ignore[arg-type]
+        mime = getattr(source, "mime_type", None) or "application/octet-stream"
+        if kind == "photo":
+            kept = await self.app.keep_photo(data)
+        else:
+            kept = await asyncio.to_thread(self.app.media.keep_file, data, mime)
+        return File(
+            kind=kind,  # type: ignore[arg-type]
+            storage=kept.storage,
+            mime=kept.mime,
+            size=kept.size,
+            problem=kept.problem,
+        )
+
+    async def _fetched(self, file_id: str) -> bytes | str:
+        """The bytes of a file, or the reason why there are none."""
+        for tries in range(TRIES_TO_FETCH):
+            try:
+                file = await self.bot.get_file(file_id)
+                return bytes(await file.download_as_bytearray(read_timeout=30))
+            except BadRequest as error:
+                return "too_large" if "too big" in str(error).lower() else "not_fetched"
+            except TelegramError as error:
+                log.warning("a file does not come", error=str(error))
+                if tries < TRIES_TO_FETCH - 1:
+                    await asyncio.sleep(min(_seconds(error, 1), 5))
+        return "not_fetched"
+
+    # --- the way out ---
+
+    async def send(self, letter: Letter) -> Taken:
+        """Deliver one letter; raises Later, Moved, Never or Blocked."""
+        try:
+            return await self._send(letter)
+        except RetryAfter as error:
+            raise Later(str(error), _seconds(error, 1), halts=True) from error
+        except ChatMigrated as error:
+            raise Moved(str(error.new_chat_id)) from error
+        except Forbidden as error:
+            raise Blocked(str(error)) from error
+        except BadRequest as error:
+            if "chat not found" in str(error).lower():
+                raise Blocked(str(error)) from error
+            raise Never(str(error)) from error
+        except (NetworkError, InvalidToken) as error:  # TimedOut, too: it may have been taken, nobody knows
+            raise Later(str(error)) from error
+
+    async def _send(self, letter: Letter) -> Taken:
+        row = letter.row
+        if row.change == "delete":
+            return await self._delete(letter)
+        if letter.first is not None:
+            try:
+                await self._edit(letter, letter.first)
+            except BadRequest as error:
+                if not str(error).lower().startswith(NOT_THERE) or row.change == "close":
+                    raise
+            else:
+                return Taken(letter.message_id)
+        elif row.change == "close":
+            raise Never("the message to close was never sent")
+        if letter.place.kind == "staff" and letter.place.id not in self.introduced:
+            self.introduced.add(letter.place.id)
+            self._beside(introduce_group(self.bot, letter.place.external_id))
+        return await self._send_anew(letter)
+
+    async def _delete(self, letter: Letter) -> Taken:
+        assert letter.first is not None
+        ids = [int(each) for each in (letter.message_id, *letter.first.parts)]
+        if len(ids) == 1:
+            await self.bot.delete_message(letter.place.external_id, ids[0])
+        else:
+            await self.bot.delete_messages(letter.place.external_id, ids)
+        return Taken(letter.message_id)
+
+    async def _edit(self, letter: Letter, first: Outgoing) -> None:
+        chat, number, row = letter.place.external_id, int(letter.message_id), letter.row
+        try:
+            if _is_caption(first):
+                await self.bot.edit_message_caption(
+                    chat, number, caption=_within(row.text, LONGEST_CAPTION), reply_markup=_keyboard(row)
+                )
+            else:
+                await self.bot.edit_message_text(
+                    _within(row.text, LONGEST_TEXT),
+                    chat,
+                    number,
+                    reply_markup=_keyboard(row),
+                    link_preview_options=NO_PREVIEW,
+                )
+        except BadRequest as error:
+            if not str(error).lower().startswith("message is not modified"):
+                raise
+
+    async def _send_anew(self, letter: Letter) -> Taken:
+        """One message; several photos, or one with a long text, go before the text."""
+        row, chat = letter.row, letter.place.external_id
+        photos = await asyncio.to_thread(self._photos, row.photos) if row.photos else []
+        thread = await self._thread(letter)
+        common: dict[str, Any] = {"disable_notification": row.silent, "message_thread_id": thread}
+        try:
+            if len(photos) == 1 and _is_caption(row):
+                name = photos[0]
+                sent = await self.bot.send_photo(
+                    chat, self._photo(name), caption=row.text, reply_markup=_keyboard(row), **common
+                )
+                self._remember(name, sent)
+                return Taken(str(sent.message_id))
+            parts = await self._send_photos(row, chat, photos, common)
+            sent = await self.bot.send_message(
+                chat,
+                _within(row.text, LONGEST_TEXT),
+                reply_markup=_keyboard(row),
+                link_preview_options=NO_PREVIEW,
+                **common,
+            )
+        except BadRequest as error:
+            if thread is None or "thread not found" not in str(error).lower():
+                raise
+            await self._forget_topic(letter.place, thread)
+            raise Later(str(error), 0.1) from error
+        self.sent_photos.pop(row.id, None)
+        return Taken(str(sent.message_id), parts)
+
+    async def _send_photos(
+        self, row: Outgoing, chat: str, photos: Sequence[str], common: dict[str, Any]
+    ) -> tuple[str, ...]:
+        if row.id in self.sent_photos or not photos:
+            return self.sent_photos.get(row.id, ())
+        if len(photos) == 1:
+            sent: Sequence[telegram.Message] = [
+                await self.bot.send_photo(chat, self._photo(photos[0]), **common)
+            ]
+        else:
+            media = [InputMediaPhoto(self._photo(name)) for name in photos[:ALBUM]]
+            sent = await self.bot.send_media_group(chat, media, **common)
+        for name, message in zip(photos, sent, strict=False):
+            self._remember(name, message)
+        self.sent_photos[row.id] = tuple(str(message.message_id) for message in sent)
+        return self.sent_photos[row.id]
+
+    def _photos(self, ids: Sequence[int]) -> list[str]:
+        """The keys of the photos in our storage."""
+        with self.app.database.read() as session:
+            rows = session.exec(select(Media).where(col(Media.id).in_(ids)).order_by(col(Media.id)))
+            return [row.storage for row in rows]
+
+    def _photo(self, name: str) -> str | bytes:
+        return self.uploaded.get(name) or self.app.media.read(name)
+
+    def _remember(self, name: str, message: telegram.Message) -> None:
+        """The same photo goes to thousands: it is uploaded once."""
+        if message.photo:
+            if len(self.uploaded) >= REMEMBERED:
+                self.uploaded.clear()
+            self.uploaded[name] = message.photo[-1].file_id
+
+    # --- topics ---
+
+    async def _thread(self, letter: Letter) -> int | None:
+        """The topic in which a message belongs: where somebody spoke, or that of its kind of matter."""
+        place, row = letter.place, letter.row
+        if row.thread:
+            return int(row.thread)
+        kind = next((part for part in (row.card or "").split(":") if part in TOPICS), "")
+        if not place.forum or not kind or place.id in self.no_topics:
+            return None
+        return int(place.topics.get(kind) or await self._new_topic(place, kind) or 0) or None
+
+    async def _new_topic(self, place: Place, kind: str) -> str:
+        with self.app.database.read() as session:
+            community = session.get_one(Community, place.community_id)
+        try:
+            topic = await self.bot.create_forum_topic(
+                place.external_id, texts(community.language)[f"topic.{kind}"]
+            )
+        except BadRequest as error:
+            log.warning("the group lets us make no topic", place=place.id, error=str(error))
+            self.no_topics.add(place.id)
+            return ""
+        number = str(topic.message_thread_id)
+        await self._set_topics(place, {**place.topics, kind: number})
+        return number
+
+    async def _forget_topic(self, place: Place, thread: int) -> None:
+        """Somebody deleted the topic: a new one is made."""
+        topics = {kind: number for kind, number in place.topics.items() if number != str(thread)}
+        await self._set_topics(place, topics)
+
+    async def _set_topics(self, place: Place, topics: dict[str, str]) -> None:
+        def work(session: Session) -> None:
+            row = session.get_one(Place, place.id)
+            row.topics = topics
+            session.add(row)
+
+        await self.app.database.write(work)
+        place.topics = topics
+
+
+def bot_of(settings: Settings) -> Bot:
+    """The library's bot with this installation's token and server."""
+    base = settings.base_url.rstrip("/")
+    where: dict[str, Any] = {"base_url": f"{base}/bot", "base_file_url": f"{base}/file/bot"} if base else {}
+    return Bot(
+        settings.token.get_secret_value(),
+        request=HTTPXRequest(),
+        get_updates_request=HTTPXRequest(connection_pool_size=2, read_timeout=10),
+        **where,
+    )
+
+
+def _seconds(error: TelegramError, usual: float) -> float:
+    """How long to wait after an error; Telegram may have said so."""
+    if not isinstance(error, RetryAfter):
+        return usual
+    wait = error.retry_after
+    return float(wait if isinstance(wait, (int, float)) else wait.total_seconds())
+
+
+def _is_caption(row: Outgoing) -> bool:
+    """Whether the words of a row stand under its photo; else they are a message of their own after the photos."""
+    return len(row.photos) == 1 and len(row.text) <= LONGEST_CAPTION
+
+
+def _within(text: str, limit: int) -> str:
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"
+
+
+def _keyboard(row: Outgoing) -> InlineKeyboardMarkup | None:
+    """The buttons, several short ones in a row."""
+    rows: list[list[InlineKeyboardButton]] = []
+    room = 0
+    for each in row.buttons:
+        button = InlineKeyboardButton(each["label"], callback_data=each["value"])
+        width = sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in each["label"]) + 2
+        if rows and width <= room and len(rows[-1]) < MOST_IN_ROW:
+            rows[-1].append(button)
+            room -= width
+        else:
+            rows.append([button])
+            room = WIDEST_ROW - width
+    return InlineKeyboardMarkup(rows) if rows else None

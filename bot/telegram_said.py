@@ -1,0 +1,192 @@
+"""What came in from Telegram, as a Said: a pure reading of one update."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+from telegram import Bot, CallbackQuery, ChatMemberUpdated, Message, MessageEntity, Update, User
+from telegram.constants import ChatMemberStatus, ChatType
+
+from conversations.said import Change, Said
+from handlers.places import ANONYMOUS
+
+NAME = "telegram"
+GONE = (ChatMemberStatus.LEFT, ChatMemberStatus.BANNED)
+# What else a message may be, by the names of its fields: it cannot be read, and its sender hears so.
+OTHER = (
+    "sticker", "contact", "location", "venue", "dice", "poll", "game", "story", "animation", "audio", "document",
+    "checklist", "paid_media", "invoice",
+)  # fmt: skip
+
+
+def album_of(update: Update) -> str:
+    """The album to which a photo belongs; empty for none."""
+    return (update.message and update.message.media_group_id) or ""
+
+
+def said_from(update: Update, bot: Bot, at: datetime) -> Said | None:
+    """What an update says; None for what nobody said to us, such as a topic's new name."""
+    message = update.message or update.edited_message
+    if update.callback_query is not None:
+        return _tap(update.callback_query, bot, at)
+    if message is not None:
+        return _message(message, bot, at, edited=update.edited_message is not None)
+    if update.my_chat_member is not None:
+        return _own_change(update.my_chat_member, update, bot, at)
+    if update.chat_member is not None:
+        return _member_change(update.chat_member, update, bot, at)
+    return None
+
+
+def _said(key: str, chat: Any, user: User | None, bot: Bot, at: datetime, **what: Any) -> Said:
+    return Said(
+        messenger=NAME,
+        key=f"{bot.id}.{key}",  # another bot's messages have numbers of their own
+        place=str(chat.id),
+        place_kind="private" if chat.type == ChatType.PRIVATE else "group",
+        sender=str(user.id) if user is not None else "",
+        name=user.full_name if user is not None else "",
+        forum=bool(getattr(chat, "is_forum", False)),
+        at=at,
+        **what,
+    )
+
+
+def _tap(query: CallbackQuery, bot: Bot, at: datetime) -> Said | None:
+    message = query.message
+    if message is None or not query.data:
+        return None
+    return _said(
+        f"tap{query.id}",
+        message.chat,
+        query.from_user,
+        bot,
+        at,
+        tap=query.data,
+        on=str(message.message_id),
+        thread=_thread(message),
+    )
+
+
+def _message(message: Message, bot: Bot, at: datetime, *, edited: bool) -> Said | None:
+    chat, user = message.chat, message.from_user
+    key = f"{chat.id}.{message.message_id}"
+    change = _change(message, bot)
+    if change is not None:
+        old = str(message.migrate_from_chat_id or "")
+        said = _said(f"{key}.change", chat, user, bot, at, change=change)
+        return said.model_copy(update={"place": old}) if old else said
+    anonymous = message.sender_chat is not None and message.sender_chat.id == chat.id
+    if user is None or (user.is_bot and not anonymous):
+        return None
+    text = _text(message, bot)
+    other = next((name for name in OTHER if getattr(message, name, None)), "")
+    if text is None or not (text or other or any(files_in(message))):
+        return None
+    if edited:
+        key += f".edit{int(message.edit_date.timestamp()) if message.edit_date else 0}"
+    said = _said(
+        key,
+        chat,
+        user,
+        bot,
+        at,
+        text=text,
+        thread=_thread(message),
+        edited=edited,
+        other=other,
+    )
+    return said.model_copy(update={"sender": ANONYMOUS, "name": ""}) if anonymous else said
+
+
+def _thread(message: Any) -> str:
+    """The topic in which a message stands; in groups without topics the number means an answer."""
+    if not getattr(message, "is_topic_message", None):
+        return ""
+    return str(message.message_thread_id or "")
+
+
+def _text(message: Message, bot: Bot) -> str | None:
+    """The words of a message: a text, a caption, a place; None for a command to another bot."""
+    text = message.text or message.caption or _place(message)
+    entities = message.entities or message.caption_entities or ()
+    if not text or not entities or entities[0].type != MessageEntity.BOT_COMMAND or entities[0].offset:
+        return text
+    command, at, name = text[: entities[0].length].partition("@")
+    if at and name.lower() != bot.username.lower():
+        return None
+    return command + text[entities[0].length :]
+
+
+def _place(message: Message) -> str:
+    """A place that was shared, in words that the crew can use."""
+    venue, location = message.venue, message.location
+    if venue is not None:
+        location = venue.location
+    if location is None:
+        return ""
+    words = f"{venue.title} {venue.address} " if venue is not None else ""
+    return f"{words}📍 {location.latitude:.5f}, {location.longitude:.5f}"
+
+
+def files_of(update: Update) -> list[tuple[str, Any]]:
+    """The files of a message that was sent (not of an edited one), each with its kind."""
+    return list(files_in(update.message)) if update.message is not None else []
+
+
+def files_in(message: Message) -> Iterator[tuple[str, Any]]:
+    """Each file of a message with its kind: photo, voice, video or file; of a photo its largest size."""
+    if message.photo:
+        yield "photo", message.photo[-1]
+    for name, kind in (("voice", "voice"), ("audio", "voice"), ("video", "video"), ("video_note", "video")):
+        if getattr(message, name) is not None:
+            yield kind, getattr(message, name)
+    document = message.document
+    if document is not None and message.animation is None:
+        is_image = (document.mime_type or "").startswith("image/")
+        yield ("photo" if is_image else "file"), document
+
+
+# --- what happens to a chat -------------------------------------------------------------------------
+
+
+def _change(message: Message, bot: Bot) -> Change | None:
+    """What a service message tells; membership comes in this way where we are no administrator."""
+    if message.migrate_to_chat_id is not None:
+        return Change(kind="moved", moved_to=str(message.migrate_to_chat_id))
+    if message.migrate_from_chat_id is not None:
+        return Change(kind="moved", moved_to=str(message.chat.id))
+    left = message.left_chat_member
+    if left is not None and left.id != bot.id:
+        return Change(kind="left", account=str(left.id))
+    joined = [user for user in message.new_chat_members or () if user.id != bot.id]
+    if joined:
+        return Change(kind="joined", account=str(joined[0].id))
+    return None
+
+
+def _own_change(changed: ChatMemberUpdated, update: Update, bot: Bot, at: datetime) -> Said | None:
+    """The bot itself was added, promoted, removed, or blocked."""
+    before, after = changed.old_chat_member.status, changed.new_chat_member.status
+    if after in GONE:
+        kind = "blocked" if changed.chat.type == ChatType.PRIVATE else "removed"
+    elif changed.chat.type != ChatType.PRIVATE and before in GONE:
+        kind = "added"
+    else:
+        return None
+    change = Change(kind=kind)  # type: ignore[arg-type]
+    return _said(f"update{update.update_id}", changed.chat, changed.from_user, bot, at, change=change)
+
+
+def _member_change(changed: ChatMemberUpdated, update: Update, bot: Bot, at: datetime) -> Said | None:
+    """Somebody came into a group or left it; a promotion changes nothing for us."""
+    was, is_ = (_is_in(member) for member in (changed.old_chat_member, changed.new_chat_member))
+    if was == is_:
+        return None
+    account = str(changed.new_chat_member.user.id)
+    change = Change(kind="joined" if is_ else "left", account=account)
+    return _said(f"update{update.update_id}", changed.chat, changed.from_user, bot, at, change=change)
+
+
+def _is_in(member: Any) -> bool:
+    return member.status not in GONE and getattr(member, "is_member", True) is not False

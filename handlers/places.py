@@ -1,0 +1,205 @@
+"""Places: how somebody comes in, how a group becomes the community's, and what happens to a chat."""
+
+import secrets
+
+from sqlalchemy import update
+from sqlmodel import Session, col, select
+
+from conversations.errors import Refused
+from conversations.said import Said
+from handlers.actions import action, perform
+from handlers.codes import find_code, is_open, new_code
+from handlers.people import bind_account, roles_of
+from handlers.talk import here
+from handlers.tell import tell, tell_staff
+from handlers.tx import Tx
+from store.tables import Account, Code, Outgoing, Person, Place, Role, Talk
+
+LINK_HOURS = 1
+ANONYMOUS = "anonymous"
+"""The sender of whoever writes in the name of their group, so that nobody knows who it is."""
+
+
+# --- codes ------------------------------------------------------------------------------------------
+
+
+def use_code(tx: Tx, said: Said, typed: str) -> None:
+    """Let a code do what it is for, here: bring its person in, or make this group the community's."""
+    place = tx.place
+    assert place is not None
+    code = find_code(tx, typed)
+    if code is not None and code.used_at is not None and _did_it_before(tx, place, code):
+        tell(tx, here(tx, tx.person) if tx.person else place, "code.used_here")
+        return
+    if code is None or not is_open(tx, code):
+        raise Refused("code.wrong")
+    if code.purpose == "person":
+        _come_in(tx, said, place, code)
+    elif place.kind == "private":
+        raise Refused("code.for_group")
+    elif code.purpose == "staff":
+        _claim(tx, place, code)
+    else:
+        _link(tx, place, code)
+    code.used_at = tx.now
+    tx.session.add(code)
+
+
+def _did_it_before(tx: Tx, place: Place, code: Code) -> bool:
+    """A link that is opened again, or a code that is sent twice, has done its work here."""
+    if code.purpose == "person":
+        return tx.person is not None and tx.person.id == code.person_id
+    return (place.community_id, place.kind) == (code.community_id, code.purpose)
+
+
+def _come_in(tx: Tx, said: Said, place: Place, code: Code) -> None:
+    if place.kind != "private":
+        raise Refused("code.for_private")
+    known = select(Account.id).where(Account.messenger == said.messenger, Account.external_id == said.sender)
+    if tx.session.exec(known).first() is not None:
+        raise Refused("code.known_already")
+    person = tx.session.get_one(Person, code.person_id)
+    bind_account(tx, person, said.messenger, said.sender)
+    tx.person = person
+    tx.session.flush()
+    perform(tx, person, "help")
+
+
+def _claim(tx: Tx, place: Place, code: Code) -> None:
+    """This is the admin group now; the one before on this messenger is none any more."""
+    for before in _groups(tx, place.messenger, code.community_id, "staff"):
+        before.kind = "group"
+        tx.session.add(before)
+    _belongs(tx, place, code, "staff")
+    tell(tx, place, "place.claimed", community=tx.community(code.community_id).name, buttons=("link", "help"))
+
+
+def _link(tx: Tx, place: Place, code: Code) -> None:
+    """This is a group of the community's owners now: what is published stands there."""
+    if place.kind == "staff":
+        raise Refused("code.not_in_staff")
+    _belongs(tx, place, code, "board")
+    name = tx.community(code.community_id).name
+    tell(tx, place, "place.linked", community=name)
+    tell_staff(tx, code.community_id, "place.linked_staff")
+
+
+def _belongs(tx: Tx, place: Place, code: Code, kind: str) -> None:
+    place.community_id, place.kind = code.community_id, kind
+    tx.session.add(place)
+    tx.session.flush()
+
+
+def _groups(tx: Tx, messenger: str, community_id: int, kind: str) -> list[Place]:
+    return list(
+        tx.session.exec(
+            select(Place).where(
+                Place.messenger == messenger, Place.community_id == community_id, Place.kind == kind
+            )
+        )
+    )
+
+
+@action("link", button=True)
+def link(tx: Tx, person: Person) -> None:
+    """Give staff a code that makes the owners' group the community's."""
+    code = new_code(tx, person.community_id, "board", hours=LINK_HOURS)
+    tell(tx, here(tx, person), "place.link", code=code)
+
+
+# --- who is in the admin group ----------------------------------------------------------------------
+
+
+def join_staff(tx: Tx, said: Said, place: Place) -> Person | None:
+    """Whoever acts in the admin group is staff; None for somebody without a name or an account."""
+    if place.community_id is None or said.sender in ("", ANONYMOUS):
+        return None
+    person = tx.person
+    if person is None:
+        person = _colleague(tx, said, place.community_id)
+    if "staff" not in roles_of(tx, person):
+        tx.session.add(Role(community_id=person.community_id, person_id=person.id, role="staff"))
+        tx.session.flush()
+        tx.known.pop(("roles", person.id), None)
+    return person
+
+
+def _colleague(tx: Tx, said: Said, community_id: int) -> Person:
+    person = Person(
+        community_id=community_id,
+        name=said.name or said.sender,
+        language=tx.community(community_id).language,
+        pseudonym=secrets.randbits(62),
+        created_at=tx.now,
+    )
+    tx.session.add(person)
+    tx.session.flush()
+    tx.session.add(
+        Account(
+            community_id=community_id,
+            person_id=person.id,
+            messenger=said.messenger,
+            external_id=said.sender,
+        )
+    )
+    return person
+
+
+def _leave_staff(tx: Tx, said: Said, account: str) -> None:
+    """Whoever leaves the admin group is staff no longer, from this moment."""
+    assert tx.place is not None
+    gone = select(Account.person_id).where(
+        Account.messenger == said.messenger,
+        Account.external_id == account,
+        Account.community_id == tx.place.community_id,
+    )
+    for role in tx.session.exec(select(Role).where(col(Role.person_id).in_(gone), Role.role == "staff")):
+        tx.session.delete(role)
+
+
+# --- what happens to a chat -------------------------------------------------------------------------
+
+
+def changed(tx: Tx, said: Said) -> None:
+    """Take note of what happened to a chat or to who is in it."""
+    place, change = tx.place, said.change
+    assert place is not None and change is not None
+    if change.kind == "left" and place.kind == "staff":
+        _leave_staff(tx, said, change.account)
+    elif change.kind == "added" and place.kind == "group":
+        tell(tx, place, "place.added")
+    elif change.kind in ("removed", "blocked"):
+        place.blocked_at = tx.now
+        tx.session.add(place)
+    elif change.kind == "moved":
+        move(tx.session, place, change.moved_to)
+
+
+def move(session: Session, place: Place, external_id: str) -> None:
+    """The messenger has given a group another id; what waits for it goes there."""
+    if external_id in ("", place.external_id):
+        return
+    there = session.exec(
+        select(Place).where(Place.messenger == place.messenger, Place.external_id == external_id)
+    ).first()
+    if there is None:
+        place.external_id, place.topics, place.blocked_at = external_id, {}, None
+        session.add(place)
+        session.flush()
+        return
+    if place.kind in ("staff", "board"):  # somebody spoke there before we heard of the move
+        there.community_id, there.kind = place.community_id, place.kind
+        place.kind = "group"
+        session.add_all([there, place])
+        session.flush()
+    waiting = update(Outgoing).where(col(Outgoing.place_id) == place.id, col(Outgoing.state) == "waiting")
+    session.connection().execute(waiting.values(place_id=there.id))
+    busy = select(Talk.person_id).where(Talk.place_id == there.id)
+    talks = update(Talk).where(col(Talk.place_id) == place.id, col(Talk.person_id).not_in(busy))
+    session.connection().execute(talks.values(place_id=there.id))
+
+
+def heard_in_group(tx: Tx, said: Said, place: Place) -> None:
+    """A group that is no community's, or one in which only we write: an explanation to a command, else silence."""
+    if place.kind == "group" and said.text.startswith("/"):
+        tell(tx, place, "place.added")

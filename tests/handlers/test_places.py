@@ -1,0 +1,286 @@
+"""How people come in, how groups become the community's, and what becomes of a chat that changes."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlmodel import Session, select
+
+from conversations.said import Change
+from handlers.codes import claim_codes, code_in, invitations
+from handlers.tx import Tx
+from store.tables import Account, Audit, Code, Outgoing, Person, Place, Role
+from tests.people import NAME, Building, Phone
+
+
+def write(building: Building, work: Any) -> Any:
+    def in_tx(session: Session) -> Any:
+        return work(Tx(session, building.clock.now(), building.app.house))
+
+    return building.app.database.write_now(in_tx)
+
+
+def claim_code(building: Building) -> str:
+    """The code that the terminal prints, after the fixture's own admin group has gone."""
+    for place in building.read(select(Place).where(Place.external_id == "staff")):
+        place.kind = "group"
+        building.app.database.write_now(lambda session, place=place: session.merge(place))
+    ((name, code),) = write(building, lambda tx: claim_codes(tx, NAME, but=()))
+    assert name == "阳光花园"
+    return code
+
+
+def invitation(building: Building, name: str) -> str:
+    """A link's code for somebody of the roster, who has no account yet."""
+
+    def work(tx: Tx) -> str:
+        person = tx.session.exec(select(Person).where(Person.name == name)).first()
+        assert person is not None
+        for account in tx.session.exec(select(Account).where(Account.person_id == person.id)):
+            tx.session.delete(account)
+        for place in tx.session.exec(select(Place).where(Place.person_id == person.id)):
+            place.person_id, place.external_id = None, f"old {place.external_id}"
+        tx.session.flush()
+        (made,) = invitations(tx, building.community, name, NAME)
+        return made.code
+
+    return write(building, work)
+
+
+def group(building: Building, member: str, chat: str = "g1") -> Phone:
+    return Phone(building, member, chat, "group")
+
+
+async def changes(phone: Phone, kind: str, **what: str) -> None:
+    await phone._send(change=Change(kind=kind, **what))
+
+
+# --- codes ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("/start K7PQ2-9MXTR", "K7PQ2-9MXTR"),
+        ("/claim k7pq29mxtr", "k7pq29mxtr"),
+        (" /link  K7PQ2-9MXTR ", "K7PQ2-9MXTR"),
+        ("K7PQ2-9MXTR", "K7PQ2-9MXTR"),
+        ("/start", ""),
+        ("/start K7PQ2-9MXTR 谢谢", ""),
+        ("/repair K7PQ2-9MXTR", ""),
+        ("水龙头一直滴水滴水滴水", ""),
+        ("ＡＢＣＤＥ12345", ""),
+    ],
+)
+def test_a_code_is_typed_alone_or_after_its_command(text: str, code: str) -> None:
+    assert code_in(text) == code
+
+
+async def test_only_the_hash_of_a_code_is_kept(building: Building) -> None:
+    code = claim_code(building)
+    (row,) = building.read(select(Code))
+    assert code.replace("-", "") not in str(row.model_dump()).upper()
+
+
+async def test_a_link_brings_its_person_in_once(building: Building) -> None:
+    code = invitation(building, "陈女士")
+    new, thief = Phone(building, "chen", "chen"), Phone(building, "thief", "thief")
+    await new.says("你好")
+    new.sees("我还不认识您")
+    await new.says(f"/start {code}")
+    new.sees("陈女士，您好", "报修")
+    await thief.says(f"/start {code}")
+    thief.sees("已经用过")
+    await new.says(f"/start {code}")
+    new.sees("已经用过了，就在这里")
+    await new.says("电梯里困了人")
+    new.sees("紧急")
+
+
+async def test_a_link_ends_with_its_time(building: Building) -> None:
+    code = invitation(building, "陈女士")
+    building.clock.at += timedelta(days=31)
+    new = Phone(building, "chen", "chen")
+    await new.says(code)
+    new.sees("过期")
+
+
+async def test_a_new_link_ends_the_one_before(building: Building) -> None:
+    first = invitation(building, "陈女士")
+    second = invitation(building, "陈女士")
+    new = Phone(building, "chen", "chen")
+    await new.says(f"/start {first}")
+    new.sees("不对")
+    await new.says(f"/start {second}")
+    new.sees("陈女士，您好")
+
+
+async def test_whoever_is_known_already_takes_nobody_elses_link(building: Building, neighbour: Phone) -> None:
+    code = invitation(building, "陈女士")
+    await neighbour.says(f"/start {code}")
+    neighbour.sees("已经登记过了")
+    new = Phone(building, "chen", "chen")
+    await new.says(f"/start {code}")
+    new.sees("陈女士，您好")  # it was not used up
+
+
+async def test_a_personal_code_is_no_code_for_a_group(building: Building) -> None:
+    code = invitation(building, "陈女士")
+    somebody = group(building, "chen")
+    await somebody.says(f"/start {code}")
+    somebody.sees("私聊")
+
+
+# --- the admin group and the owners' group ----------------------------------------------------------
+
+
+async def test_the_admin_group_is_claimed_once_and_whoever_acts_there_is_staff(
+    building: Building, owner: Phone
+) -> None:
+    code = claim_code(building)
+    boss = group(building, "boss")
+    await changes(boss, "added")
+    boss.sees("还没有连到小区")
+    await boss.says("大家好")
+    boss.sees_nothing()
+    await boss.says("/claim AAAAA-AAAAA")
+    boss.sees("不对")
+    await boss.says(f"/claim {code}")
+    boss.sees("管理群", "连接业主群")
+    other = group(building, "thief", "g2")
+    await other.says(f"/claim {code}")
+    other.sees("不对")
+    await owner.says("厨房水龙头滴水")
+    await owner.taps("随时可以")
+    await owner.taps("跳过")
+    await owner.taps("提交")
+    await boss.taps("升级为紧急")
+    owner.sees("紧急")
+    (person,) = building.read(select(Person).where(Person.name == "boss"))
+    assert [row.action for row in building.read(select(Audit))] == ["repair.raise:1"]
+    assert building.read(select(Role.role).where(Role.person_id == person.id)) == ["staff"]
+
+
+async def test_whoever_leaves_the_admin_group_is_staff_no_longer(building: Building) -> None:
+    code = claim_code(building)
+    boss = group(building, "boss")
+    await boss.says(f"/claim {code}")
+    await boss.says("/tickets")
+    private = Phone(building, "boss", "boss")
+    await private.says("/link")
+    private.sees("/link ")
+    await changes(group(building, "other"), "left", account="boss")
+    await private.says("/link")
+    private.sees("不归您办理")
+
+
+async def test_the_owners_group_is_linked_from_the_admin_group(
+    building: Building, office: Phone, owner: Phone
+) -> None:
+    await office.says("/link")
+    code = office.sees("一小时内").text.rpartition("/link ")[2]
+    here = group(building, "anybody")
+    await office.says(f"/link {code}")
+    office.sees("请把这个码发到业主群里")
+    await here.says(f"/start {code}")
+    here.sees("业主群")
+    office.sees("业主群已连上")
+    await here.says("厨房水龙头滴水")
+    here.sees_nothing()
+    await owner.says("电梯里困了人")
+    here.sees("电梯")
+
+
+async def test_a_group_code_is_no_code_for_a_private_chat(building: Building, owner: Phone) -> None:
+    code = claim_code(building)
+    await owner.says(f"/claim {code}")
+    owner.sees("发到那个群里")
+
+
+async def test_only_staff_link_a_group(building: Building, owner: Phone) -> None:
+    await owner.says("/link")
+    owner.sees("不归您办理")
+
+
+async def test_an_anonymous_administrator_hears_why_nothing_happens(building: Building) -> None:
+    nobody = Phone(building, "anonymous", "staff", "staff")
+    await nobody.says("/tickets")
+    nobody.sees("匿名")
+    await nobody.says("今天天气不错")
+    nobody.sees_nothing()
+
+
+# --- what happens to a chat -------------------------------------------------------------------------
+
+
+async def test_a_group_that_moved_is_the_same_group(building: Building, office: Phone, owner: Phone) -> None:
+    await changes(office, "moved", moved_to="supergroup")
+    await owner.says("电梯里困了人")
+    Phone(building, "刘经理", "supergroup", "staff").sees("紧急")
+    office.sees_nothing()
+
+
+async def test_a_group_that_moved_is_the_same_group_also_if_somebody_spoke_there_first(
+    building: Building, office: Phone, owner: Phone
+) -> None:
+    there = Phone(building, "刘经理", "supergroup", "staff")
+    await there.says("/tickets")
+    await changes(office, "moved", moved_to="supergroup")
+    await owner.says("电梯里困了人")
+    there.sees("紧急")
+    assert [place.kind for place in building.read(select(Place).where(Place.external_id == "staff"))] == [
+        "group"
+    ]
+
+
+async def test_a_chat_that_blocked_us_is_told_nothing_until_it_speaks_again(
+    building: Building, owner: Phone, neighbour: Phone
+) -> None:
+    await changes(owner, "blocked")
+    await neighbour.says("电梯里困了人")
+    owner.sees_nothing()
+    await owner.says("/help")
+    owner.sees("陈女士，您好")
+
+
+# --- what Telegram and others bring beside words ----------------------------------------------------
+
+
+async def test_an_edited_message_changes_nothing_but_counts_when_it_is_urgent(
+    building: Building, owner: Phone, crew: Phone
+) -> None:
+    await owner.says("/repair")
+    await owner._send(text="厨房灯不亮", edited=True)
+    owner.sees("您改了之前发的话")
+    owner.sees_nothing()
+    crew.sees_nothing()
+    await owner._send(text="电梯里困了人", edited=True)
+    crew.sees("紧急")
+
+
+async def test_an_answer_goes_into_the_topic_in_which_somebody_spoke(
+    building: Building, office: Phone
+) -> None:
+    await office._send(text="/tickets", thread="7", forum=True)
+    (row,) = building.read(select(Outgoing))
+    assert row.thread == "7"
+    (place,) = building.read(select(Place).where(Place.external_id == "staff"))
+    assert place.forum
+
+
+async def test_an_album_is_one_message_and_each_of_its_photos_counts_once(
+    building: Building, owner: Phone
+) -> None:
+    from conversations.said import File
+    from tests.people import photo
+
+    kept = [building.app.media.keep_photo(photo(width)) for width in (30, 31, 32)]
+    files = [File(storage=each.storage, mime=each.mime, size=each.size) for each in kept]
+    await owner.says("厨房水龙头滴水")
+    await owner.taps("随时可以")
+    await owner._send(key="a1", also=("a2",), files=tuple(files[:2]))
+    owner.sees("收到 2 张")
+    await owner._send(key="a1", also=("a2", "a3"), files=tuple(files))
+    owner.sees("收到 3 张")
+    await owner._send(key="a3")
+    owner.sees_nothing()
