@@ -22,10 +22,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self, TypeVar
 
-from aiohttp import web
+from aiohttp import BodyPartReader, web
 
 from tests.bot_api_facts import BY_LOWER, Refused, Upload, bad, checked, flooded, wrong
-from tests.bot_api_methods import UPLOAD_BYTES, Flood, Methods
+from tests.bot_api_flood import Flood
+from tests.bot_api_methods import UPLOAD_BYTES, Methods
 from tests.bot_api_people import Body, Chat, Group, Shown, Stored, Tap, User, sizes
 from tests.bot_api_updates import Queue, Update
 
@@ -117,7 +118,6 @@ class BotApi:
     ) -> None:
         self.token = token
         self.now = now
-        self.limits_flood = flood
         self.privacy = privacy
         self.insecure_webhooks = insecure_webhooks
         self.callback_seconds = callback_seconds
@@ -140,12 +140,11 @@ class BotApi:
         self.logged_out = False
 
         self.queue = Queue(now, webhook_backoff)
-        self.flood = Flood(self)
+        self.flood = Flood(now, flood)
         self.methods = Methods(self)
         self._faults: list[Fault] = []
         self._chooser: Callable[[str, Body], How | None] | None = None
         self._attached: dict[str, Upload] = {}
-        self._used: set[str] = set()
         self._numbers = itertools.count(1)
         self._message_ids = itertools.count(101)
         self._stopping = asyncio.Event()
@@ -308,7 +307,7 @@ class BotApi:
 
     def accept(self, method: str, body: Body) -> None:
         """Remember a message or a change that was accepted."""
-        text = body.get("text", body.get("caption", ""))
+        text = body.get("text") or body.get("caption") or ""
         self.accepted.append(Sent(self.now(), method, body["chat"]["id"], body["message_id"], text))
 
     def counts(self, chat: Any = None) -> Counter[tuple[int, str]]:
@@ -367,7 +366,6 @@ class BotApi:
         """The file of the present request that `attach://name` means."""
         if name not in self._attached:
             raise wrong(f"attached file {name} is missing")
-        self._used.add(name)
         return self._attached[name]
 
     # --- requests
@@ -420,10 +418,8 @@ class BotApi:
         if not perform:
             raise wrong("method is not simulated")
         # Nothing awaits between here and the use of the files, so that requests do not mix.
-        self._attached, self._used = came.uploads, set(direct)
+        self._attached = came.uploads
         result = perform(params)
-        if unused := set(came.uploads) - self._used:
-            self.mistakes.append(f"{method}: uploaded for nothing: {', '.join(sorted(unused))}")
         return await result if asyncio.iscoroutine(result) else result
 
     def _refused(self, call: Call, error: Refused) -> web.Response:
@@ -520,15 +516,16 @@ async def _read(request: web.Request) -> Request:
 async def _read_parts(request: web.Request, came: Request) -> None:
     too_big = False
     async for part in await request.multipart():
-        name, filename = part.name, part.filename  # type: ignore[union-attr]
-        data = bytes(await part.read())  # type: ignore[union-attr]
-        if name in came.given or name in came.uploads:
-            raise wrong(f"{name} came twice")
+        if not isinstance(part, BodyPartReader) or not part.name:
+            raise wrong("a part has no name")
+        data = bytes(await part.read())
+        if part.name in came.given or part.name in came.uploads:
+            raise wrong(f"{part.name} came twice")
         too_big = too_big or len(data) > UPLOAD_BYTES
-        if filename is None:
-            came.given[str(name)] = data.decode()
+        if part.filename is None:
+            came.given[part.name] = data.decode()
         else:
             mime = part.headers.get("Content-Type", "application/octet-stream")
-            came.uploads[str(name)] = Upload(filename, data, mime)
+            came.uploads[part.name] = Upload(part.filename, data, mime)
     if too_big:
         raise Refused(413, "Request Entity Too Large", mistake=True)

@@ -167,7 +167,7 @@ def _decoded(kind: str, value: Any, where: str, as_text: bool) -> Any:
     if not isinstance(value, str) or "InputFile" in names:
         return value
     if kind in ("String", "Integer or String"):
-        return int(value) if kind != "String" and re.fullmatch(r"-?\d+", value) and as_text else value
+        return int(value) if kind != "String" and re.fullmatch(r"-?\d+", value) else value
     if kind not in PLAIN:
         try:
             return json.loads(value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import re
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ from urllib.parse import urlsplit
 
 from PIL import Image, UnidentifiedImageError
 
-from tests.bot_api_facts import Refused, Upload, bad, check_markup, flooded, wrong
+from tests.bot_api_facts import Refused, Upload, bad, check_markup, wrong
 from tests.bot_api_people import (
     CAPTIONED,
     PRESENT,
@@ -285,11 +286,18 @@ class Methods:
                 body["reply_markup"] = _inline(markup)
             if p.get("protect_content"):
                 body["has_protected_content"] = True
+            self._check_links(method, body)
             chat.keep(body, silent=p.get("disable_notification", False))
             self.api.accept(method, body)
             bodies.append(body)
         self._keyboard(chat, markup or {})
         return copy.deepcopy(bodies)
+
+    def _check_links(self, method: str, body: Body) -> None:
+        """Telegram takes every link, but one with a wrong payload does not start the bot."""
+        for payload in re.findall(r"://t\.me/\w+\?start(?:group)?=([^\s&\"'\\]*)", json.dumps(body)):
+            if not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", payload):
+                self.api.mistakes.append(f"{method}: no link has the payload {payload!r}")
 
     @staticmethod
     def _keyboard(chat: Chat, markup: Body) -> None:
@@ -451,6 +459,7 @@ class Methods:
         if content is not None:
             new["edit_date"] = int(self.api.now())
         self.api.flood.check(chat.id, private=chat.private, sends=0)
+        self._check_links(method, new)
         kept.body = new
         self.api.accept(method, new)
         return copy.deepcopy(new)
@@ -599,7 +608,7 @@ class Methods:
         return self.api.next_link()
 
     def createChatInviteLink(self, p: Body) -> Body:
-        more = {name: p[name] for name in ("name", "expire_date", "member_limit") if name in p}
+        more: Body = {name: p[name] for name in ("name", "expire_date", "member_limit") if name in p}
         return {
             "invite_link": self.exportChatInviteLink(p),
             "creator": self.api.bot_card(),
@@ -728,58 +737,3 @@ class Methods:
 def _inline(markup: Body) -> Body:
     """A keyboard as the server keeps it, without empty rows."""
     return {"inline_keyboard": [list(row) for row in markup["inline_keyboard"] if row]}
-
-
-class Flood:
-    """How much may be sent when: Telegram's limits, counted by the server's clock."""
-
-    def __init__(self, api: BotApi) -> None:
-        self.api = api
-        self.all: list[float] = []
-        self.group: dict[int, list[float]] = {}
-        self.burst: dict[int, tuple[float, float]] = {}
-        self.until: dict[int, float] = {}
-
-    def check(self, chat: int, *, private: bool, sends: int) -> None:
-        """Count what is sent to a chat, or refuse it; no sends are one edit, which counts in groups only."""
-        if not self.api.limits_flood or (private and not sends):
-            return
-        now = self.api.now()
-        for key in (0, chat):
-            if now < self.until.get(key, 0):
-                self.until[key] += 1
-                raise flooded(_whole(self.until[key] - now))
-        self.all = [at for at in self.all if at > now - 1]
-        wait = _wait(self.all, sends, 30, 1, now)
-        self._refuse(0, now, wait)
-        self._refuse(chat, now, self._private(chat, sends, now) if private else self._group(chat, sends, now))
-        self.all += [now] * sends
-        if not private:
-            self.group[chat] += [now] * max(sends, 1)
-
-    def _refuse(self, key: int, now: float, wait: float) -> None:
-        if wait > 0:
-            seconds = _whole(wait)
-            self.until[key] = now + seconds
-            raise flooded(seconds)
-
-    def _group(self, chat: int, sends: int, now: float) -> float:
-        self.group[chat] = [at for at in self.group.get(chat, []) if at > now - 60]
-        return _wait(self.group[chat], max(sends, 1), 20, 60, now)
-
-    def _private(self, chat: int, sends: int, now: float) -> float:
-        level, at = self.burst.get(chat, (3.0, now))
-        level = min(3.0, level + now - at)
-        if level < 0.999:
-            return 1 - level
-        self.burst[chat] = (level - sends, now)
-        return 0
-
-
-def _wait(times: list[float], more: int, limit: int, window: float, now: float) -> float:
-    over = len(times) + more - limit
-    return times[min(over, len(times)) - 1] + window - now if over > 0 and times else 0
-
-
-def _whole(seconds: float) -> int:
-    return max(1, -int(-seconds // 1))

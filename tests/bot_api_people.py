@@ -78,7 +78,7 @@ class Kept:
             chat_id=body["chat"]["id"],
             message_id=body["message_id"],
             sender_id=body["from"]["id"],
-            text=body.get("text", body.get("caption", "")),
+            text=body.get("text") or body.get("caption") or "",
             kind=kind_of(body),
             buttons={b["text"]: b.get("callback_data") or b.get("url") or "" for row in rows for b in row},
             photos=int("photo" in body),
@@ -88,7 +88,7 @@ class Kept:
             date=body["date"],
             album=body.get("media_group_id", ""),
             reply_to=body.get("reply_to_message", {}).get("message_id"),
-            entities=copy.deepcopy(body.get("entities", body.get("caption_entities", []))),
+            entities=copy.deepcopy(body.get("entities") or body.get("caption_entities") or []),
             body=copy.deepcopy(body),
         )
 
@@ -487,7 +487,8 @@ class Group(Chat):
             return False
         if status == "administrator" or not self.api.privacy or kind_of(body) in SERVICE:
             return True
-        if body.get("reply_to_message", {}).get("from", {}).get("id") == self.api.bot_id:
+        answered = body.get("reply_to_message", {})
+        if answered.get("from", {}).get("id") == self.api.bot_id and "forum_topic_created" not in answered:
             return True
         name = f"@{self.api.username}".lower()
         commands = [e for e in body.get("entities", []) if e["type"] == "bot_command" and e["offset"] == 0]
