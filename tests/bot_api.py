@@ -22,7 +22,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self, TypeVar
 
-from aiohttp import BodyPartReader, web
+from aiohttp import BodyPartReader, ClientPayloadError, web
 
 from tests.bot_api_facts import BY_LOWER, Refused, Upload, bad, checked, flooded, wrong
 from tests.bot_api_flood import Flood
@@ -388,6 +388,9 @@ class BotApi:
             }
         except Refused as error:
             return self._refused(call, error)
+        except (ConnectionError, ClientPayloadError):
+            call.fault = "broken off"
+            return web.Response(status=400)
         how = self._fault(method, call.params)
         if how is not None and not (isinstance(how, str) and how.endswith("_accepted")):
             return await self._break(request, call, how, b"")
