@@ -80,6 +80,7 @@ class Browser:
         key: str,
         text: str = "",
         tap: str = "",
+        on: str = "",
         uploads: Sequence[Upload] = (),
     ) -> str:
         """Take one message; "" once it is committed, else a sentence for its sender."""
@@ -99,6 +100,7 @@ class Browser:
             place_kind="group" if place == self._chat("staff") else "private",
             text=text,
             tap=tap,
+            on=on.removeprefix("o"),
             files=tuple(
                 File(storage=each.storage, mime=each.mime, size=each.size, problem=each.problem)
                 for each in kept
@@ -212,11 +214,12 @@ class Browser:
     def _sent(self, rows: Sequence[Outgoing]) -> list[tuple[Outgoing, Message]]:
         shown: dict[str, tuple[Outgoing, Message]] = {}
         for row in reversed(rows):
-            first, edited = row, row.message_id != str(row.id)
-            if edited:
+            first, edited = row, False
+            if row.message_id != str(row.id):
                 if row.message_id not in shown:
                     continue  # older than what the page shows
-                first = shown[row.message_id][0]
+                first, before = shown[row.message_id]
+                edited = before.edited or row.change == "edit"
             deleted = row.change == "delete"
             photos = () if deleted else row.photos or first.photos
             shown[row.message_id] = (

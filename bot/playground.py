@@ -121,6 +121,7 @@ class Backend(Protocol):
         key: str,
         text: str = "",
         tap: str = "",
+        on: str = "",
         uploads: Sequence[Upload] = (),
     ) -> str:
         """Take one message: "" once committed, else a sentence for its sender. A repeated key acts once."""
@@ -444,6 +445,7 @@ class Pages:
         if not seat.who:
             raise Refusal(403, "read_only")
         text, tap, key = fields.get("text", ""), fields.get("tap", ""), fields.get("key", "")
+        on = fields.get("on", "")
         if not key or not (text.strip() or tap or uploads):
             raise Refusal(422, "nothing")
         if len(text) > TEXT_CAP:
@@ -454,6 +456,7 @@ class Pages:
             key=key,
             text=text,
             tap=tap,
+            on=on,
             uploads=uploads,
         )
         return JSONResponse({"error": sentence}, status_code=422) if sentence else JSONResponse({})

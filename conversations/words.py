@@ -1,5 +1,6 @@
 """Every word that a person reads: looked up by key, in the reader's language, with times in the reader's form."""
 
+import re
 import tomllib
 import unicodedata
 from collections.abc import Mapping
@@ -110,6 +111,37 @@ def spoken(group: str) -> Mapping[str, str]:
 def normal(text: str) -> str:
     """The text for comparing with labels: lower case, ordinary width, no blanks and no closing marks."""
     return "".join(unicodedata.normalize("NFKC", text).lower().split()).strip("。.!！?？,，「」“”\"'/[]【】")
+
+
+SENTENCE = re.compile(r"[。！？!?…\n]|[.;；](?=\s)")
+
+
+def cut(text: str, most: int) -> tuple[str, str]:
+    """The text's beginning of at most `most` characters, up to the end of a sentence if there is one, and the rest.
+
+    Together they are the text. No character that people see as one is cut through.
+    """
+    if len(text) <= most:
+        return text, ""
+    begun = text[:most]
+    ends = [match.end() for match in SENTENCE.finditer(begun)]
+    at = next((end for end in (*ends[-1:], begun.rfind(" ") + 1) if end > most // 2), most)
+    whole = at
+    while whole > 1 and _joined(text[whole - 1], text[whole]):
+        whole -= 1
+    at = whole if whole > most // 2 else at  # a text of nothing but joined marks is cut anyhow
+    return text[:at], text[at:]
+
+
+def _joined(before: str, after: str) -> bool:
+    """Whether two characters are seen as one: an accent, parts of an emoji, the halves of a flag."""
+    return (
+        unicodedata.combining(after) > 0
+        or unicodedata.category(after) in ("Mn", "Me", "Mc")
+        or "\u200d" in (before, after)
+        or "\U0001f3fb" <= after <= "\U0001f3ff"
+        or all("\U0001f1e6" <= c <= "\U0001f1ff" for c in (before, after))
+    )
 
 
 def pack(facts: Mapping[str, Any]) -> dict[str, Any]:

@@ -16,26 +16,28 @@ from store.tables import Audit, Person
 class Action:
     """A function that makes something happen, and the table of the row it is about, if it is about one.
 
-    Only a `button` can be tapped or typed; the others are the ends of talks and the clock's.
+    Only a `button` can be tapped or typed; the others are the ends of talks and the clock's. One that `stays` can be
+    tapped again and again, since it only shows or asks something; another has done its work with the first tap.
     """
 
     name: str
     do: Callable[..., None]
     table: type[SQLModel] | None
     button: bool
+    stays: bool
 
 
 ACTIONS: dict[str, Action] = {}
 
 
 def action(
-    name: str, table: type[SQLModel] | None = None, *, button: bool = False
+    name: str, table: type[SQLModel] | None = None, *, button: bool = False, stays: bool = False
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Declare `do(tx, person, row, **answers)`, or without a table `do(tx, person, **answers)`, as an action."""
 
     def declare(do: Callable[..., None]) -> Callable[..., None]:
         assert name not in ACTIONS, name
-        ACTIONS[name] = Action(name, do, table, button)
+        ACTIONS[name] = Action(name, do, table, button, stays)
         return do
 
     return declare
@@ -71,6 +73,12 @@ def tap(tx: Tx, person: Person, what: str) -> None:
     if act is None or not act.button:
         raise Refused("refused.unknown")
     perform(tx, person, what)
+
+
+def stays(what: str) -> bool:
+    """Whether a button of this value can be tapped again and again."""
+    act = ACTIONS.get(what.partition(":")[0])
+    return act is not None and act.stays
 
 
 def _row(tx: Tx, act: Action, subject: str, person: Person | None) -> Any:

@@ -12,7 +12,7 @@ from conversations.said import MOST_CHARACTERS, Said
 from conversations.steps import file_problem, photos_in, visible
 from conversations.words import normal, spoken
 from handlers import judge, repair
-from handlers.actions import perform, tap
+from handlers.actions import perform, stays, tap
 from handlers.codes import code_in
 from handlers.menu import COMMANDS
 from handlers.people import is_resident
@@ -20,12 +20,14 @@ from handlers.places import ANONYMOUS, changed, heard_in_group, join_staff, use_
 from handlers.policy import policy_of
 from handlers.repair_cards import advice, office
 from handlers.talk import VALUE, ask, chooses, end, expects_words, hear, here, interrupt, open_talk
-from handlers.tell import ANSWER, URGENT, tell
-from handlers.tx import House, Tx
+from handlers.tell import ANSWER, URGENT, close, reader_of, shown_under, tell
+from handlers.tx import House, Mark, Tx
 from store.tables import Account, Community, Inbox, Outgoing, Person, Place, Talk
 
 HEARD_STEP = timedelta(minutes=1)
 MENUS = 30
+SAME_PRESS = timedelta(minutes=1)
+WORN_OUT = ("refused.taken", "refused.over", "refused.unknown", "unclear.stale")
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,10 @@ def reply(session: Session, said: Said, error: Unclear | Refused, *, house: Hous
 
 def _explain(tx: Tx, error: Unclear | Refused) -> None:
     assert tx.place is not None
+    if tx.said is not None and tx.said.tap and error.key in WORN_OUT:
+        shown = shown_under(tx, tx.place, tx.said.on)
+        if shown is not None and _holds(shown, tx.said.tap):  # it would be refused again and again
+            close(tx, shown, _without(shown, tx.said.tap))
     if isinstance(error, Refused) and tx.talk is not None and tx.talk.id == error.ends:
         end(tx, tx.talk)
     if isinstance(error, Unclear) and tx.talk is not None and tx.person is not None:
@@ -254,22 +260,13 @@ def _surroundings(session: Session, said: Said, house: House, now: datetime) -> 
 
 def route(tx: Tx, said: Said) -> None:
     """Let a message act: as a tap, a command, an answer of the open talk, a typed button, or a free sentence."""
-    person, place = tx.person, tx.place
+    place = tx.place
     assert place is not None
     if len(said.text) > MOST_CHARACTERS:
         raise Unclear("unclear.long", max=MOST_CHARACTERS, length=len(said.text))
-    if said.change is not None:
-        changed(tx, said)
+    if _is_about_the_chat(tx, said, place):
         return
-    code = code_in(said.text)
-    if code and (person is None or said.text.startswith("/")):
-        use_code(tx, said, code)
-        return
-    if place.kind in ("group", "board"):
-        heard_in_group(tx, said, place)
-        return
-    if place.kind == "staff":
-        person = tx.person = join_staff(tx, said, place)
+    person = tx.person
     if person is None:
         _stranger(tx, said, place)
         return
@@ -290,6 +287,26 @@ def route(tx: Tx, said: Said) -> None:
         _free(tx, person, place, said)
 
 
+def _is_about_the_chat(tx: Tx, said: Said, place: Place) -> bool:
+    """Take what concerns the chat itself: who came and went, a code, words in a group that is not the staff's."""
+    if said.change is not None:
+        changed(tx, said)
+        return True
+    code = code_in(said.text)
+    if code and (tx.person is None or said.text.startswith("/")):
+        use_code(tx, said, code)
+        return True
+    if place.kind in ("group", "board"):
+        if said.tap and tx.person is not None and place.kind == "board":
+            _tap(tx, tx.person, None, said)
+        else:
+            heard_in_group(tx, said, place)
+        return True
+    if place.kind == "staff":
+        tx.person = join_staff(tx, said, place)
+    return False
+
+
 def _edited(tx: Tx, person: Person, talk: Talk | None, said: Said) -> None:
     """A text that was sent before says something else now: what is urgent counts, and else what was noted stands."""
     assert tx.place is not None
@@ -303,6 +320,53 @@ def _edited(tx: Tx, person: Person, talk: Talk | None, said: Said) -> None:
 
 
 def _tap(tx: Tx, person: Person, talk: Talk | None, said: Said) -> None:
+    """A button; its message then shows what was chosen, and loses the buttons that have done their work."""
+    assert tx.place is not None
+    shown = shown_under(tx, tx.place, said.on)
+    if shown is not None and not _holds(shown, said.tap) and _tapped_before(tx, said):
+        return  # a second press of the same button
+    if shown is not None and _holds(shown, said.tap) and not stays(said.tap):
+        tx.mark = _mark(tx, person, tx.place, shown, said.tap)
+    _tap_in_talk(tx, person, talk, said)
+    if shown is not None and tx.mark is not None and not tx.mark.used:
+        close(tx, shown, _without(shown, said.tap))
+
+
+def _holds(row: Outgoing, value: str) -> bool:
+    return any(button["value"] == value for button in row.buttons)
+
+
+def _without(row: Outgoing, value: str) -> list[dict[str, str]]:
+    """The buttons that are left: of a question none, else those about other matters."""
+    about = value.partition(":")[2]
+    return [
+        button
+        for button in row.buttons
+        if not VALUE.fullmatch(value) and button["value"].partition(":")[2] != about
+    ]
+
+
+def _mark(tx: Tx, person: Person, place: Place, row: Outgoing, value: str) -> Mark:
+    label = next(button["label"] for button in row.buttons if button["value"] == value)
+    reader = reader_of(tx, person if place.kind == "private" else place)
+    key = "mark.chosen" if place.kind == "private" else "mark.chosen_by"
+    assert row.card is not None
+    return Mark(row.card, place.id, reader.say(key, label=label, who=person.name))
+
+
+def _tapped_before(tx: Tx, said: Said) -> bool:
+    """Whether the same person has tapped the same a moment ago."""
+    recent = tx.session.exec(
+        select(Inbox)
+        .where(Inbox.messenger == said.messenger, Inbox.place == said.place, Inbox.id != tx.inbox_id)
+        .where(Inbox.received_at > said.at - SAME_PRESS)
+        .order_by(col(Inbox.id).desc())
+        .limit(MENUS)
+    )
+    return any((row.sender, row.payload.get("tap")) == (said.sender, said.tap) for row in recent)
+
+
+def _tap_in_talk(tx: Tx, person: Person, talk: Talk | None, said: Said) -> None:
     if VALUE.fullmatch(said.tap) is None:
         tap(tx, person, said.tap)
     elif talk is None:

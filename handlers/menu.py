@@ -1,4 +1,4 @@
-"""What one can do here: help for each role, one's own matters, and the language."""
+"""What one can do here: help for each role, one's own matters, the language, and reading on."""
 
 from conversations.words import LANGUAGES
 from handlers import repair
@@ -7,7 +7,7 @@ from handlers.people import is_resident, roles_of
 from handlers.talk import here
 from handlers.tell import tell
 from handlers.tx import Tx
-from store.tables import Person
+from store.tables import Person, Rest
 
 COMMANDS = {
     "help": "help",
@@ -20,7 +20,7 @@ COMMANDS = {
 }
 
 
-@action("help", button=True)
+@action("help", button=True, stays=True)
 def help_(tx: Tx, person: Person) -> None:
     """Show each role just what it can do."""
     roles = roles_of(tx, person)
@@ -41,7 +41,7 @@ def thanks(tx: Tx, person: Person) -> None:
         tell(tx, person, "thanks.answer")
 
 
-@action("my", button=True)
+@action("my", button=True, stays=True)
 def my(tx: Tx, person: Person) -> None:
     """One's own matters: what an owner reported, what the crew has to do, what staff have to watch."""
     if is_resident(tx, person) and not (tx.place is not None and tx.place.kind == "staff"):
@@ -50,10 +50,17 @@ def my(tx: Tx, person: Person) -> None:
         repair.open_list(tx, person)
 
 
-@action("language", button=True)
+@action("language", button=True, stays=True)
 def language(tx: Tx, person: Person) -> None:
     """Go on in the next language."""
     position = LANGUAGES.index(person.language) if person.language in LANGUAGES else 0
     person.language = LANGUAGES[(position + 1) % len(LANGUAGES)]
     tx.session.add(person)
     tell(tx, here(tx, person), "language.changed", buttons=("help", "language"))
+
+
+@action("rest.show", Rest, button=True, stays=True)
+def show_rest(tx: Tx, person: Person, rest: Rest) -> None:
+    """The rest of a text that did not fit into one message; of what was published, in one's own chat."""
+    in_public = tx.place is not None and tx.place.kind == "board"
+    tell(tx, person if in_public else here(tx, person), "rest.text", text=rest.text)

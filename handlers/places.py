@@ -100,7 +100,7 @@ def _groups(tx: Tx, messenger: str, community_id: int, kind: str) -> list[Place]
     )
 
 
-@action("link", button=True)
+@action("link", button=True, stays=True)
 def link(tx: Tx, person: Person) -> None:
     """Give staff a code that makes the owners' group the community's."""
     code = new_code(tx, person.community_id, "board", hours=LINK_HOURS)

@@ -37,6 +37,7 @@ from handlers.repair_cards import (
     private,
     public,
     refresh,
+    reporters,
     show_card,
     staff_card,
     tell_owner,
@@ -182,7 +183,7 @@ know(Known(DONE, no_facts))
 know(Known(REOPEN, no_facts, urgent=urgent_in_reopening))
 
 
-@action("repair.start", button=True)
+@action("repair.start", button=True, stays=True)
 def begin(tx: Tx, person: Person) -> None:
     """Open the form, or go on with one that is half filled in."""
     talk = open_talk(tx, person, tx.place) if tx.place else None
@@ -249,6 +250,7 @@ def emergency(
         why=because(repair),
         phone=office(tx, person.community_id),
         buttons=[each for each in owner_buttons(repair) if not each.action.startswith("repair.more")],
+        last=reporters(repair),
     )
     _ring(tx, repair)
     publish(
@@ -307,7 +309,15 @@ def _more_of_it(
     add_photos(tx, person, repair, answers.get("photos"))
     _show_to_who_has_it(tx, repair)
     first = reader_of(tx, person).show(advice(repair.kind)) if named else ""
-    tell(tx, person, "repair.added", lead=first, number=repair.number, buttons=owner_buttons(repair))
+    tell(
+        tx,
+        person,
+        "repair.added",
+        lead=first,
+        number=repair.number,
+        buttons=owner_buttons(repair),
+        last=reporters(repair),
+    )
     refresh(tx, repair)
     talk = open_talk(tx, person, tx.place) if tx.place is not None else None
     if talk is not None:
@@ -335,7 +345,14 @@ def affirm(tx: Tx, person: Person, repair: Repair) -> None:
     _must_be(repair, *WORK)
     repair.confirmed = True
     _show_to_who_has_it(tx, repair)
-    tell(tx, person, "repair.affirmed", number=repair.number, buttons=owner_buttons(repair))
+    tell(
+        tx,
+        person,
+        "repair.affirmed",
+        number=repair.number,
+        buttons=owner_buttons(repair),
+        last=reporters(repair),
+    )
     refresh(tx, repair)
 
 
@@ -356,6 +373,7 @@ def report(tx: Tx, person: Person, **answers: Any) -> None:
         **private(tx, repair),
         assigned=assigned(tx, repair),
         buttons=owner_buttons(repair),
+        last=reporters(repair),
     )
     publish(
         tx,
@@ -473,6 +491,7 @@ def located(tx: Tx, person: Person, repair: Repair, **answers: Any) -> None:
         where=where(tx, repair),
         state=Say(f"state.{repair.state}"),
         buttons=owner_buttons(repair),
+        last=reporters(repair),
     )
 
 
@@ -629,7 +648,7 @@ def go(tx: Tx, person: Person, repair: Repair) -> None:
     refresh(tx, repair)
 
 
-@action("repair.finish", Repair, button=True)
+@action("repair.finish", Repair, button=True, stays=True)
 def finish(tx: Tx, person: Person, repair: Repair) -> None:
     """Ask for a photo and a word on what was done; both may be skipped."""
     _must_be(repair, *ON_IT)
@@ -690,11 +709,18 @@ def confirm(tx: Tx, person: Person, repair: Repair) -> None:
     repair.state = "closed"
     stop_timer(tx, f"repair.silence:{repair.id}")
     add_event(tx, repair, "event.closed", person)
-    tell(tx, person, "repair.closed", number=repair.number, buttons=owner_buttons(repair))
+    tell(
+        tx,
+        person,
+        "repair.closed",
+        number=repair.number,
+        buttons=owner_buttons(repair),
+        last=reporters(repair),
+    )
     refresh(tx, repair)
 
 
-@action("repair.dispute", Repair, button=True)
+@action("repair.dispute", Repair, button=True, stays=True)
 def dispute(tx: Tx, person: Person, repair: Repair) -> None:
     """The owner says that it is not repaired: ask what is wrong."""
     _must_be(repair, "done", "closed")
@@ -725,11 +751,19 @@ def reopen(tx: Tx, person: Person, repair: Repair, why: str) -> None:
     else:
         _assign(tx, repair)
     after = Say("repair.next_due", due=repair.due_at) if repair.due_at else Say("repair.next_urgent")
-    tell(tx, person, "repair.reopened", after=after, **private(tx, repair), buttons=owner_buttons(repair))
+    tell(
+        tx,
+        person,
+        "repair.reopened",
+        after=after,
+        **private(tx, repair),
+        buttons=owner_buttons(repair),
+        last=reporters(repair),
+    )
     refresh(tx, repair)
 
 
-@action("repair.more", Repair, button=True)
+@action("repair.more", Repair, button=True, stays=True)
 def more(tx: Tx, person: Person, repair: Repair) -> None:
     """Photos or words to add."""
     _must_be(repair, *OPEN)
@@ -760,7 +794,14 @@ def add(tx: Tx, person: Person, repair: Repair, **answers: Any) -> None:
     else:
         if photos:
             _show_photos(tx, repair)
-        tell(tx, person, "repair.added", number=repair.number, buttons=owner_buttons(repair))
+        tell(
+            tx,
+            person,
+            "repair.added",
+            number=repair.number,
+            buttons=owner_buttons(repair),
+            last=reporters(repair),
+        )
     refresh(tx, repair)
 
 
@@ -804,7 +845,7 @@ def withdraw(tx: Tx, person: Person, repair: Repair) -> None:
     stop_timer(tx, f"repair.page:{repair.id}")
     stop_timer(tx, f"repair.overdue:{repair.id}")
     add_event(tx, repair, "event.withdrawn", person)
-    tell(tx, person, "repair.withdrawn", number=repair.number)
+    tell(tx, person, "repair.withdrawn", number=repair.number, last=reporters(repair))
     for crew in holders(tx, f"repair:{repair.id}"):
         if repair.crew_id in (None, crew.id):
             tell(tx, crew, "repair.withdrawn_crew", **private(tx, repair))
@@ -815,7 +856,7 @@ def withdraw(tx: Tx, person: Person, repair: Repair) -> None:
 # --- looking ----------------------------------------------------------------------------------------
 
 
-@action("repair.show", Repair, button=True)
+@action("repair.show", Repair, button=True, stays=True)
 def show(tx: Tx, person: Person, repair: Repair) -> None:
     """One repair with its timeline, and what the person can do with it."""
     staff_here = tx.place is not None and tx.place.kind == "staff"
@@ -834,10 +875,11 @@ def show(tx: Tx, person: Person, repair: Repair) -> None:
         timeline="\n".join(lines),
         photos=photos_of(tx, repair),
         buttons=() if staff_here else buttons_for(tx, repair, person),
+        last=f"look:{repair.id}" if repair.person_id != person.id else reporters(repair),
     )
 
 
-@action("repair.open", button=True)
+@action("repair.open", button=True, stays=True)
 def open_list(tx: Tx, person: Person) -> None:
     """The open tickets: the crew's own in the order in which to go, or all of them for staff in the group."""
     in_group = tx.place is not None and tx.place.kind == "staff"

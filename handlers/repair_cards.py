@@ -230,22 +230,39 @@ def board(tx: Tx, repair: Repair) -> None:
 def refresh(tx: Tx, repair: Repair) -> None:
     """Let every card about the repair show its present state: the crew's, the admin group's, the board's.
 
-    Whoever typed what a button does sees it as a new message: their card may stand far up.
+    Whoever typed what a button does, or tapped it elsewhere, sees it as a new message: their card may stand far up.
     """
     tx.session.add(repair)
     tx.session.flush()
-    typed = tx.person if tx.said is not None and not tx.said.tap else None
-    for person in holders(tx, f"repair:{repair.id}"):
-        acted = typed is not None and typed.id == person.id == repair.crew_id and repair.state in ON_IT
+    card = f"repair:{repair.id}"
+    on_card = tx.said is not None and bool(tx.said.tap) and (tx.mark is None or tx.mark.card == card)
+    acting = tx.person if tx.said is not None and not on_card else None
+    for person in holders(tx, card):
+        acted = acting is not None and acting.id == person.id == repair.crew_id and repair.state in ON_IT
         show_card(tx, repair, person, anew=acted)
     staff_card(tx, repair)
     board(tx, repair)
 
 
+def reporters(repair: Repair) -> str:
+    """The name of what its reporter is told about it: only the last of these messages has buttons."""
+    return f"mine:{repair.id}"
+
+
 def tell_owner(tx: Tx, repair: Repair, key: str, **options: Any) -> None:
     """Say something to its reporter, with what they can do now."""
     owner = tx.session.get_one(Person, repair.person_id)
-    tell(tx, owner, key, **{"number": repair.number, "buttons": owner_buttons(repair), **options})
+    tell(
+        tx,
+        owner,
+        key,
+        **{
+            "number": repair.number,
+            "buttons": owner_buttons(repair),
+            "last": reporters(repair),
+            **options,
+        },
+    )
 
 
 def can_be_reached(tx: Tx, person: Person) -> bool:

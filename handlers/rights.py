@@ -36,6 +36,13 @@ def crew_in_charge(tx: Tx, person: Person, row: Any) -> bool:
     return row is not None and row.crew_id == person.id and crew(tx, person, row)
 
 
+def shown_to(tx: Tx, person: Person, row: Any) -> bool:
+    """Whom the beginning of a text was shown to: a person, the people of a chat, or everybody."""
+    if row is None or (row.person_id, row.place_id) == (None, None):
+        return row is not None
+    return row.person_id == person.id or (tx.place is not None and row.place_id == tx.place.id)
+
+
 def anybody(tx: Tx, person: Person, row: Any) -> bool:
     """Everybody whom the community knows."""
     return True
@@ -49,6 +56,7 @@ RIGHTS: Mapping[str, tuple[Capacity | str, ...]] = {
     "my": (anybody,),
     "language": (anybody,),
     "link": (staff,),
+    "rest.show": (shown_to,),
     "talk.expire": (CLOCK,),
     "repair.start": (resident,),
     "repair.report": (resident,),

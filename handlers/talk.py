@@ -26,7 +26,7 @@ from conversations.steps import (
 from conversations.words import LANGUAGES, Say, normal, spoken, texts
 from handlers.actions import action, perform
 from handlers.policy import policy_of
-from handlers.tell import Button, reader_of, tell
+from handlers.tell import Button, close_last, reader_of, tell
 from handlers.timers import set_timer, stop_timer
 from handlers.tx import Tx
 from store.tables import Person, Place, Talk
@@ -119,6 +119,7 @@ def _drop(tx: Tx, person: Person, talk: Talk) -> None:
 def end(tx: Tx, talk: Talk) -> None:
     """Close a talk."""
     stop_timer(tx, f"talk.expire:{talk.id}")
+    close_last(tx, f"talk:{talk.id}", talk.place_id)
     tx.session.delete(talk)
     tx.session.flush()
 
@@ -321,7 +322,7 @@ def _offer_changes(tx: Tx, person: Person, talk: Talk) -> None:
         ask(tx, person, talk, lead="talk.first")
         return
     buttons = [Button(f"{talk.id}.{name}!drop", f"{_words(known.script, name)}.name") for name in names]
-    tell(tx, here(tx, person), "talk.change", buttons=buttons)
+    tell(tx, here(tx, person), "talk.change", buttons=buttons, last=f"talk:{talk.id}")
 
 
 def _keep(
@@ -367,6 +368,7 @@ def ask(tx: Tx, person: Person, talk: Talk, *, lead: str = "", **lead_facts: Any
         here(tx, person),
         _question(script, step, facts),
         buttons=_buttons(talk, script, step, facts),
+        last=f"talk:{talk.id}",
         lead=reader.say(lead, **lead_facts) if lead else "",
         summary=_summary(reader, script, talk.answers, facts)
         if isinstance(script.steps[step], Confirm)

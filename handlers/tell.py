@@ -1,5 +1,6 @@
 """The one door out: every message to a person or a chat becomes a row of the same transaction."""
 
+import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -7,9 +8,9 @@ from typing import Any
 from sqlalchemy import insert, literal
 from sqlmodel import Session, col, select
 
-from conversations.words import Reader, pack, unpack
+from conversations.words import Reader, cut, pack, unpack
 from handlers.tx import Tx
-from store.tables import HomeRole, Notice, Outgoing, Person, Place
+from store.tables import HomeRole, Notice, Outgoing, Person, Place, Rest
 
 # Lanes: a lower one always goes first.
 URGENT, ANSWER, NEWS, BROADCAST = range(4)
@@ -43,6 +44,7 @@ def tell(
     photos: Sequence[int] = (),
     card: str | None = None,
     anew: bool = False,
+    last: str | None = None,
     lane: int | None = None,
     silent: bool = False,
     lead: str = "",
@@ -51,24 +53,31 @@ def tell(
     """Write the words of `key` as one message to a person or a place; `lead` are words to put before them.
 
     A second message with the same `card` to the same chat changes the first one in place, unless `anew`; one
-    that this transaction sent is left as it is.
+    that this transaction sent is left as it is. Of the messages with one `card` sent anew, or with the same
+    `last`, only the last one in a chat has buttons.
     `photos` are ids of Media. Without a lane, what goes to the chat that just spoke is an answer.
     """
     place = to if isinstance(to, Place) else place_of(tx, to)
     reader = replace(reader_of(tx, to), lasting=card is not None)
     answer = tx.place is not None and place is not None and place.id == tx.place.id
-    words = _fitting(f"{lead}\n\n{reader.say(key, **facts)}".strip())
-    below = _shown_buttons(reader, buttons)
-    edit = False
-    if card is not None and place is not None:
-        if not anew and (card, place.id) in tx.fresh:
+    words, rest = _fitting(tx, to, f"{lead}\n\n{reader.say(key, **facts)}".strip())
+    below = _shown_buttons(reader, [*buttons, *rest])
+    lane = lane if lane is not None else (ANSWER if answer else NEWS)
+    name = card or last
+    if name is not None and place is not None:
+        before = _latest(tx, name, place.id)
+        if card is None or anew:
+            close(tx, before)
+        elif (name, place.id) in tx.fresh:
             return
-        before = None if anew else _latest(tx, card, place)
-        if before is not None and (before.text, before.buttons) == (words, below):
+        elif before is not None:
+            if (before.text, before.buttons) != (words, below):
+                _change(tx, before, "edit", words, below, lane=lane, silent=silent)
             return
-        edit = before is not None
-        if not edit:
-            tx.fresh.add((card, place.id))
+        tx.fresh.add((name, place.id))
+        tx.changes.pop((name, place.id), None)
+    elif below:
+        name = f"one:{secrets.token_urlsafe(9)}"  # so that its buttons can go when they have done their work
     tx.session.connection().execute(
         insert(Outgoing),
         {
@@ -76,9 +85,9 @@ def tell(
             "inbox_id": tx.inbox_id if answer else None,
             "person_id": to.id if isinstance(to, Person) else None,
             "place_id": None if place is None else place.id,
-            "lane": lane if lane is not None else (ANSWER if answer else NEWS),
-            "card": card,
-            "change": "edit" if edit else "send",
+            "lane": lane,
+            "card": name,
+            "change": "send",
             "text": words,
             "buttons": below,
             "photos": list(photos),
@@ -92,11 +101,71 @@ def tell(
     )
 
 
+def close(tx: Tx, row: Outgoing | None, buttons: Sequence[dict[str, str]] = ()) -> None:
+    """Take the buttons of a message away, but for these; what was chosen under it stands below its words.
+
+    `row` is what the message shows last. The change goes out after what is new, and is no news to anybody.
+    """
+    if row is not None and list(buttons) != row.buttons:
+        _change(tx, row, "close", row.text, list(buttons), lane=NEWS, silent=True)
+
+
+def close_last(tx: Tx, card: str, place_id: int) -> None:
+    """Take the buttons of a card's last message in a chat away."""
+    close(tx, _latest(tx, card, place_id))
+
+
+def _change(
+    tx: Tx,
+    before: Outgoing,
+    change: str,
+    words: str,
+    buttons: list[dict[str, str]],
+    *,
+    lane: int,
+    silent: bool,
+) -> None:
+    assert before.card is not None and before.place_id is not None
+    key = (before.card, before.place_id)
+    if tx.mark is not None and (tx.mark.card, tx.mark.place_id) == key:
+        words, tx.mark.used = f"{words}\n\n{tx.mark.line}", True
+    table = Outgoing.__table__  # type: ignore[attr-defined]
+    values = {"change": change, "text": words, "buttons": buttons, "lane": lane}
+    if key in tx.changes:
+        tx.session.connection().execute(table.update().where(table.c.id == tx.changes[key]).values(**values))
+        return
+    row = tx.session.connection().execute(
+        insert(Outgoing).returning(table.c.id),
+        {
+            "community_id": before.community_id,
+            "person_id": before.person_id,
+            "place_id": before.place_id,
+            "card": before.card,
+            "photos": [],
+            "silent": silent,
+            **values,
+            **FRESH,
+            "created_at": tx.now,
+        },
+    )
+    tx.changes[key] = row.scalar_one()
+
+
 FRESH = {"state": "waiting", "tries": 0, "error": "", "message_id": "", "parts": [], "thread": ""}
 
 
-def _fitting(words: str) -> str:
-    return words if len(words) <= MOST else f"{words[: MOST - 1]}…"
+def _fitting(tx: Tx, to: Person | Place, words: str) -> tuple[str, list[Button]]:
+    """What fits into one message, and the button that leads to the rest."""
+    begun, rest = cut(words, MOST)
+    if not rest or to.community_id is None:
+        return begun, []
+    person_id, place_id = (to.id, None) if isinstance(to, Person) else (None, to.id)
+    row = Rest(
+        community_id=to.community_id, person_id=person_id, place_id=place_id, text=rest, created_at=tx.now
+    )
+    tx.session.add(row)
+    tx.session.flush()
+    return begun, [Button(f"rest.show:{row.id}")]
 
 
 def _shown_buttons(reader: Reader, buttons: Iterable[Button | str]) -> list[dict[str, str]]:
@@ -143,10 +212,17 @@ def tell_staff(tx: Tx, community_id: int, key: str, **options: Any) -> None:
         tell(tx, place, key, **options)
 
 
-def _latest(tx: Tx, card: str, place: Place) -> Outgoing | None:
+def _latest(tx: Tx, card: str, place_id: int) -> Outgoing | None:
     """What a card shows in a chat, or will show when all is delivered."""
-    rows = select(Outgoing).where(Outgoing.card == card, Outgoing.place_id == place.id)
+    rows = select(Outgoing).where(Outgoing.card == card, Outgoing.place_id == place_id)
     return tx.session.exec(rows.order_by(col(Outgoing.id).desc()).limit(1)).first()
+
+
+def shown_under(tx: Tx, place: Place, message_id: str) -> Outgoing | None:
+    """What a message shows, or will show when all is delivered; None for one that is not ours."""
+    made = select(Outgoing.card).where(Outgoing.place_id == place.id, Outgoing.message_id == message_id)
+    card = tx.session.exec(made.limit(1)).first() if message_id else None
+    return _latest(tx, card, place.id) if card is not None else None
 
 
 def holders(tx: Tx, card: str) -> list[Person]:
@@ -275,12 +351,11 @@ def _write_batch(tx: Tx, notice: Notice, people: list[Person]) -> None:
     ):
         chats[place.person_id] = place.id  # the one heard last stays
     facts = unpack(notice.facts)
-    words = {
-        language: _fitting(
-            replace(tx.reader(notice.community_id, language), lasting=True).say(notice.key, **facts)
-        )
-        for language in {person.language for person in people}
-    }
+    words, below = {}, {}
+    for language in {person.language for person in people}:
+        reader = replace(tx.reader(notice.community_id, language), lasting=True)
+        words[language], rest = _fitting_all(tx, notice, reader.say(notice.key, **facts))
+        below[language] = _shown_buttons(reader, rest)
     rows = [
         {
             "community_id": notice.community_id,
@@ -291,7 +366,7 @@ def _write_batch(tx: Tx, notice: Notice, people: list[Person]) -> None:
             "card": f"board:{notice.about}",
             "change": "send",
             "text": words[person.language],
-            "buttons": [],
+            "buttons": below[person.language],
             "photos": notice.photos,
             "silent": notice.silent,
             **FRESH,
@@ -303,3 +378,22 @@ def _write_batch(tx: Tx, notice: Notice, people: list[Person]) -> None:
     ]
     if rows:
         tx.session.connection().execute(insert(Outgoing), rows)
+
+
+def _fitting_all(tx: Tx, notice: Notice, words: str) -> tuple[str, list[Button]]:
+    """What fits of a notice; its rest is everybody's, and is kept once."""
+    begun, rest = cut(words, MOST)
+    if not rest:
+        return begun, []
+    kept = select(Rest).where(
+        Rest.community_id == notice.community_id,
+        col(Rest.person_id).is_(None),
+        col(Rest.place_id).is_(None),
+        Rest.text == rest,
+    )
+    row = tx.session.exec(kept.limit(1)).first() or Rest(
+        community_id=notice.community_id, text=rest, created_at=tx.now
+    )
+    tx.session.add(row)
+    tx.session.flush()
+    return begun, [Button(f"rest.show:{row.id}")]

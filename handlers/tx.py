@@ -22,6 +22,16 @@ class House:
 
 
 @dataclass
+class Mark:
+    """What was chosen under a message, to be written below its words when the message changes next."""
+
+    card: str
+    place_id: int
+    line: str
+    used: bool = False
+
+
+@dataclass
 class Tx:
     """One transaction: its session, its instant, and the message that caused it, if one did."""
 
@@ -36,6 +46,9 @@ class Tx:
     inbox_id: int | None = None
     fresh: set[tuple[str, int]] = field(default_factory=set)
     """Cards that this transaction sent anew, by card and place: they show the present already."""
+    changes: dict[tuple[str, int], int] = field(default_factory=dict)
+    """The row that changes a card in a place: one transaction changes a message once."""
+    mark: Mark | None = None
     known: dict[tuple[str, int], Any] = field(default_factory=dict)
 
     def once(self, what: str, key: int, find: Callable[[], T]) -> T:

@@ -82,6 +82,8 @@ class Chat:
         buttons = {button["label"]: button["value"] for button in row.buttons}
         assert len(buttons) == len(row.buttons), f"two buttons with one label: {row.buttons}"
         shown = Shown(number, row.text, buttons, len(row.photos), row.silent, row.lane == 0)
+        if row.change == "close" and not letter.message_id:
+            raise Never("no message to close")
         if row.change == "send" or not letter.message_id:
             self.messages.append(shown)
             return number
@@ -91,7 +93,9 @@ class Chat:
             return old.id
         if (old.text, old.buttons) == (shown.text, shown.buttons):
             return old.id  # a real messenger says "not modified", which its adapter takes as done
-        old.text, old.buttons, old.edited, old.seen = shown.text, buttons, True, False
+        old.text, old.buttons = shown.text, shown.buttons
+        if row.change == "edit":  # what is closed is no news
+            old.edited, old.seen = True, False
         return old.id
 
 
@@ -116,7 +120,7 @@ class Phone:
         """Tap the latest button with this label."""
         for message in reversed(self.chat.messages):
             if label in message.buttons:
-                await self._send(tap=message.buttons[label])
+                await self._send(tap=message.buttons[label], on=message.id)
                 return
         raise AssertionError(f"{self.account} has no button {label!r}:\n{self}")
 

@@ -222,8 +222,8 @@ function photosOf(addresses) {
 
 // --- Sending ---------------------------------------------------------------------------------------------------
 
-function send(phone, { text = "", tap = "", label = "", files = [] }) {
-  const item = { key: newKey(), who: phone.who, text, tap, label, files, photos: files.map((file) => URL.createObjectURL(file)) };
+function send(phone, { text = "", tap = "", on = "", label = "", files = [] }) {
+  const item = { key: newKey(), who: phone.who, text, tap, on, label, files, photos: files.map((file) => URL.createObjectURL(file)) };
   item.element = make("li", { className: tap ? "message tapped" : "message mine" });
   phone.waiting.push(item);
   phone.stick ||= !tap;
@@ -240,8 +240,8 @@ function post(phone, item) {
       item.light ??= await Promise.all(item.files.map(light));
       if (item.light.length > page.mostPhotos) throw new Error(words.too_many);
       if (item.light.reduce((sum, file) => sum + file.size, 0) > page.bodyCap - 100000) throw new Error(words.too_large);
-      const { who, key, text, tap: value } = item;
-      await ask("say", {}, { slot: phone.slot, who, key, text, tap: value, photos: item.light });
+      const { who, key, text, tap: value, on } = item;
+      await ask("say", {}, { slot: phone.slot, who, key, text, tap: value, on, photos: item.light });
       item.done = true;
     } catch (error) {
       item.error = error.message;
@@ -360,7 +360,7 @@ function wire(phone) {
 async function tap(phone, button) {
   if (button.getAttribute("aria-busy") === "true") return;
   button.setAttribute("aria-busy", "true");
-  await send(phone, { tap: button.dataset.mark, label: button.textContent });
+  await send(phone, { tap: button.dataset.mark, on: button.closest("li").dataset.id, label: button.textContent });
   button.removeAttribute("aria-busy");
 }
 

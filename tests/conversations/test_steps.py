@@ -140,7 +140,10 @@ def test_skipped_photos_are_complete() -> None:
     ("files", "key"),
     [
         ([], "unclear.photo"),
-        ([File(kind="voice", storage="v")], "unclear.not_a_photo"),
+        ([File(kind="voice", storage="v")], "unclear.voice"),
+        ([File(kind="video", storage="v")], "unclear.video"),
+        ([File(kind="file", storage="v")], "unclear.not_a_photo"),
+        ([File(kind="voice", problem="not_fetched")], "unclear.not_fetched"),
         ([File(problem="not_a_photo")], "unclear.not_a_photo"),
         ([File(problem="too_large")], "unclear.photo_too_large"),
     ],

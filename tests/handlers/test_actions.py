@@ -44,6 +44,7 @@ MAY: dict[str, set[str]] = {
     "my": EVERYBODY,
     "language": EVERYBODY,
     "link": {"staff", "staff elsewhere"},
+    "rest.show": set(),  # only whom it was shown to
     "repair.start": RESIDENTS,
     "repair.open": {*CREW, "staff", "crew elsewhere", "staff elsewhere"},
     "repair.show": {"owner", "staff", *CREW},
