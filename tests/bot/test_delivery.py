@@ -455,7 +455,8 @@ async def test_a_crash_between_sending_and_the_ledger_repeats_only_that_message(
         post.write(f"{number}")
         post.write(f"other {number}", place=2)
     await post.delivery.once()
-    letters = {letter.place.id: letter for letter in await asyncio.to_thread(post.delivery._waiting)}
+    await post.delivery._read()
+    letters = {letter.place.id: letter for letter in post.delivery.letters}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(post.database, "write", dies)
         with pytest.raises(asyncio.CancelledError):
@@ -475,7 +476,10 @@ async def dies(work: Any) -> None:
 
 
 QUERIES: dict[str, tuple[str, Callable[[Post, Session], Any]]] = {
-    "rows to send": ("ix_outgoing_waiting", lambda post, session: post.delivery._waiting()),
+    "rows to send": (
+        "ix_outgoing_waiting",
+        lambda post, session: post.delivery._waiting([], post.delivery._rooms(1)),
+    ),
     "due timers": ("ix_timer_due", lambda post, session: due(session, post.at)),
     "open notices": ("ix_notice_open", lambda post, session: open_notice(session)),
     "failed messages": ("ix_inbox_failed", lambda post, session: failed(session)),
