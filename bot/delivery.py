@@ -240,7 +240,8 @@ class Delivery:
                     continue
                 found = self._heads(session, busy, room)
                 letters += found
-                pauses += [0.0] if len(found) == room.most > 0 else _held_back(session, room)
+                more = len(found) == room.most < AT_ONCE - len(busy)
+                pauses += [0.0] if more else _held_back(session, room)
         return letters, min(pauses, default=None)
 
     def _heads(self, session: Session, busy: list[int], room: _Room) -> list[Letter]:
