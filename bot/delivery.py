@@ -1,16 +1,19 @@
 """Delivery: the rows that wait are sent, in order per chat and urgent ones first; each try goes into the ledger."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
+from math import ceil
 
 import structlog
 from sqlalchemy import ColumnElement, Table, and_, insert, literal_column, or_
 from sqlmodel import Session, col, select
 
-from handlers.tell import ANSWER, BROADCAST
+from bot.pace import Pace
+from handlers.tell import ANSWER, BROADCAST, NEWS, URGENT
 from store.database import Database, StoreUnavailable
 from store.tables import Attempt, Outgoing, Place
 
@@ -18,6 +21,7 @@ log = structlog.get_logger()
 
 AT_ONCE = 200
 KEPT_FREE = 50  # of those for pages and answers, when a messenger is slow
+AHEAD = 0.25  # seconds of work that are read at once for a messenger with a pace
 FINISH_SECONDS = 5.0
 LONGEST_WAIT = timedelta(minutes=10)
 OUR_TRIES = 8  # of a message on which we ourselves stumble, some eight minutes
@@ -25,20 +29,15 @@ WAITING: ColumnElement[str] = literal_column("'waiting'")  # literally, as the p
 
 
 class Later(Exception):
-    """The messenger cannot take the message now; `seconds` until it may, if it said so."""
+    """The messenger cannot take the message now; `seconds` until it may, if it said so.
+
+    `halts`: it told us to send this chat nothing for that time. That is kept to the letter and is no failed try.
+    """
 
     def __init__(self, reason: str, seconds: float | None = None, *, halts: bool = False) -> None:
         super().__init__(reason)
         self.seconds = seconds
-        self.halts = halts
-
-
-class Moved(Exception):
-    """The chat is now another one, `external_id`."""
-
-    def __init__(self, external_id: str) -> None:
-        super().__init__(f"moved to {external_id}")
-        self.external_id = external_id
+        self.halts = halts and seconds is not None
 
 
 class Never(Exception):
@@ -49,6 +48,14 @@ class Blocked(Exception):
     """The chat takes no messages any more."""
 
 
+class Moved(Exception):
+    """The chat is now another one, `external_id`; it has none of the old one's messages and topics."""
+
+    def __init__(self, external_id: str) -> None:
+        super().__init__(f"moved to {external_id}")
+        self.external_id = external_id
+
+
 @dataclass(frozen=True)
 class Letter:
     """One row as a messenger gets it; `first` is the row that made the message to change, None for a new one."""
@@ -56,6 +63,8 @@ class Letter:
     row: Outgoing
     place: Place
     first: Outgoing | None = None
+    lane: int = NEWS
+    """The lane in which it goes: its own, or that of the change behind it."""
 
     @property
     def message_id(self) -> str:
@@ -72,11 +81,28 @@ class Taken:
 
 
 Send = Callable[[Letter], Awaitable[Taken]]
-"""Sends one letter; raises Later, Never or Blocked."""
+"""Sends one letter; raises Later, Never, Blocked or Moved."""
+
+
+@dataclass(frozen=True)
+class _Room:
+    """How many letters some messengers may be given in the coming moments, and which of their chats none."""
+
+    messengers: Collection[str]
+    most: int
+    closed: float = 0.0
+    """Seconds until they may be given anything at all."""
+    held: Mapping[int, float] = field(default_factory=dict)
+    """Seconds for which a chat may have nothing, by its place ..."""
+    held_urgent: Mapping[int, float] = field(default_factory=dict)
+    """... and nothing urgent either."""
 
 
 class Delivery:
-    """The one sender of this process; `delivered` hears of each letter that the ledger says is sent."""
+    """The one sender of this process; `delivered` hears of each letter that the ledger says is sent.
+
+    `paces` say, by messenger, what it may be sent now; one without a pace is sent whatever waits.
+    """
 
     def __init__(
         self,
@@ -84,36 +110,88 @@ class Delivery:
         senders: Mapping[str, Send],
         now: Callable[[], datetime],
         delivered: Callable[[Letter], None] = lambda letter: None,
+        paces: Mapping[str, Pace] | None = None,
     ) -> None:
         self.database = database
         self.senders = senders
         self.now = now
         self.delivered = delivered
+        self.paces = dict(paces or {})
         self.wake = asyncio.Event()
+        self.letters: list[Letter] = []
+        """What was read and may go within moments, as the paces allow it."""
+        self.resting = False
+        self.freed = False
+        """Whether a chat became free since `letters` were read."""
         self.busy: dict[int, asyncio.Task[None]] = {}
         """The letter in hand of each chat, by its place."""
 
     async def run(self) -> None:
-        """Send whatever waits, whenever woken, no chat waiting for another; when cancelled, finish what is in hand."""
+        """Send what waits as soon as it may go, no chat waiting for another; when cancelled, finish what is in hand."""
         try:
             while True:
-                await self.wake.wait()
                 self.wake.clear()
-                try:
-                    letters = await asyncio.to_thread(self._waiting)
-                except StoreUnavailable as error:
-                    log.error("delivery waits for the database", error=str(error))
-                    letters = []
-                for letter in letters:
-                    task = asyncio.create_task(self._deliver(letter))
-                    self.busy[letter.place.id] = task
-                    task.add_done_callback(partial(self._sent_or_not, letter))
+                self.resting = False
+                pause = await self._read_or_wait()
+                while self.letters and not self.wake.is_set():
+                    for letter in self._ready():
+                        self._start(letter)
+                    await self._pause(min(map(self._wait, self.letters), default=0.0))
+                if not self.freed:
+                    self.resting = True
+                    await self._pause(pause)
         finally:
+            self.letters = []
             await self._finish()
+
+    async def _read_or_wait(self) -> float | None:
+        try:
+            return await self._read()
+        except StoreUnavailable as error:
+            log.error("delivery waits for the database", error=str(error))
+            return None
+
+    async def _pause(self, seconds: float | None) -> None:
+        """Until woken, at most so many seconds."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self.wake.wait()
+
+    def _ready(self) -> list[Letter]:
+        """Take from the letters those that may go now."""
+        ready, soon = [], []
+        for letter in self.letters:
+            wait = self._wait(letter)
+            if not wait:
+                ready.append(letter)
+                self._count(letter)
+            elif wait <= AHEAD:
+                soon.append(letter)
+            else:
+                self.wake.set()  # it was told to wait after it was read: something else may go instead
+        self.letters = soon
+        return ready
+
+    def _wait(self, letter: Letter) -> float:
+        pace = self.paces.get(letter.place.messenger)
+        return pace.wait(letter.place, letter.lane) if pace else 0.0
+
+    def _count(self, letter: Letter, messages: int = 1) -> None:
+        if pace := self.paces.get(letter.place.messenger):
+            pace.took(letter.place, messages)
+
+    def _start(self, letter: Letter) -> "asyncio.Task[None]":
+        task = asyncio.create_task(self._deliver(letter))
+        self.busy[letter.place.id] = task
+        task.add_done_callback(partial(self._sent_or_not, letter))
+        return task
 
     def _sent_or_not(self, letter: Letter, task: "asyncio.Task[None]") -> None:
         del self.busy[letter.place.id]
-        self.wake.set()  # for the next message to this chat
+        if self.resting or letter.place.messenger not in self.paces:
+            self.wake.set()  # for the next message to this chat
+        else:
+            self.freed = True  # that is soon enough when the letters in hand are out: no reading for each one
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("delivery stumbled", outgoing=letter.row.id, exc_info=error)
 
@@ -126,37 +204,72 @@ class Delivery:
             await asyncio.gather(*late, return_exceptions=True)
 
     async def once(self) -> int:
-        """Send the first waiting row of each chat; how many were tried."""
-        letters = await asyncio.to_thread(self._waiting)
-        await asyncio.gather(*(self._deliver(letter) for letter in letters))
-        return len(letters)
+        """Send what may go now, one row a chat; how many were tried."""
+        await self._read()
+        tasks = [self._start(letter) for letter in self._ready()]
+        self.letters = []
+        await asyncio.gather(*tasks)
+        return len(tasks)
 
-    def _waiting(self) -> list[Letter]:
-        """The head of each chat's queue, urgent lanes first; one that must wait holds back only what is behind it."""
+    async def _read(self) -> float | None:
+        """Read what may go within moments; seconds until more may, None: not before a wake."""
+        self.letters, self.freed = [], False
+        busy = list(
+            self.busy
+        )  # before the database is looked at: what is finished meanwhile may look unsent there
+        self.letters, pause = await asyncio.to_thread(self._waiting, busy, self._rooms(AT_ONCE - len(busy)))
+        return pause
+
+    def _rooms(self, most: int) -> list[_Room]:
+        """The messengers without a pace share one, each other has its own."""
+        rooms = [_Room(self.senders.keys() - self.paces.keys(), most)]
+        for messenger in self.senders.keys() & self.paces.keys():
+            pace = self.paces[messenger]
+            soon = min(most, ceil(pace.per_second * AHEAD))
+            rooms.append(_Room([messenger], soon, pace.closed(), pace.held(ANSWER), pace.held(URGENT)))
+        return [room for room in rooms if room.messengers]
+
+    def _waiting(self, busy: list[int], rooms: list[_Room]) -> tuple[list[Letter], float | None]:
+        """What may go within moments, and the seconds until more may."""
+        letters: list[Letter] = []
+        pauses: list[float] = []
         with self.database.read() as session:
-            now = self.now()
-            room = AT_ONCE - len(self.busy)
-            heads = session.exec(
-                select(Outgoing)
-                .where(
-                    Outgoing.state == WAITING,
-                    MESSENGER.in_(list(self.senders)),
-                    or_(col(Outgoing.retry_at).is_(None), col(Outgoing.retry_at) <= now),
-                    ~BEFORE_IT.exists(),
-                    col(Outgoing.place_id).not_in(list(self.busy)),
-                    col(Outgoing.lane) <= (BROADCAST if room > KEPT_FREE else ANSWER),
-                )
-                .order_by(col(Outgoing.lane), col(Outgoing.id))
-                .limit(max(room, 0))
-            ).all()
-            rows = [_changed_first(session, head) for head in heads]
-            chosen = select(Place).where(col(Place.id).in_([row.place_id for row in rows]))
-            places = {place.id: place for place in session.exec(chosen)} if rows else {}
-            return [
-                Letter(row, places[row.place_id], _first(session, row))
-                for row in rows
-                if row.place_id is not None and (row.retry_at is None or row.retry_at <= now)
-            ]
+            for room in rooms:
+                if room.closed > AHEAD:
+                    pauses.append(room.closed)
+                    continue
+                found = self._heads(session, busy, room)
+                letters += found
+                more = len(found) == room.most < AT_ONCE - len(busy)
+                pauses += [0.0] if more else _held_back(session, room)
+        return letters, min(pauses, default=None)
+
+    def _heads(self, session: Session, busy: list[int], room: _Room) -> list[Letter]:
+        """The head of each chat's queue, urgent lanes first; one that must wait holds back only what is behind it."""
+        now = self.now()
+        heads = session.exec(
+            select(Outgoing)
+            .where(
+                Outgoing.state == WAITING,
+                MESSENGER.in_(list(room.messengers)),
+                or_(col(Outgoing.retry_at).is_(None), col(Outgoing.retry_at) <= now),
+                ~BEFORE_IT.exists(),
+                or_(col(Outgoing.change) == "send", ~_CHANGED.where(_EARLIER.c.retry_at > now).exists()),
+                col(Outgoing.place_id).not_in([*busy, *room.held_urgent]),
+                or_(col(Outgoing.lane) == URGENT, col(Outgoing.place_id).not_in(list(room.held))),
+                col(Outgoing.lane) <= (BROADCAST if AT_ONCE - len(busy) > KEPT_FREE else ANSWER),
+            )
+            .order_by(col(Outgoing.lane), col(Outgoing.id))
+            .limit(max(room.most, 0))
+        ).all()
+        rows = [(_changed_first(session, head), head.lane) for head in heads]
+        chosen = select(Place).where(col(Place.id).in_([row.place_id for row, _ in rows]))
+        places = {place.id: place for place in session.exec(chosen)} if rows else {}
+        return [
+            Letter(row, places[row.place_id], _first(session, row), lane)
+            for row, lane in rows
+            if row.place_id is not None
+        ]
 
     async def _deliver(self, letter: Letter) -> None:
         try:
@@ -165,6 +278,8 @@ class Delivery:
             await self._later(letter, error)
         except (Never, Blocked) as error:
             await self._lay_aside(letter, error)
+        except Moved as error:
+            await self._record(partial(self._follow, letter=letter, moved=error))
         except Exception as error:
             log.exception("sending failed", outgoing=letter.row.id)
             if letter.row.tries + 1 < OUR_TRIES:
@@ -172,6 +287,8 @@ class Delivery:
             else:
                 await self._lay_aside(letter, Never(repr(error)))
         else:
+            if letter.first is None:
+                self._count(letter, len(taken.parts))
             await self._record(lambda session: self._sent(session, letter, taken))
             self.delivered(letter)
 
@@ -198,9 +315,11 @@ class Delivery:
         self._attempt(session, letter)
 
     async def _later(self, letter: Letter, error: Later) -> None:
-        tries = letter.row.tries + 1
+        tries = letter.row.tries + (0 if error.halts else 1)
         wait = timedelta(seconds=error.seconds) if error.seconds else timedelta(seconds=2 ** min(tries, 9))
-        retry_at = self.now() + min(wait, LONGEST_WAIT)
+        retry_at = self.now() + (wait if error.halts else min(wait, LONGEST_WAIT))
+        if error.halts and error.seconds and (pace := self.paces.get(letter.place.messenger)):
+            pace.halt(letter.place, error.seconds)
 
         def work(session: Session) -> None:
             _update(session, letter.row.id, tries=tries, error=str(error), retry_at=retry_at)
@@ -237,6 +356,31 @@ class Delivery:
             session.connection().execute(elsewhere)
         session.connection().execute(waiting.values(state="unreachable", error=error))
 
+    def _follow(self, session: Session, letter: Letter, moved: Moved) -> None:
+        """Send what waits for a chat to the one that it has become; that one has none of its messages."""
+        self._attempt(session, letter, str(moved))
+        place = session.get_one(Place, letter.place.id)
+        known = session.exec(
+            select(Place).where(
+                Place.messenger == place.messenger,
+                Place.external_id == moved.external_id,
+                Place.id != place.id,
+            )
+        ).first()
+        of_place = OUTGOING.update().where(OUTGOING.c.place_id == place.id)
+        if known is None:
+            place.external_id, place.topics = moved.external_id, {}
+            session.connection().execute(of_place.where(OUTGOING.c.state == "sent").values(message_id=""))
+        else:
+            session.connection().execute(
+                of_place.where(OUTGOING.c.state == WAITING).values(place_id=known.id)
+            )
+            if known.community_id is None:
+                known.community_id, known.kind = place.community_id, place.kind
+            place.community_id, place.kind = None, "group"  # or it would be written to as well
+            session.add(known)
+        session.add(place)
+
     def _attempt(self, session: Session, letter: Letter, error: str = "") -> None:
         session.connection().execute(
             insert(Attempt),
@@ -263,6 +407,27 @@ BEFORE_IT = select(_EARLIER.c.id).where(
     ),
 )
 """What goes into the same chat before a row: the urgent first, then the older."""
+_CHANGED = select(_EARLIER.c.id).where(
+    _EARLIER.c.place_id == OUTGOING.c.place_id,
+    _EARLIER.c.state == WAITING,
+    _EARLIER.c.card == OUTGOING.c.card,
+    _EARLIER.c.id < OUTGOING.c.id,
+)
+"""What a change means and still waits itself."""
+
+
+def _held_back(session: Session, room: _Room) -> list[float]:
+    """Seconds until each chat that is held back may have what waits for it."""
+    if not room.held:
+        return []
+    heads = select(Outgoing.place_id, Outgoing.lane).where(
+        Outgoing.state == WAITING, col(Outgoing.place_id).in_(list(room.held)), ~BEFORE_IT.exists()
+    )
+    waits = [
+        (room.held_urgent if lane == URGENT else room.held).get(place_id or 0, 0.0)
+        for place_id, lane in session.exec(heads)
+    ]
+    return [seconds for seconds in waits if seconds]  # nothing: the chat is in hand, and its end wakes us
 
 
 def _update(session: Session, outgoing_id: int, **values: object) -> None:
@@ -293,7 +458,7 @@ def _first(session: Session, row: Outgoing) -> Outgoing | None:
         col(Outgoing.id) < row.id,
     )
     latest = session.exec(sent.order_by(col(Outgoing.id).desc()).limit(1)).first()
-    if latest is None:
+    if latest is None or not latest.message_id:  # its chat has moved
         return None
     made = select(Outgoing).where(
         Outgoing.place_id == row.place_id, Outgoing.message_id == latest.message_id, Outgoing.state == "sent"

@@ -10,13 +10,26 @@ import pytest
 from sqlalchemy import event, insert
 from sqlmodel import Session, col, select
 
-from bot.delivery import AT_ONCE, LONGEST_WAIT, Blocked, Delivery, Later, Letter, Never, Taken
+from bot.delivery import (
+    AT_ONCE,
+    LONGEST_WAIT,
+    OUR_TRIES,
+    Blocked,
+    Delivery,
+    Later,
+    Letter,
+    Moved,
+    Never,
+    Taken,
+)
+from bot.pace import CHAT_SECONDS, KEPT_FOR_URGENT, LONGER, Pace
 from handlers.inbox import failed
 from handlers.tell import ANSWER, BROADCAST, NEWS, URGENT, open_notice, tell
 from handlers.timers import due
 from handlers.tx import House, Tx
 from store.database import Database, StoreUnavailable
 from store.tables import Attempt, Community, Outgoing, Person, Place
+from tests.benchmarks import simulated
 
 MORNING = datetime(2026, 3, 2, 1, 0, tzinfo=UTC)
 MESSENGER = "test"
@@ -35,6 +48,7 @@ class Post:
     """What sending a text raises, the first time, the second time ..."""
     tried: list[str] = field(default_factory=list)
     confirmed: list[str] = field(default_factory=list)
+    pace: Pace | None = None
 
     def __post_init__(self) -> None:
         self.delivery = self.restarted()
@@ -46,8 +60,29 @@ class Post:
             {MESSENGER: self._send},
             lambda: self.at,
             lambda letter: self.confirmed.append(letter.row.text),
+            {MESSENGER: self.pace} if self.pace else {},
         )
         return self.delivery
+
+    def keep_pace(self) -> Pace:
+        """From now on the messenger has limits; their clock is the test's."""
+
+        def seconds() -> float:
+            return (self.at - MORNING).total_seconds()
+
+        self.pace = Pace(now=seconds)
+        self.restarted()
+        return self.pace
+
+    def place(self, number: int = 1) -> Place:
+        with self.database.read() as session:
+            return session.get_one(Place, number)
+
+    def add_group(self, number: int, **values: Any) -> Place:
+        """Another chat, the admin group."""
+        row = {"community_id": 1, "kind": "staff", "external_id": f"chat{number}", **values}
+        self.database.write_now(lambda session: session.add(Place(id=number, messenger=MESSENGER, **row)))
+        return self.place(number)
 
     def _furnish(self, session: Session) -> None:
         session.add(Community(id=1, name="阳光花园", created_at=MORNING))
@@ -78,7 +113,7 @@ class Post:
         """Add a row to send."""
         row = {
             "community_id": 1,
-            "person_id": place,
+            "person_id": place if place < 4 else None,
             "place_id": place,
             "lane": lane,
             "change": "send",
@@ -331,6 +366,49 @@ async def test_a_person_without_another_chat_is_unreachable(post: Post) -> None:
     assert post.sent == []
 
 
+# --- a group that has become another chat -----------------------------------------------------------
+
+
+async def test_a_group_that_has_moved_is_followed_at_once(post: Post) -> None:
+    post.add_group(9, topics={"repair": "3"})
+    post.does = {"a": [Moved("new")]}
+    post.write("a", place=9)
+    post.write("b", place=9)
+    await post.all()
+    assert post.sent == [("new", "a", ""), ("new", "b", "")]
+    assert (post.place(9).external_id, post.place(9).topics, post.place(9).kind) == ("new", {}, "staff")
+    assert [(text, error) for text, _, error in post.ledger()] == [
+        ("a", "moved to new"),
+        ("a", ""),
+        ("b", ""),
+    ]
+    assert post.rows()["a"].tries == 0
+
+
+async def test_where_a_group_has_moved_its_old_messages_are_not_changed(post: Post) -> None:
+    """The new chat counts its messages anew: the old one's number may mean another message there."""
+    post.add_group(9)
+    post.write("card", place=9, card="repair:1")
+    await post.all()
+    post.does = {"edit": [Moved("new")]}
+    for text in ("edit", "again"):
+        post.write(text, place=9, card="repair:1", change="edit")
+        await post.all()
+    assert post.sent == [("chat9", "card", ""), ("new", "edit", ""), ("new", "again", "m2")]
+
+
+async def test_a_group_that_has_moved_to_a_known_chat_leaves_everything_to_that(post: Post) -> None:
+    post.add_group(9)
+    post.add_group(10, external_id="new", kind="group", community_id=None)
+    post.does = {"a": [Moved("new")]}
+    post.write("a", place=9)
+    post.write("b", place=9)
+    await post.all()
+    assert post.sent == [("new", "a", ""), ("new", "b", "")]
+    assert (post.place(10).community_id, post.place(10).kind) == (1, "staff")
+    assert (post.place(9).community_id, post.place(9).kind) == (None, "group")
+
+
 # --- edits ------------------------------------------------------------------------------------------
 
 
@@ -369,6 +447,193 @@ async def test_an_edit_of_a_message_that_never_arrived_is_a_message_of_its_own(p
     post.write("again", card="repair:1", change="edit")
     await post.all()
     assert post.sent == [("chat1", "edit", ""), ("chat1", "again", "m1")]
+
+
+# --- a messenger with limits ------------------------------------------------------------------------
+
+
+async def test_what_the_messenger_itself_says_halts_the_whole_chat_for_so_long(post: Post) -> None:
+    post.keep_pace()
+    post.does = {"a": [Later("flood", 3600, halts=True)]}
+    post.write("a")
+    await post.all()
+    row = post.rows()["a"]
+    assert (row.retry_at, row.tries, row.error) == (MORNING + timedelta(seconds=3600), 0, "flood")
+    post.write("page", lane=URGENT)
+    post.write("other", place=2)
+    post.at += timedelta(seconds=3599)
+    await post.all()
+    assert post.texts() == ["other"]
+    for _ in range(2):
+        post.at += timedelta(seconds=1)
+        await post.all()
+    assert post.texts() == ["other", "page"]
+    post.at += timedelta(seconds=2)
+    await post.all()
+    assert post.texts() == ["other", "page", "a"]
+
+
+async def test_however_often_it_says_so_the_message_is_not_laid_aside(post: Post) -> None:
+    post.keep_pace()
+    errors = [*(Later("flood", 60, halts=True) for _ in range(2 * OUR_TRIES)), KeyError("oops")]
+    post.does = {"a": list(errors)}
+    post.write("a")
+    for _ in range(len(errors) + 1):
+        await post.all()
+        post.at += timedelta(seconds=60)
+    assert (post.states(), post.rows()["a"].tries) == ({"a": "sent"}, 1)
+
+
+async def test_two_chats_told_so_at_once_halt_all_others_until_the_longer_time_is_over(post: Post) -> None:
+    post.keep_pace()
+    post.does = {"a": [Later("flood", 5, halts=True)], "b": [Later("flood", 30, halts=True)]}
+    post.write("a")
+    await post.all()
+    post.at += timedelta(seconds=1)
+    post.write("b", place=2)
+    await post.all()
+    post.write("page", place=3, lane=URGENT)
+    post.at += timedelta(seconds=29)
+    await post.all()
+    assert post.texts() == []
+    for _ in range(3):
+        post.at += timedelta(seconds=1)
+        await post.all()
+    assert sorted(post.texts()) == ["a", "b", "page"]
+
+
+async def test_hundreds_of_chats_that_are_held_back_keep_nobody_waiting(post: Post) -> None:
+    pace = post.keep_pace()
+    for number in range(10, 10 + AT_ONCE + 50):
+        pace.took(post.add_group(number), 20 - KEPT_FOR_URGENT)
+        post.write(f"{number}", place=number, lane=ANSWER)
+    post.write("other", lane=BROADCAST)
+    post.at += timedelta(seconds=2)
+    await post.all()
+    assert post.texts() == ["other"]
+
+
+async def test_a_page_goes_to_a_group_that_is_full(post: Post) -> None:
+    post.keep_pace().took(post.add_group(9), 20 - KEPT_FOR_URGENT)
+    post.write("news", place=9)
+    post.write("page", place=9, lane=URGENT)
+    for _ in range(59):
+        post.at += timedelta(seconds=1)
+        await post.all()
+    assert post.texts() == ["page"]
+    post.at += timedelta(seconds=4)
+    await post.all()
+    assert post.texts() == ["page", "news"]
+
+
+async def test_a_change_lends_its_lane_also_in_the_eyes_of_the_limits(post: Post) -> None:
+    post.keep_pace().took(post.add_group(9), 20 - KEPT_FOR_URGENT)
+    post.write("card", place=9, lane=NEWS, card="repair:1")
+    post.write("edit", place=9, lane=URGENT, card="repair:1", change="edit")
+    for _ in range(2):
+        post.at += timedelta(seconds=2)
+        await post.all()
+    assert post.texts() == ["card", "edit"]
+
+
+async def test_changes_of_messages_that_must_wait_keep_nobody_waiting(post: Post) -> None:
+    post.keep_pace()
+    for number in range(10, 30):
+        post.add_group(number)
+        post.write(f"card{number}", place=number, card="repair:1", retry_at=MORNING + timedelta(hours=1))
+        post.write(f"edit{number}", place=number, lane=ANSWER, card="repair:1", change="edit")
+    post.write("other")
+    await post.all()
+    assert post.texts() == ["other"]
+
+
+def in_simulated_time(post: Post, seconds: float, **takes: float) -> list[tuple[float, str]]:
+    """Let the delivery run by itself, not woken by anybody: what was sent, and when; some texts take longer."""
+    sent: list[tuple[float, str]] = []
+
+    async def live() -> None:
+        loop = asyncio.get_running_loop()
+        post.pace = Pace(now=loop.time)
+        post.restarted().now = lambda: MORNING + timedelta(seconds=loop.time())
+        take = post.delivery.senders[MESSENGER]
+
+        async def send(letter: Letter) -> Taken:
+            taken = await take(letter)
+            sent.append((round(loop.time(), 2), letter.row.text))
+            await asyncio.sleep(takes.get(letter.row.text, 0.05))
+            return taken
+
+        post.delivery.senders = {MESSENGER: send}
+        simulated.at_once(post.database)
+        running = asyncio.create_task(post.delivery.run())
+        await asyncio.sleep(seconds)
+        running.cancel()
+        await asyncio.wait({running})
+
+    simulated.run(live())
+    return sent
+
+
+def test_it_wakes_by_itself_when_the_next_message_may_go(post: Post) -> None:
+    for text in ("a", "b", "c"):
+        post.write(text)
+    second = CHAT_SECONDS * LONGER
+    assert in_simulated_time(post, 10) == [(0, "a"), (second, "b"), (2 * second, "c")]
+
+
+def test_it_wakes_by_itself_when_a_chat_takes_messages_again(post: Post) -> None:
+    post.does = {"a": [Later("flood", 700, halts=True)]}
+    post.write("a")
+    post.write("other", place=2)
+    assert [(int(at), text) for at, text in in_simulated_time(post, 800)] == [(0, "other"), (700, "a")]
+
+
+def test_it_wakes_by_itself_when_the_messenger_takes_messages_again(post: Post) -> None:
+    post.does = {"a": [Later("flood", 700, halts=True)], "b": [Later("flood", 800, halts=True)]}
+    for place, text in enumerate("abc", 1):
+        post.write(text, place=place)
+    assert [(int(at), text) for at, text in in_simulated_time(post, 900)] == [(800, text) for text in "abc"]
+
+
+def test_a_page_behind_a_slow_message_to_the_same_chat_follows_it_at_once(post: Post) -> None:
+    post.write("slow", lane=BROADCAST)
+    for number in range(2, 4):
+        post.write(f"{number}", place=number, lane=BROADCAST)
+    send = post._send
+
+    async def paged(letter: Letter) -> Taken:
+        if letter.row.text == "slow":
+            post.write("page", lane=URGENT)
+        return await send(letter)
+
+    post._send = paged  # type: ignore[method-assign]
+    assert in_simulated_time(post, 10, slow=5)[-1] == (5, "page")
+
+
+def test_a_chat_that_becomes_free_while_others_are_served_is_not_forgotten(post: Post) -> None:
+    post.add_group(9)
+    for place, text in ((9, "a"), (1, "slow"), (2, "slower"), (9, "behind a")):
+        post.write(text, place=place)
+    sent = in_simulated_time(post, 10, slow=5, slower=5)
+    assert [text for at, text in sent if at < 1] == ["a", "slow", "slower", "behind a"]
+
+
+def test_what_is_held_back_is_not_looked_for_all_the_time(
+    post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads = []
+    read = Delivery._waiting
+
+    def counted(self: Delivery, *args: Any) -> Any:
+        reads.append(args)
+        return read(self, *args)
+
+    monkeypatch.setattr(Delivery, "_waiting", counted)
+    post.does = {"a": [Later("flood", 3600, halts=True)]}
+    post.write("a")
+    post.write("b", place=2)
+    assert len(in_simulated_time(post, 4000)) == 2
+    assert len(reads) < 10
 
 
 # --- the running delivery ---------------------------------------------------------------------------
@@ -455,7 +720,8 @@ async def test_a_crash_between_sending_and_the_ledger_repeats_only_that_message(
         post.write(f"{number}")
         post.write(f"other {number}", place=2)
     await post.delivery.once()
-    letters = {letter.place.id: letter for letter in await asyncio.to_thread(post.delivery._waiting)}
+    await post.delivery._read()
+    letters = {letter.place.id: letter for letter in post.delivery.letters}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(post.database, "write", dies)
         with pytest.raises(asyncio.CancelledError):
@@ -475,7 +741,10 @@ async def dies(work: Any) -> None:
 
 
 QUERIES: dict[str, tuple[str, Callable[[Post, Session], Any]]] = {
-    "rows to send": ("ix_outgoing_waiting", lambda post, session: post.delivery._waiting()),
+    "rows to send": (
+        "ix_outgoing_waiting",
+        lambda post, session: post.delivery._waiting([], post.delivery._rooms(1)),
+    ),
     "due timers": ("ix_timer_due", lambda post, session: due(session, post.at)),
     "open notices": ("ix_notice_open", lambda post, session: open_notice(session)),
     "failed messages": ("ix_inbox_failed", lambda post, session: failed(session)),
