@@ -19,6 +19,7 @@ import moderation.urgency
 from bot.browser import Browser
 from bot.clock import Clock, Ticker, scheduler
 from bot.delivery import Delivery, Send
+from bot.pace import Pace
 from bot.settings import Settings
 from conversations.errors import Refused, Unclear
 from conversations.said import Said
@@ -60,9 +61,12 @@ class App:
         self.browser = Browser(self)
         self.telegram = _telegram(self)
         messengers = {"browser": self.browser.send, **(senders or {})}
+        paces = {}
         if self.telegram is not None:
             messengers["telegram"] = self.telegram.send
-        self.delivery = Delivery(self.database, messengers, self.clock.now, self.browser.delivered)
+            limits = settings.telegram
+            paces["telegram"] = Pace(limits.per_second, limits.chat_per_second, limits.group_per_minute)
+        self.delivery = Delivery(self.database, messengers, self.clock.now, self.browser.delivered, paces)
         self.ticker = Ticker(self.database, self.house, self.clock.now, self.delivery.wake.set)
         self.holder = "only" if self.database.is_sqlite else secrets.token_hex(8)
         self.warming = threading.Thread(target=moderation.urgency.warm, name="warm", daemon=True)

@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, Table, and_, insert, literal_column, or_
 from sqlmodel import Session, col, select
 
 from bot.pace import Pace
+from handlers.places import move
 from handlers.tell import ANSWER, BROADCAST, NEWS, URGENT
 from store.database import Database, StoreUnavailable
 from store.tables import Attempt, Outgoing, Place
@@ -178,7 +179,9 @@ class Delivery:
 
     def _count(self, letter: Letter, messages: int = 1) -> None:
         if pace := self.paces.get(letter.place.messenger):
-            pace.took(letter.place, messages)
+            # Somebody who taps quickly must not wait for the change of the message before.
+            quiet = letter.place.kind == "private" and letter.row.change != "send"
+            pace.took(letter.place, messages, into_chat=not quiet)
 
     def _start(self, letter: Letter) -> "asyncio.Task[None]":
         task = asyncio.create_task(self._deliver(letter))
@@ -272,6 +275,9 @@ class Delivery:
         ]
 
     async def _deliver(self, letter: Letter) -> None:
+        if letter.first is None and letter.row.change in ("close", "delete"):
+            await self._lay_aside(letter, Never("there is no message to change"))
+            return
         try:
             taken = await self.senders[letter.place.messenger](letter)
         except Later as error:
@@ -351,35 +357,16 @@ class Delivery:
             .limit(1)
         ).first()
         waiting = OUTGOING.update().where(OUTGOING.c.place_id == place.id, OUTGOING.c.state == WAITING)
-        if other is not None:  # what it says is new there; there is nothing to delete
-            elsewhere = waiting.where(OUTGOING.c.change != "delete").values(place_id=other, change="send")
+        if other is not None:  # what it says is new there; there is nothing to close or to delete
+            elsewhere = waiting.where(OUTGOING.c.change.in_(["send", "edit"])).values(
+                place_id=other, change="send"
+            )
             session.connection().execute(elsewhere)
         session.connection().execute(waiting.values(state="unreachable", error=error))
 
     def _follow(self, session: Session, letter: Letter, moved: Moved) -> None:
-        """Send what waits for a chat to the one that it has become; that one has none of its messages."""
         self._attempt(session, letter, str(moved))
-        place = session.get_one(Place, letter.place.id)
-        known = session.exec(
-            select(Place).where(
-                Place.messenger == place.messenger,
-                Place.external_id == moved.external_id,
-                Place.id != place.id,
-            )
-        ).first()
-        of_place = OUTGOING.update().where(OUTGOING.c.place_id == place.id)
-        if known is None:
-            place.external_id, place.topics = moved.external_id, {}
-            session.connection().execute(of_place.where(OUTGOING.c.state == "sent").values(message_id=""))
-        else:
-            session.connection().execute(
-                of_place.where(OUTGOING.c.state == WAITING).values(place_id=known.id)
-            )
-            if known.community_id is None:
-                known.community_id, known.kind = place.community_id, place.kind
-            place.community_id, place.kind = None, "group"  # or it would be written to as well
-            session.add(known)
-        session.add(place)
+        move(session, session.get_one(Place, letter.place.id), moved.external_id)
 
     def _attempt(self, session: Session, letter: Letter, error: str = "") -> None:
         session.connection().execute(

@@ -47,7 +47,7 @@ class Pace:
     """What one messenger may be sent: `per_second` messages in all and `chat_per_second` into a private chat, in
     any second, and `group_per_minute` into a group, in any minute; the last five of those only what is urgent.
 
-    Edits and deletions count as messages. `now` is a clock in seconds that never goes back.
+    Edits and deletions count in a group as messages do. `now` is a clock in seconds that never goes back.
     """
 
     def __init__(
@@ -83,11 +83,12 @@ class Pace:
         even = _free(self.sent, 1, EVEN / self.per_second)
         return self._left(max(self.halted_until, in_all, even))
 
-    def took(self, place: Place, messages: int = 1) -> None:
-        """So many messages go out to the place now."""
+    def took(self, place: Place, messages: int = 1, *, into_chat: bool = True) -> None:
+        """So many messages go out to the place now; a mere change there may count in all only."""
         times = [self.now()] * messages
         self.sent.extend(times)
-        self._chat(place).sent.extend(times)
+        if into_chat:
+            self._chat(place).sent.extend(times)
         self._forget()
 
     def halt(self, place: Place, seconds: float) -> None:

@@ -48,8 +48,8 @@ class Web(_Section):
 class Telegram(_Section):
     token: SecretStr
     base_url: str = Field(pattern=r"^(https?://[^\s]+)?$")
-    per_second: float = Field(gt=0)
-    chat_per_second: float = Field(gt=0)
+    per_second: int = Field(ge=1)
+    chat_per_second: int = Field(ge=1)
     group_per_minute: int = Field(ge=6)
 
 

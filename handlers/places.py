@@ -176,7 +176,10 @@ def changed(tx: Tx, said: Said) -> None:
 
 
 def move(session: Session, place: Place, external_id: str) -> None:
-    """The messenger has given a group another id; what waits for it goes there."""
+    """The messenger has given a group another id; what waits for it goes there.
+
+    The new chat has none of the old one's messages and topics: a change would hit another message.
+    """
     if external_id in ("", place.external_id):
         return
     there = session.exec(
@@ -186,12 +189,14 @@ def move(session: Session, place: Place, external_id: str) -> None:
         place.external_id, place.topics, place.blocked_at = external_id, {}, None
         session.add(place)
         session.flush()
+        sent = update(Outgoing).where(col(Outgoing.place_id) == place.id, col(Outgoing.state) == "sent")
+        session.connection().execute(sent.values(message_id=""))
         return
     if place.kind in ("staff", "board"):  # somebody spoke there before we heard of the move
         there.community_id, there.kind = place.community_id, place.kind
-        place.kind = "group"
-        session.add_all([there, place])
-        session.flush()
+    place.community_id, place.kind = None, "group"  # or it would be written to as well
+    session.add_all([there, place])
+    session.flush()
     waiting = update(Outgoing).where(col(Outgoing.place_id) == place.id, col(Outgoing.state) == "waiting")
     session.connection().execute(waiting.values(place_id=there.id))
     busy = select(Talk.person_id).where(Talk.place_id == there.id)
