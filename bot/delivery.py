@@ -217,9 +217,7 @@ class Delivery:
     async def _read(self) -> float | None:
         """Read what may go within moments; seconds until more may, None: not before a wake."""
         self.letters, self.freed = [], False
-        busy = list(
-            self.busy
-        )  # before the database is looked at: what is finished meanwhile may look unsent there
+        busy = list(self.busy)  # taken first: what is finished meanwhile may look unsent in the database
         self.letters, pause = await asyncio.to_thread(self._waiting, busy, self._rooms(AT_ONCE - len(busy)))
         return pause
 
