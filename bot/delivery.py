@@ -180,7 +180,7 @@ class Delivery:
     def _count(self, letter: Letter, messages: int = 1) -> None:
         if pace := self.paces.get(letter.place.messenger):
             # Somebody who taps quickly must not wait for the change of the message before.
-            quiet = letter.place.kind == "private" and letter.row.change != "send"
+            quiet = letter.place.kind == "private" and letter.first is not None
             pace.took(letter.place, messages, into_chat=not quiet)
 
     def _start(self, letter: Letter) -> "asyncio.Task[None]":

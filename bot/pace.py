@@ -96,9 +96,11 @@ class Pace:
         now = self.now()
         chat = self._chat(place)
         chat.told, chat.halted = now, max(chat.halted, now + seconds)
-        just_told = [each.halted for each in self.chats.values() if each.told > now - TOGETHER]
+        just_told = [
+            each.halted for each in self.chats.values() if each.told > now - TOGETHER and each.halted > now
+        ]
         if len(just_told) > 1:
-            self.halted_until = max(self.halted_until, *just_told)
+            self.halted_until = max(self.halted_until, min(just_told))  # one of them may have its own reason
 
     def _chat(self, place: Place) -> _Chat:
         if place.id not in self.chats:

@@ -355,7 +355,7 @@ def _mark(tx: Tx, person: Person, place: Place, row: Outgoing, value: str) -> Ma
 
 
 def _tapped_before(tx: Tx, said: Said) -> bool:
-    """Whether the same person has tapped the same a moment ago."""
+    """Whether the same person has tapped the same button a moment ago."""
     recent = tx.session.exec(
         select(Inbox)
         .where(Inbox.messenger == said.messenger, Inbox.place == said.place, Inbox.id != tx.inbox_id)
@@ -363,7 +363,8 @@ def _tapped_before(tx: Tx, said: Said) -> bool:
         .order_by(col(Inbox.id).desc())
         .limit(MENUS)
     )
-    return any((row.sender, row.payload.get("tap")) == (said.sender, said.tap) for row in recent)
+    same = (said.sender, said.tap, said.on)
+    return any((row.sender, row.payload.get("tap"), row.payload.get("on")) == same for row in recent)
 
 
 def _tap_in_talk(tx: Tx, person: Person, talk: Talk | None, said: Said) -> None:

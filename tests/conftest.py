@@ -9,8 +9,10 @@ import pytest
 from bot.logs import set_up
 from store.database import Database
 from store.migrations import upgrade
-from tests.people import Building, Phone, unique
+from tests.bot_api import BotApi
+from tests.people import Building, Phone, StoppedClock, unique
 from tests.postgres import Server
+from tests.telegram_people import TelegramBuilding
 
 DATABASES = ("sqlite", "postgresql")
 set_up("critical")
@@ -43,7 +45,7 @@ def _migrated(url: str) -> None:
     database.close()
 
 
-@pytest.fixture(params=DATABASES)
+@pytest.fixture
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """An empty migrated database, once on SQLite and once on PostgreSQL."""
     if request.param == "sqlite":
@@ -56,12 +58,44 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
     server.drop_database(name)
 
 
+PHONES = {"phone", "owner", "neighbour", "crew", "plumber", "office", "board"}
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """All runs on both databases, and every talk on Telegram as well unless its messages are made by hand."""
+    if "database_url" in metafunc.fixturenames and "building" not in metafunc.fixturenames:
+        metafunc.parametrize("database_url", DATABASES, indirect=True)
+    if "building" not in metafunc.fixturenames:
+        return
+    where = [("test", name) for name in DATABASES]
+    by_hand = any(mark.name == "by_hand" for mark in metafunc.definition.iter_markers())
+    if PHONES & set(metafunc.fixturenames) and not by_hand:
+        where.append(("telegram", "sqlite"))
+    names = [database if messenger == "test" else messenger for messenger, database in where]
+    metafunc.parametrize(("messenger", "database_url"), where, indirect=True, ids=names)
+
+
 @pytest.fixture
-async def building(database_url: str, tmp_path: Path) -> AsyncIterator[Building]:
+def messenger(request: pytest.FixtureRequest) -> str:
+    """Which messenger the people of this test use."""
+    return str(request.param)
+
+
+@pytest.fixture
+async def building(messenger: str, database_url: str, tmp_path: Path) -> AsyncIterator[Building]:
     """A community with its people."""
-    made = Building(tmp_path / "data", database_url)
-    yield made
-    await made.close()
+    if messenger == "test":
+        made = Building(tmp_path / "data", database_url)
+        yield made
+        await made.close()
+        return
+    clock = StoppedClock()
+    async with BotApi(flood=False, now=lambda: clock.now().timestamp()) as api:
+        made = TelegramBuilding(tmp_path / "data", database_url, clock, api)
+        await made.open()
+        yield made
+        await made.close()
+        assert api.mistakes == []
 
 
 @pytest.fixture

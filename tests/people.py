@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from PIL import Image
 from sqlmodel import Session, select
@@ -176,10 +176,13 @@ class Phone:
 class Building:
     """A community with its people, on one database, with a clock that the test moves."""
 
-    def __init__(self, data: Path, url: str) -> None:
+    messenger = NAME
+    policy: ClassVar = {"office_phone": "021-5555 0110"}
+
+    def __init__(self, data: Path, url: str, clock: StoppedClock | None = None) -> None:
         self.data = data
         self.url = url
-        self.clock = StoppedClock()
+        self.clock = clock or StoppedClock()
         self.chats: dict[str, Chat] = {}
         self.keys: Iterator[int] = itertools.count(1)
         self.numbers: Iterator[int] = itertools.count(1)
@@ -187,9 +190,7 @@ class Building:
         self.community = self.app.database.write_now(self._furnish)
 
     def _app(self) -> App:
-        found = settings.load(
-            store={"data": str(self.data), "url": self.url}, policy={"office_phone": "021-5555 0110"}
-        )
+        found = settings.load(store={"data": str(self.data), "url": self.url}, policy=self.policy)
         return App(found, clock=self.clock, senders={NAME: self._send})
 
     def _furnish(self, session: Session) -> Community:
@@ -197,10 +198,21 @@ class Building:
         community = add_community(tx, "阳光花园", time_zone="Asia/Shanghai", language="zh")
         import_roster(tx, community, read_roster(ROSTER.encode()))
         for person in session.exec(select(Person)).all():
-            bind_account(tx, person, NAME, person.name)
+            bind_account(tx, person, self.messenger, self.account(person.name))
         for kind in ("staff", "board"):
-            add_place(tx, community, NAME, kind, kind)
+            add_place(tx, community, self.messenger, self.chat_id(kind), kind)
         return community
+
+    def account(self, name: str) -> str:
+        """What the messenger calls the account of somebody of this name."""
+        return name
+
+    def chat_id(self, name: str) -> str:
+        """What the messenger calls somebody's chat, the admin group ("staff") or the board."""
+        return name
+
+    async def open(self) -> None:
+        """Let the messenger be reached."""
 
     async def _send(self, letter: Letter) -> Taken:
         chat = self.chats.setdefault(letter.place.external_id, Chat())

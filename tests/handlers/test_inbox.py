@@ -17,6 +17,7 @@ from store.tables import Inbox, Outgoing, Person, Repair, Talk
 from tests.people import NAME, Building, Phone, photo
 
 
+@pytest.mark.by_hand
 async def test_a_repeated_message_acts_once(building: Building, owner: Phone) -> None:
     for _ in range(3):
         await owner.says("着火了", key="one")
@@ -24,6 +25,7 @@ async def test_a_repeated_message_acts_once(building: Building, owner: Phone) ->
     assert len(building.read(select(Inbox))) == 1
 
 
+@pytest.mark.by_hand
 async def test_three_overlapping_deliveries_of_one_message_act_once(building: Building) -> None:
     said = Said(
         messenger=NAME, key="one", place="陈女士", sender="陈女士", at=building.clock.now(), text="着火了"
@@ -34,6 +36,7 @@ async def test_three_overlapping_deliveries_of_one_message_act_once(building: Bu
     assert len(building.read(select(Repair))) == 1
 
 
+@pytest.mark.by_hand
 async def test_fifty_messages_in_a_second_are_all_answered(building: Building, owner: Phone) -> None:
     def said(number: int) -> Said:
         return Said(
@@ -231,6 +234,7 @@ async def test_a_refusal_leaves_nothing_half_done(building: Building, owner: Pho
     assert len(building.read(select(Talk))) == 1  # the answers are still there
 
 
+@pytest.mark.by_hand
 async def test_when_nothing_can_be_kept_the_caller_hears_it(
     building: Building, owner: Phone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -279,6 +283,7 @@ async def test_back_and_change_keep_the_other_answers(building: Building, owner:
     owner.sees("位置：我家\n问题：马桶堵了\n上门：先打电话\n照片（张）：无", "提交")
 
 
+@pytest.mark.by_hand
 async def test_who_wrote_before_they_were_known_is_known_afterwards(
     building: Building, phone: Callable[[str], Phone]
 ) -> None:

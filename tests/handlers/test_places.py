@@ -12,6 +12,8 @@ from handlers.tx import Tx
 from store.tables import Account, Audit, Code, Outgoing, Person, Place, Role
 from tests.people import NAME, Building, Phone
 
+pytestmark = pytest.mark.by_hand  # codes and groups on Telegram: tests/bot/test_telegram.py
+
 
 def write(building: Building, work: Any) -> Any:
     def in_tx(session: Session) -> Any:

@@ -1,0 +1,233 @@
+"""The people of the tests on Telegram: the same says and taps, through the real client and the strict server."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bot import settings
+from bot.app import App
+from bot.telegram import HEARD
+from conversations.said import File
+from tests.bot_api import BotApi, Group, User
+from tests.bot_api import Shown as Message
+from tests.people import Building, Phone, Shown, StoppedClock, photo
+
+UNLIMITED = 10**7
+
+
+class TelegramBuilding(Building):
+    """A community whose people are all on Telegram."""
+
+    messenger = "telegram"
+
+    def __init__(self, data: Path, url: str, clock: StoppedClock, api: BotApi) -> None:
+        self.api = api
+        api.queue.allowed = HEARD
+        self.users: dict[str, User] = {}
+        self.groups: dict[str, Group] = {}
+        self.shown: dict[int, TelegramChat] = {}
+        super().__init__(data, url, clock)
+
+    def _app(self) -> App:
+        limits = ("per_second", "chat_per_second", "group_per_minute")
+        found = settings.load(
+            store={"data": str(self.data), "url": self.url},
+            telegram={
+                "token": self.api.token,
+                "base_url": self.api.url,
+                **dict.fromkeys(limits, UNLIMITED),
+            },
+            policy=self.policy,
+        )
+        app = App(found, clock=self.clock)
+        assert app.telegram is not None
+        app.telegram.album_seconds = 0
+        return app
+
+    def user(self, name: str) -> User:
+        """Somebody's account, who has started the bot."""
+        if name not in self.users:
+            self.users[name] = self.api.user(name)
+            self.users[name].starts()
+            self.api.queue.pending.clear()
+        return self.users[name]
+
+    def account(self, name: str) -> str:
+        return str(self.user(name).id)
+
+    def chat_id(self, name: str) -> str:
+        if name in ("staff", "board"):
+            return str(self.group_of(name).id)
+        return self.account(name)
+
+    def group_of(self, name: str) -> Group:
+        """The admin group or the owners' group, of which the bot is an administrator."""
+        if name not in self.groups:
+            founder = self.user("刘经理")
+            self.groups[name] = self.api.group(name, founder)
+            self.groups[name].adds_bot(founder)
+        return self.groups[name]
+
+    async def open(self) -> None:
+        telegram = self.app.telegram
+        assert telegram is not None
+        assert await telegram.is_reached()
+
+    async def restart(self) -> None:
+        await self.app.stop()
+        self.app = self._app()
+        await self.open()
+        await self.settle()
+
+    def phone(self, name: str) -> Phone:
+        return TelegramPhone(self, name, name)
+
+    def group(self, member: str) -> Phone:
+        return TelegramPhone(self, member, "staff", "staff")
+
+    @property
+    def board(self) -> Phone:
+        return TelegramPhone(self, "board", "board", "board")
+
+    async def take(self, before: int) -> None:
+        """Let the program have what was sent since there were so many updates, and everything that follows."""
+        telegram = self.app.telegram
+        assert telegram is not None
+        await asyncio.gather(*(telegram.take(raw) for raw in self.api.updates[before:]))
+        await self.settle()
+        for task in list(telegram.beside):
+            await task
+
+
+class TelegramChat:
+    """A chat on the strict server, as `Phone` looks at one: an album and the text below it are one message."""
+
+    def __init__(self, building: TelegramBuilding, name: str) -> None:
+        self.building, self.name = building, name
+        self.known: dict[int, Shown] = {}
+
+    @property
+    def messages(self) -> list[Shown]:
+        number = int(self.building.chat_id(self.name))
+        standing: list[Shown] = []
+        photos = 0
+        for message in self.building.api.chats[number].from_bot:
+            if message.kind == "photo" and not message.text:
+                photos += message.photos
+                continue
+            standing.append(self._shown(message, photos + message.photos))
+            photos = 0
+        return standing
+
+    def _shown(self, message: Message, photos: int) -> Shown:
+        now = Shown(
+            str(message.message_id),
+            message.text,
+            message.buttons,
+            photos,
+            message.silent,
+            urgent=not message.silent,
+        )
+        old = self.known.setdefault(message.message_id, now)
+        if (old.text, old.buttons) != (now.text, now.buttons):
+            words = now.text.partition("\n\n✓ ")[0]
+            closed = words == old.text and set(now.buttons) < set(old.buttons)
+            old.text, old.buttons = now.text, now.buttons
+            if not closed:
+                old.edited, old.seen = True, False
+        return old
+
+
+class TelegramPhone(Phone):
+    """Somebody who talks with Linli on Telegram."""
+
+    building: TelegramBuilding
+
+    @property
+    def chat(self) -> Any:
+        return self.building.shown.setdefault(
+            int(self.building.chat_id(self.place)), TelegramChat(self.building, self.place)
+        )
+
+    async def sends_photo(self, data: bytes | None = None) -> None:
+        self._look()
+        before = len(self.building.api.updates)
+        self.user.sends_photo(data if data is not None else photo(), chat=self.where)
+        await self.building.take(before)
+
+    @property
+    def user(self) -> User:
+        return self.building.user(self.account)
+
+    @property
+    def where(self) -> Group | None:
+        return None if self.kind == "private" else self.building.group_of(self.place)
+
+    def _look(self) -> None:
+        for message in self.chat.messages:
+            message.seen = True
+
+    async def _send(self, *, key: str = "", **what: Any) -> None:
+        self._look()
+        before = len(self.building.api.updates)
+        self._does(**what)
+        await self.building.take(before)
+
+    def _does(
+        self,
+        *,
+        text: str = "",
+        tap: str = "",
+        on: str = "",
+        files: tuple[File, ...] = (),
+        other: str = "",
+        edited: bool = False,
+        thread: str = "",
+        **more: Any,
+    ) -> None:
+        if more or thread:
+            pytest.skip(f"Telegram has no {more} of this shape")
+        user, where = self.user, self.where
+        if where is not None and user.id not in where.members:
+            where.joins(user)
+        if tap:
+            user.forges(self._message(on), tap)
+        elif edited:
+            user.edits([each for each in user.chat.messages if each.sender_id == user.id][-1], text)
+        elif other == "sticker":
+            user.sends_sticker(where)
+        elif files:
+            self._sends_files(text, files)
+        elif text.strip() and len(text) <= 4096:
+            user.writes(text, where)
+        else:
+            pytest.skip("nobody can send such a text on Telegram")
+
+    def _message(self, on: str) -> Message:
+        chat = self.where or self.user.chat
+        found = [message for message in chat.from_bot if on in ("", str(message.message_id))]
+        if not found:
+            pytest.skip("Telegram knows no press of a button without its message")
+        return found[-1]
+
+    def _sends_files(self, text: str, files: tuple[File, ...]) -> None:
+        first, user, where = files[0], self.user, self.where
+        photos = [self._bytes(file) for file in files]
+        if first.kind == "video":
+            user.sends_video(caption=text, chat=where)
+        elif first.problem == "too_large":
+            user.sends_document(b"x", "a.jpg", "image/jpeg", text, where, size=30_000_000)
+        elif first.kind != "photo" or first.problem:
+            user.sends_document(b"no photo", "a.jpg", "image/jpeg", text, where)
+        elif len(photos) > 1:
+            user.sends_album(photos, text, where)
+        else:
+            user.sends_photo(photos[0], text, where)
+
+    def _bytes(self, file: File) -> bytes:
+        try:
+            return self.building.app.media.read(file.storage)
+        except FileNotFoundError:  # a made-up name stands for a photo of its own
+            return photo(20 + sum(map(ord, file.storage[:3])) % 400)
