@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import hmac
+import os
 import unicodedata
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
@@ -39,6 +40,9 @@ if TYPE_CHECKING:
     from bot.app import App
 
 log = structlog.get_logger()
+
+# A wait is then a timedelta, as it will be in the library's next version; without this, reading it warns.
+os.environ.setdefault("PTB_TIMEDELTA", "1")
 
 T = TypeVar("T")
 NAME = "telegram"
