@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import insert, literal
 from sqlmodel import Session, col, select
 
-from conversations.words import Reader, cut, pack, unpack
+from conversations.words import LANGUAGES, Reader, cut, pack, unpack
 from handlers.tx import Tx
 from store.tables import HomeRole, Notice, Outgoing, Person, Place, Rest
 
@@ -273,19 +273,26 @@ def post(
 def take_back(tx: Tx, community_id: int, about: str) -> None:
     """Delete the copies of what was published about a matter from the owners' chats; the board keeps its own.
 
-    A copy that still waits is sent and deleted: it may be in the messenger's hand at this very moment.
+    A copy that still waits is sent and deleted: it may be in the messenger's hand at this very moment. One that is
+    too old to be deleted is changed into the words of the deletion.
     """
     notices = select(Notice).where(Notice.community_id == community_id, Notice.about == about)
     for notice in tx.session.exec(notices.where(col(Notice.done_at).is_(None))):
         notice.done_at = tx.now  # whom it has not reached it need not reach
         tx.session.add(notice)
     tx.session.flush()
+    for language in LANGUAGES:
+        _take_back(tx, about, language, tx.reader(community_id, language).say("notice.taken_back"))
+
+
+def _take_back(tx: Tx, about: str, language: str, words: str) -> None:
     table = Outgoing.__table__  # type: ignore[attr-defined]
+    readers = select(Person.id).where(Person.language == language)
     copies = (table.c.card == f"board:{about}") & table.c.notice_id.is_not(None)
     same = ("community_id", "notice_id", "person_id", "place_id", "lane", "card")
     fixed = {
         "change": "delete",
-        "text": "",
+        "text": words,
         "buttons": [],
         "photos": [],
         "silent": True,
@@ -296,7 +303,12 @@ def take_back(tx: Tx, community_id: int, about: str) -> None:
         *(table.c[name] for name in same),
         *(literal(value, table.c[name].type) for name, value in fixed.items()),
     ]
-    chosen = select(*columns).where(copies, table.c.change == "send", table.c.state.in_(["sent", "waiting"]))
+    chosen = select(*columns).where(
+        copies,
+        table.c.change == "send",
+        table.c.state.in_(["sent", "waiting"]),
+        table.c.person_id.in_(readers),
+    )
     tx.session.connection().execute(insert(Outgoing).from_select([*same, *fixed], chosen))
 
 

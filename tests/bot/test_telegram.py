@@ -12,8 +12,9 @@ from bot import settings
 from bot.app import App
 from handlers.codes import claim_codes, invitations
 from handlers.roster import add_community, import_roster, read_roster
+from handlers.tell import tell_staff
 from handlers.tx import Tx
-from store.tables import Community, Inbox, Outgoing
+from store.tables import Community, Inbox, Outgoing, Place
 from tests.bot_api import BotApi, Group, User
 from tests.people import ROSTER, photo
 
@@ -52,8 +53,16 @@ class Town:
         return await self.api.until(lambda: who.sees(text, *labels), within=10)
 
     async def taps(self, who: User, label: str, where: User | Group | None = None, text: str = "") -> Any:
-        shown = await self.sees(where or who, text, label)
-        return who.taps(shown, label)
+        chat = where or who.chat
+
+        def only_one() -> Any:  # what is done with has lost its buttons
+            found = [each for each in chat.from_bot if text in each.text and label in each.buttons]
+            assert len(found) == 1, (
+                f"{label!r} stands {len(found)} times in {[m.text for m in chat.from_bot]}"
+            )
+            return found[0]
+
+        return who.taps(await self.api.until(only_one, within=10), label)
 
     async def moves_in(self) -> None:
         """Everybody comes in by their link; the groups are claimed and linked."""
@@ -151,3 +160,220 @@ async def test_an_emergency_reaches_the_crew_at_once(town: Town) -> None:
     await town.sees(owner, "李师傅已接单")
     boss.writes("/tickets", town.office)
     await town.sees(town.office, "1", "查看 1")
+
+
+async def reports(town: Town, who: User, words: str = "厨房水龙头滴水") -> None:
+    who.writes(words)
+    await town.taps(who, "随时可以")
+    await town.taps(who, "跳过")
+    await town.taps(who, "提交", text=words)
+    await town.sees(who, f"{words}\n属一般报修")
+
+
+# --- buttons ----------------------------------------------------------------------------------------
+
+
+async def test_a_button_goes_with_its_press_and_the_message_says_who(town: Town) -> None:
+    owner, boss, plumber = (town.people[role] for role in ("owner", "boss", "plumber"))
+    await reports(town, owner)
+    shown = await town.sees(town.office, "厨房水龙头滴水", "升级为紧急")
+    boss.taps(shown, "升级为紧急")
+    boss.taps(shown, "升级为紧急")
+    marked = await town.sees(town.office, "✓ 升级为紧急 · 刘经理")
+    assert "升级为紧急" not in marked.buttons
+    await town.api.until(lambda: all(tap.answered for tap in town.api.taps.values()))
+    await town.sees(owner, "物业已把报修 1 升级为紧急")
+    page = await town.sees(plumber, "紧急报修", "接单")
+    plumber.taps(page, "接单")
+    await town.sees(plumber, "✓ 接单", "我出发了")
+    assert [shown for shown in plumber.messages if "接单" in shown.buttons] == []
+    await town.sees(owner, "王师傅已接单")
+    assert len([row for row in owner.messages if "物业已把报修 1 升级为紧急" in row.text]) == 1
+
+
+# --- groups -----------------------------------------------------------------------------------------
+
+
+async def test_a_group_that_becomes_a_supergroup_stays_the_admin_group(api: BotApi, tmp_path: Path) -> None:
+    async with program(tmp_path / "data", api) as app:
+        town = Town(app, api)
+        owner, boss = town.people["owner"], town.people["boss"]
+        owner.starts(town.code("陈女士"))
+        await town.sees(owner, "陈女士，您好")
+        office = api.group("物业管理群", boss, supergroup=False)
+        office.adds_bot(boss)
+        await town.sees(office, "还没有连到小区")
+        boss.writes(f"/claim {town.claim_code()}", office)
+        await town.sees(office, "管理群")
+        office.upgrades()
+        owner.writes("电梯里困了人")
+        await town.sees(office, "紧急报修")
+        boss.writes("/tickets", office)
+        await town.sees(office, "电梯里困了人", "查看 1")
+        assert len(town.read(select(Place).where(Place.kind == "staff", Place.messenger == "telegram"))) == 1
+
+
+async def test_a_group_that_moved_while_nobody_heard_of_it_is_followed(api: BotApi, tmp_path: Path) -> None:
+    async with program(tmp_path / "data", api) as app:
+        town = Town(app, api)
+        owner, boss = town.people["owner"], town.people["boss"]
+        owner.starts(town.code("陈女士"))
+        await town.sees(owner, "陈女士，您好")
+        office = api.group("物业管理群", boss, supergroup=False)
+        office.adds_bot(boss)
+        boss.writes(f"/claim {town.claim_code()}", office)
+        await town.sees(office, "管理群")
+        api.queue.allowed = ["callback_query"]  # the news of the move is lost
+        office.upgrades()
+        value = (await town.sees(owner, "陈女士，您好", "报修")).buttons["报修"]
+        assert value
+        town.write(lambda tx: tell_staff(tx, town.community.id, "place.linked_staff"))
+        app.delivery.wake.set()
+        await town.sees(office, "业主群已连上")
+
+
+async def test_repairs_have_a_topic_of_their_own_where_there_are_topics(api: BotApi, tmp_path: Path) -> None:
+    async with program(tmp_path / "data", api) as app:
+        town = Town(app, api)
+        owner, boss = town.people["owner"], town.people["boss"]
+        owner.starts(town.code("陈女士"))
+        await town.sees(owner, "陈女士，您好")
+        office = api.group("物业管理群", boss, forum=True)
+        office.adds_bot(boss, can_manage_topics=True)
+        boss.writes(f"/claim {town.claim_code()}", office)
+        await town.sees(office, "管理群")
+        owner.writes("电梯里困了人")
+        page = await town.sees(office, "紧急报修")
+        assert [topic.name for topic in office.topics.values()] == ["报修"]
+        assert page.thread in office.topics
+        talk = office.makes_topic("闲聊")
+        office.writes_in(talk, boss, "/tickets")
+        await api.until(lambda: [shown for shown in office.from_bot if shown.thread == talk])
+        await town.taps(owner, "取消")
+        await town.sees(owner, "不再问了")
+        office.deletes_topic(page.thread)
+        await reports(town, owner)
+        again = await town.sees(office, "厨房水龙头滴水", "升级为紧急")
+        assert again.thread in office.topics
+        assert again.thread not in (page.thread, talk)
+
+
+async def test_without_the_right_to_make_topics_all_stands_in_the_general_one(
+    api: BotApi, tmp_path: Path
+) -> None:
+    async with program(tmp_path / "data", api) as app:
+        town = Town(app, api)
+        owner, boss = town.people["owner"], town.people["boss"]
+        owner.starts(town.code("陈女士"))
+        await town.sees(owner, "陈女士，您好")
+        office = api.group("物业管理群", boss, forum=True)
+        office.adds_bot(boss, can_manage_topics=False)
+        boss.writes(f"/claim {town.claim_code()}", office)
+        await town.sees(office, "管理群")
+        owner.writes("电梯里困了人")
+        assert (await town.sees(office, "紧急报修")).thread is None
+
+
+async def test_whoever_leaves_the_admin_group_acts_no_more(town: Town) -> None:
+    owner, boss = town.people["owner"], town.people["boss"]
+    clerk = town.api.user("小赵")
+    town.office.joins(clerk, boss)
+    clerk.writes("/tickets", town.office)
+    await town.sees(town.office, "没有未完成")
+    clerk.starts()
+    await town.sees(clerk, "小赵，物业的事")
+    await reports(town, owner)
+    town.office.leaves(clerk)
+    clerk.writes("/link")
+    await town.sees(clerk, "不归您办理")
+
+
+# --- people -----------------------------------------------------------------------------------------
+
+
+async def test_whoever_blocks_the_bot_hears_from_it_when_they_come_back(town: Town) -> None:
+    owner, neighbour = town.people["owner"], town.people["neighbour"]
+    neighbour.blocks()
+    await reports(town, owner)
+    await town.sees(town.board, "水龙头")
+    assert not [shown for shown in neighbour.messages if "报修 1" in shown.text]
+    neighbour.unblocks()
+    neighbour.writes("/help")
+    await town.sees(neighbour, "周先生，您好")
+    await reports(town, owner, "卫生间马桶堵了")
+    await town.sees(neighbour, "马桶")
+
+
+@pytest.mark.parametrize(
+    ("sends", "answer"),
+    [
+        (lambda owner: owner.sends_voice(), "还听不懂"),
+        (lambda owner: owner.sends_video(), "还看不懂"),
+        (lambda owner: owner.sends_document(b"%PDF-1.4"), "不是照片"),
+        (lambda owner: owner.sends_document(b"x", "a.jpg", "image/jpeg", size=30_000_000), "太大了"),
+        (lambda owner: owner.sends_sticker(), "还看不懂"),
+        (lambda owner: owner.sends_contact("13800138000"), "还看不懂"),
+        (lambda owner: owner.sends_location(31.23, 121.47), "没看懂这句话"),
+        (lambda owner: owner.edits(owner.writes("你好"), "您好啊"), "您改了之前发的话"),
+        (lambda owner: owner.writes("/help@linli_test_bot"), "陈女士，您好"),
+    ],
+    ids=["voice", "video", "file", "too large", "sticker", "contact", "location", "edit", "command"],
+)
+async def test_whatever_comes_is_answered(town: Town, sends: Callable[[User], Any], answer: str) -> None:
+    owner = town.people["owner"]
+    before = len(town.read(select(Inbox)))
+    sends(owner)
+    await town.sees(owner, answer)
+    await town.api.until(lambda: len(town.read(select(Inbox))) > before)
+    assert town.read(select(Inbox).where(Inbox.state == "failed")) == []
+
+
+async def test_a_place_that_is_shared_is_where_the_crew_should_go(town: Town) -> None:
+    owner, crew = town.people["owner"], town.people["crew"]
+    owner.writes("着火了")
+    await town.sees(crew, "紧急报修", "接单")
+    owner.sends_location(31.23045, 121.4737)
+    await town.sees(crew, "📍 31.23045, 121.47370")
+
+
+async def test_names_and_words_are_shown_as_they_were_typed(town: Town) -> None:
+    owner, plumber = town.people["owner"], town.people["plumber"]
+    words = "<b>水龙头</b> *滴水* _很久_ [了](http://a.b) & `x` #1 @all"
+    await reports(town, owner, words)
+    shown = await town.sees(plumber, words, "接单")
+    assert not [
+        entity for entity in shown.entities if entity["type"] in ("bold", "italic", "text_link", "code")
+    ]
+
+
+# --- the bot itself ---------------------------------------------------------------------------------
+
+
+async def test_the_bot_introduces_itself_in_both_languages(town: Town) -> None:
+    api, owner = town.api, town.people["owner"]
+    foreigner = api.user("Smith", language_code="en")
+    await api.until(lambda: ("description", "en") in api.words and api.menu_buttons)
+    assert list(owner.menu()) == ["repair", "my", "tickets", "language", "help"]
+    assert (owner.menu()["repair"], foreigner.menu()["repair"]) == ("报修", "Report a repair")
+    await api.until(lambda: list(town.people["boss"].menu(town.office)) == ["tickets", "link", "help"])
+
+
+async def test_a_second_start_sets_nothing_again(api: BotApi, tmp_path: Path) -> None:
+    for _ in range(2):
+        async with program(tmp_path / "data", api):
+            await api.until(lambda: api.menu_buttons)
+    assert len([call for call in api.calls if call.method == "setMyName"]) == 2  # one for each language
+
+
+async def test_a_wrong_token_ends_in_words_without_the_token(
+    api: BotApi, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    found = settings.load(
+        store={"data": str(tmp_path / "data")},
+        telegram={"token": "987654321:AAF-another_token_0123456789abcdefghij", "base_url": api.url},
+    )
+    app = App(found)
+    assert app.telegram is not None
+    assert not await app.telegram.is_reached()
+    await app.stop()
+    assert "another_token" not in caplog.text
