@@ -164,8 +164,8 @@ async def test_an_emergency_reaches_the_crew_at_once(town: Town) -> None:
 
 async def reports(town: Town, who: User, words: str = "厨房水龙头滴水") -> None:
     who.writes(words)
-    await town.taps(who, "随时可以")
-    await town.taps(who, "跳过")
+    await town.taps(who, "随时可以", text="师傅什么时候")
+    await town.taps(who, "跳过", text="有照片吗")
     await town.taps(who, "提交", text=words)
     await town.sees(who, f"{words}\n属一般报修")
 
