@@ -1,5 +1,6 @@
 """The command line and the settings: every command, and a sentence for whatever is wrong with its surroundings."""
 
+import asyncio
 import json
 import os
 import subprocess
@@ -12,6 +13,7 @@ from sqlmodel import select
 from bot import settings
 from handlers import repair
 from store.tables import Inbox
+from tests.bot_api import BotApi
 from tests.people import Building, Phone
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -189,3 +191,26 @@ async def test_a_failed_message_is_run_again_or_explained(
     await building.settle()
     owner.sees("没看懂这句话")
     owner.sees("师傅什么时候可以上门？")
+
+
+async def test_an_invitation_lets_its_person_in_on_telegram(data: str, tmp_path: Path) -> None:
+    async with BotApi() as api:
+        telegram = {"LINLI_TELEGRAM__TOKEN": api.token, "LINLI_TELEGRAM__BASE_URL": api.url}
+
+        async def invite(*name: str) -> tuple[int, str]:
+            done = await asyncio.to_thread(linli, "invite", *name, "--data", data, **telegram)
+            return done.returncode, said(done)
+
+        assert "还没有小区" in (await invite())[1]
+        linli("community", "add", "阳光花园", "--data", data)
+        linli("roster", "import", "bot/demo/roster.csv", "--data", data)
+        code, words = await invite("王师傅")
+        assert (code, "https://t.me/linli_test_bot?start=" in words) == (0, True)
+        assert len((await invite())[1].splitlines()) == 14
+        code, words = await invite("没有这个人")
+        assert (code, "没有还没进来的这个人" in words) == (1, True)
+    assert "请先设置 LINLI_TELEGRAM__TOKEN" in said(linli("invite", "--data", data))
+    unreached = linli(
+        "invite", "--data", data, LINLI_TELEGRAM__TOKEN="1:x", LINLI_TELEGRAM__BASE_URL="http://127.0.0.1:9"
+    )
+    assert "Telegram 连不上" in said(unreached)
