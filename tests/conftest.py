@@ -63,16 +63,17 @@ PHONES = {"phone", "owner", "neighbour", "crew", "plumber", "office", "board"}
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """All runs on both databases, and every talk on Telegram as well unless its messages are made by hand."""
-    if "database_url" in metafunc.fixturenames and "building" not in metafunc.fixturenames:
+    names = set(metafunc.fixturenames)
+    if "database_url" in names and "messenger" not in names:
         metafunc.parametrize("database_url", DATABASES, indirect=True)
-    if "building" not in metafunc.fixturenames:
+    if "messenger" not in names:
         return
     where = [("test", name) for name in DATABASES]
     by_hand = any(mark.name == "by_hand" for mark in metafunc.definition.iter_markers())
-    if PHONES & set(metafunc.fixturenames) and not by_hand:
+    if PHONES & names and not by_hand:
         where.append(("telegram", "sqlite"))
-    names = [database if messenger == "test" else messenger for messenger, database in where]
-    metafunc.parametrize(("messenger", "database_url"), where, indirect=True, ids=names)
+    ids = [database if messenger == "test" else messenger for messenger, database in where]
+    metafunc.parametrize(("messenger", "database_url"), where, indirect=True, ids=ids)
 
 
 @pytest.fixture
