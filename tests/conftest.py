@@ -65,7 +65,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """All runs on both databases, and every talk on Telegram as well unless its messages are made by hand."""
     if "database_url" in metafunc.fixturenames and "building" not in metafunc.fixturenames:
         metafunc.parametrize("database_url", DATABASES, indirect=True)
-    if "building" not in metafunc.fixturenames:
+    if "messenger" not in metafunc.fixturenames:  # an argument of a test may be called building, too
         return
     where = [("test", name) for name in DATABASES]
     by_hand = any(mark.name == "by_hand" for mark in metafunc.definition.iter_markers())
