@@ -113,7 +113,7 @@ def normal(text: str) -> str:
     return "".join(unicodedata.normalize("NFKC", text).lower().split()).strip("。.!！?？,，「」“”\"'/[]【】")
 
 
-SENTENCE = re.compile(r"[。！？!?…\n]|[.;；](?=\s)")
+SENTENCE = re.compile(r"(?:[。！？!?…\n]|[.;；](?=\s))[」』”’）)\"]*\s*")
 
 
 def cut(text: str, most: int) -> tuple[str, str]:
@@ -127,21 +127,32 @@ def cut(text: str, most: int) -> tuple[str, str]:
     ends = [match.end() for match in SENTENCE.finditer(begun)]
     at = next((end for end in (*ends[-1:], begun.rfind(" ") + 1) if end > most // 2), most)
     whole = at
-    while whole > 1 and _joined(text[whole - 1], text[whole]):
+    while whole > 1 and _joined(text, whole):
         whole -= 1
     at = whole if whole > most // 2 else at  # a text of nothing but joined marks is cut anyhow
     return text[:at], text[at:]
 
 
-def _joined(before: str, after: str) -> bool:
-    """Whether two characters are seen as one: an accent, parts of an emoji, the halves of a flag."""
+def _joined(text: str, at: int) -> bool:
+    """Whether the characters before and at a place are seen as one: an accent, parts of an emoji, halves of a flag."""
+    before, after = text[at - 1], text[at]
     return (
-        unicodedata.combining(after) > 0
-        or unicodedata.category(after) in ("Mn", "Me", "Mc")
+        unicodedata.category(after)[0] == "M"
         or "\u200d" in (before, after)
         or "\U0001f3fb" <= after <= "\U0001f3ff"
-        or all("\U0001f1e6" <= c <= "\U0001f1ff" for c in (before, after))
+        or (_is_half_flag(after) and _half_flags_before(text, at) % 2 == 1)
     )
+
+
+def _half_flags_before(text: str, at: int) -> int:
+    count = 0
+    while count < at and _is_half_flag(text[at - count - 1]):
+        count += 1
+    return count
+
+
+def _is_half_flag(letter: str) -> bool:
+    return "\U0001f1e6" <= letter <= "\U0001f1ff"
 
 
 def pack(facts: Mapping[str, Any]) -> dict[str, Any]:

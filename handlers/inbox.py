@@ -1,6 +1,7 @@
 """The one door in: each message is kept, acts once, and is answered, or is kept with the error that it met."""
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -20,12 +21,13 @@ from handlers.places import ANONYMOUS, changed, heard_in_group, join_staff, use_
 from handlers.policy import policy_of
 from handlers.repair_cards import advice, office
 from handlers.talk import VALUE, ask, chooses, end, expects_words, hear, here, interrupt, open_talk
-from handlers.tell import ANSWER, URGENT, close, reader_of, shown_under, tell
+from handlers.tell import ANSWER, REST, URGENT, close, reader_of, shown_under, tell
 from handlers.tx import House, Mark, Tx
 from store.tables import Account, Community, Inbox, Outgoing, Person, Place, Talk
 
 HEARD_STEP = timedelta(minutes=1)
-MENUS = 30
+MENUS = 60
+LONGEST_NAME = 40
 SAME_PRESS = timedelta(minutes=1)
 WORN_OUT = ("refused.taken", "refused.over", "refused.unknown", "unclear.stale")
 
@@ -79,7 +81,8 @@ def _explain(tx: Tx, error: Unclear | Refused) -> None:
     assert tx.place is not None
     if tx.said is not None and tx.said.tap and error.key in WORN_OUT:
         shown = shown_under(tx, tx.place, tx.said.on)
-        if shown is not None and _holds(shown, tx.said.tap):  # it would be refused again and again
+        # It would be refused again and again.
+        if shown is not None and _holds(shown, tx.said.tap) and not _is_open_question(tx, tx.said.tap):
             close(tx, shown, _without(shown, tx.said.tap))
     if isinstance(error, Refused) and tx.talk is not None and tx.talk.id == error.ends:
         end(tx, tx.talk)
@@ -297,8 +300,9 @@ def _is_about_the_chat(tx: Tx, said: Said, place: Place) -> bool:
         use_code(tx, said, code)
         return True
     if place.kind in ("group", "board"):
-        if said.tap and tx.person is not None and place.kind == "board":
-            _tap(tx, tx.person, None, said)
+        if said.tap.startswith(REST) and tx.person is not None and place.kind == "board":
+            with suppress(Refused):  # a forged button: not a word to the whole community
+                tap(tx, tx.person, said.tap)
         else:
             heard_in_group(tx, said, place)
         return True
@@ -336,6 +340,12 @@ def _holds(row: Outgoing, value: str) -> bool:
     return any(button["value"] == value for button in row.buttons)
 
 
+def _is_open_question(tx: Tx, value: str) -> bool:
+    """Whether a question's button belongs to a talk that somebody still has open, perhaps another of the group."""
+    question = VALUE.fullmatch(value)
+    return question is not None and tx.session.get(Talk, int(question[1])) is not None
+
+
 def _without(row: Outgoing, value: str) -> list[dict[str, str]]:
     """The buttons that are left: of a question none, else those about other matters."""
     about = value.partition(":")[2]
@@ -351,7 +361,9 @@ def _mark(tx: Tx, person: Person, place: Place, row: Outgoing, value: str) -> Ma
     reader = reader_of(tx, person if place.kind == "private" else place)
     key = "mark.chosen" if place.kind == "private" else "mark.chosen_by"
     assert row.card is not None
-    return Mark(row.card, place.id, reader.say(key, label=label, who=person.name))
+    return Mark(
+        row.card, place.id, reader.say(key, label=label[:LONGEST_NAME], who=person.name[:LONGEST_NAME])
+    )
 
 
 def _tapped_before(tx: Tx, said: Said) -> bool:
@@ -428,9 +440,9 @@ def _tap_labelled(tx: Tx, person: Person, place: Place, said: Said, word: str) -
     """Perform the button of this label; one that has gone meanwhile says why it has."""
     standing, gone = _menus(tx, place)
     values = _labelled(standing, word) or _labelled(gone, word)
-    if len(values) > 1:
+    if len(values) > 1 and not values[0].startswith(REST):  # of long texts the latest is meant
         raise Unclear("unclear.which", label=said.text.strip())
-    for value in values:
+    for value in values[:1]:
         tap(tx, person, value)
     return bool(values)
 
@@ -460,18 +472,15 @@ def _has_actions(row: Outgoing) -> bool:
     return bool(row.buttons) and not any(VALUE.fullmatch(button["value"]) for button in row.buttons)
 
 
-def _labelled(menus: list[Outgoing], word: str) -> set[str]:
-    """The actions whose label was typed, alone or followed by the number of the matter."""
+def _labelled(menus: list[Outgoing], word: str) -> list[str]:
+    """The actions whose label was typed, alone or followed by the number of the matter, the latest first."""
     buttons = [button for row in menus for button in row.buttons]
-    alone = {button["value"] for button in buttons if normal(button["label"]) == word}
+    alone = [button["value"] for button in buttons if normal(button["label"]) == word]
     match = re.fullmatch(r"(\D+)(\d{1,9})", word)
-    if alone or match is None:
-        return alone
-    return {
-        button["value"]
-        for button in buttons
-        if (normal(button["label"]), button.get("number")) == (match[1], match[2])
-    }
+    if not alone and match is not None:
+        numbered = (match[1], match[2])
+        alone = [b["value"] for b in buttons if (normal(b["label"]), b.get("number")) == numbered]
+    return list(dict.fromkeys(alone))
 
 
 def _free(tx: Tx, person: Person, place: Place, said: Said) -> None:

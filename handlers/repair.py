@@ -30,6 +30,7 @@ from handlers.repair_cards import (
     buttons_for,
     can_be_reached,
     events,
+    looked_at,
     name_of,
     office,
     owner_buttons,
@@ -875,7 +876,7 @@ def show(tx: Tx, person: Person, repair: Repair) -> None:
         timeline="\n".join(lines),
         photos=photos_of(tx, repair),
         buttons=() if staff_here else buttons_for(tx, repair, person),
-        last=f"look:{repair.id}" if repair.person_id != person.id else reporters(repair),
+        last=None if staff_here else looked_at(tx, repair, person),
     )
 
 

@@ -9,7 +9,7 @@ from sqlmodel import col, select
 from conversations.words import Say, pack, texts
 from handlers.people import homes_of, roles_of
 from handlers.policy import policy_of
-from handlers.tell import Button, holders, place_of, post, tell, tell_staff
+from handlers.tell import Button, close_everywhere, holders, place_of, post, tell, tell_staff
 from handlers.tx import Tx
 from store.tables import Event, Home, Media, Person, Repair
 
@@ -234,10 +234,15 @@ def refresh(tx: Tx, repair: Repair) -> None:
     """
     tx.session.add(repair)
     tx.session.flush()
+    close_everywhere(tx, f"look:{repair.id}")
     card = f"repair:{repair.id}"
     on_card = tx.said is not None and bool(tx.said.tap) and (tx.mark is None or tx.mark.card == card)
     acting = tx.person if tx.said is not None and not on_card else None
-    for person in holders(tx, card):
+    held = holders(tx, card)
+    in_charge = tx.session.get(Person, repair.crew_id) if repair.state in ON_IT else None
+    if in_charge is not None and in_charge not in held:  # accepted from the list: never called
+        show_card(tx, repair, in_charge, anew=True)
+    for person in held:
         acted = acting is not None and acting.id == person.id == repair.crew_id and repair.state in ON_IT
         show_card(tx, repair, person, anew=acted)
     staff_card(tx, repair)
@@ -247,6 +252,15 @@ def refresh(tx: Tx, repair: Repair) -> None:
 def reporters(repair: Repair) -> str:
     """The name of what its reporter is told about it: only the last of these messages has buttons."""
     return f"mine:{repair.id}"
+
+
+def looked_at(tx: Tx, repair: Repair, person: Person) -> str:
+    """The name of what is shown to somebody who looks at it: their card, if they have one."""
+    if repair.person_id == person.id:
+        return reporters(repair)
+    # Whoever only looks has not been called, and gets no card.
+    called = person in holders(tx, f"repair:{repair.id}")
+    return f"repair:{repair.id}" if called else f"look:{repair.id}"
 
 
 def tell_owner(tx: Tx, repair: Repair, key: str, **options: Any) -> None:

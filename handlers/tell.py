@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import insert, literal
+from sqlalchemy import func, insert, literal
 from sqlmodel import Session, col, select
 
 from conversations.words import LANGUAGES, Reader, cut, pack, unpack
@@ -15,6 +15,7 @@ from store.tables import HomeRole, Notice, Outgoing, Person, Place, Rest
 # Lanes: a lower one always goes first.
 URGENT, ANSWER, NEWS, BROADCAST = range(4)
 FAN_OUT = 500
+REST = "rest.show:"
 MOST = 4000  # characters that every messenger takes
 
 
@@ -60,18 +61,18 @@ def tell(
     place = to if isinstance(to, Place) else place_of(tx, to)
     reader = replace(reader_of(tx, to), lasting=card is not None)
     answer = tx.place is not None and place is not None and place.id == tx.place.id
-    words, rest = _fitting(tx, to, f"{lead}\n\n{reader.say(key, **facts)}".strip())
-    below = _shown_buttons(reader, [*buttons, *rest])
     lane = lane if lane is not None else (ANSWER if answer else NEWS)
     name = card or last
+    before = _latest(tx, name, place.id) if name is not None and place is not None else None
+    words, rest = _fitting(tx, to, f"{lead}\n\n{reader.say(key, **facts)}".strip(), before)
+    below = _shown_buttons(reader, [*buttons, *rest])
     if name is not None and place is not None:
-        before = _latest(tx, name, place.id)
         if card is None or anew:
             close(tx, before)
         elif (name, place.id) in tx.fresh:
             return
         elif before is not None:
-            if (before.text, before.buttons) != (words, below):
+            if before.buttons != below or words not in (before.text, _without_mark(before.text)):
                 _change(tx, before, "edit", words, below, lane=lane, silent=silent)
             return
         tx.fresh.add((name, place.id))
@@ -102,17 +103,33 @@ def tell(
 
 
 def close(tx: Tx, row: Outgoing | None, buttons: Sequence[dict[str, str]] = ()) -> None:
-    """Take the buttons of a message away, but for these; what was chosen under it stands below its words.
+    """Take the buttons of a message away, but for these and the way to its rest; below it stands what was chosen.
 
     `row` is what the message shows last. The change goes out after what is new, and is no news to anybody.
     """
-    if row is not None and list(buttons) != row.buttons:
-        _change(tx, row, "close", row.text, list(buttons), lane=NEWS, silent=True)
+    if row is None or row.state not in ("waiting", "sent"):
+        return
+    left = [each for each in row.buttons if each in buttons or each["value"].startswith(REST)]
+    if left != row.buttons:
+        _change(tx, row, "close", row.text, left, lane=NEWS, silent=True)
 
 
 def close_last(tx: Tx, card: str, place_id: int) -> None:
     """Take the buttons of a card's last message in a chat away."""
     close(tx, _latest(tx, card, place_id))
+
+
+def close_everywhere(tx: Tx, card: str) -> None:
+    """Take the buttons of a card's last message away, in each chat that has one."""
+    last = select(func.max(Outgoing.id)).where(Outgoing.card == card).group_by(col(Outgoing.place_id))
+    for row in tx.session.exec(select(Outgoing).where(col(Outgoing.id).in_(last))).all():
+        close(tx, row)
+
+
+def _without_mark(text: str) -> str:
+    """The words of a message without the line that says what was chosen."""
+    words, mark, line = text.rpartition("\n\n✓ ")
+    return words if mark and "\n" not in line else text
 
 
 def _change(
@@ -154,18 +171,21 @@ def _change(
 FRESH = {"state": "waiting", "tries": 0, "error": "", "message_id": "", "parts": [], "thread": ""}
 
 
-def _fitting(tx: Tx, to: Person | Place, words: str) -> tuple[str, list[Button]]:
-    """What fits into one message, and the button that leads to the rest."""
+def _fitting(tx: Tx, to: Person | Place, words: str, before: Outgoing | None) -> tuple[str, list[Button]]:
+    """What fits into one message, and the button that leads to the rest; the message before may have the same."""
     begun, rest = cut(words, MOST)
     if not rest or to.community_id is None:
         return begun, []
+    for value in (button["value"] for button in (before.buttons if before is not None else ())):
+        if value.startswith(REST) and tx.session.get_one(Rest, int(value.removeprefix(REST))).text == rest:
+            return begun, [Button(value)]
     person_id, place_id = (to.id, None) if isinstance(to, Person) else (None, to.id)
     row = Rest(
         community_id=to.community_id, person_id=person_id, place_id=place_id, text=rest, created_at=tx.now
     )
     tx.session.add(row)
     tx.session.flush()
-    return begun, [Button(f"rest.show:{row.id}")]
+    return begun, [Button(f"{REST}{row.id}")]
 
 
 def _shown_buttons(reader: Reader, buttons: Iterable[Button | str]) -> list[dict[str, str]]:
@@ -408,4 +428,4 @@ def _fitting_all(tx: Tx, notice: Notice, words: str) -> tuple[str, list[Button]]
     )
     tx.session.add(row)
     tx.session.flush()
-    return begun, [Button(f"rest.show:{row.id}")]
+    return begun, [Button(f"{REST}{row.id}")]

@@ -640,6 +640,33 @@ def test_what_is_held_back_is_not_looked_for_all_the_time(
     assert len(reads) < 10
 
 
+@pytest.mark.parametrize(("lane", "order"), [(ANSWER, ["new", "old ✓"]), (NEWS, ["old ✓", "new"])])
+async def test_the_old_message_is_closed_in_whichever_order_the_new_one_goes(
+    post: Post, lane: int, order: list[str]
+) -> None:
+    post.write("old", card="talk:1")
+    await post.all()
+    post.write("old ✓", card="talk:1", change="close")
+    post.write("new", card="talk:1", lane=lane)
+    await post.all()
+    assert post.texts()[1:] == order
+    changed = {text: number for _, text, number in post.sent}
+    assert changed == {"old": "", "old ✓": "m1", "new": ""}
+
+
+async def test_a_closing_never_takes_the_new_message_for_the_old_one(post: Post) -> None:
+    """All wait at once, and the latest goes in the first lane."""
+    post.write("old", lane=BROADCAST, card="talk:1")
+    post.write("old ✓", card="talk:1", change="close")
+    post.write("new", lane=URGENT, card="talk:1")
+    post.write("new, edited", lane=ANSWER, card="talk:1", change="edit")
+    await post.all()
+    numbers = {text: f"m{at}" for at, (_, text, _) in enumerate(post.sent, 1)}
+    changed = {text: number for _, text, number in post.sent if number}
+    assert post.texts()[0] == "new"
+    assert changed == {"old ✓": numbers["old"], "new, edited": numbers["new"]}
+
+
 # --- the running delivery ---------------------------------------------------------------------------
 
 

@@ -83,6 +83,7 @@ class Fake:
         key: str,
         text: str = "",
         tap: str = "",
+        on: str = "",
         uploads: tuple[Upload, ...] | list[Upload] = (),
     ) -> str:
         self.tried.append(key)
@@ -99,6 +100,7 @@ class Fake:
                 "key": key,
                 "text": text,
                 "tap": tap,
+                "on": on,
                 "uploads": list(uploads),
             }
         )
@@ -251,6 +253,7 @@ async def test_a_message_reaches_the_backend_whole(fake: Fake, page: httpx.Async
             "key": "k1",
             "text": "水管漏了",
             "tap": "",
+            "on": "",
             "uploads": [Upload("a.png", "image/png", b"png"), Upload("b.jpg", "image/jpeg", b"jpg")],
         }
     ]
@@ -582,10 +585,10 @@ def test_enter_that_picks_a_chinese_word_does_not_send(fake: Fake, desk: Page) -
 
 
 def test_a_tap_posts_the_value(fake: Fake, desk: Page) -> None:
-    fake.post("private:li", "报修 1", buttons=(Button("接单", "accept:1"), Button("去不了", "no:1")))
+    name = fake.post("private:li", "报修 1", buttons=(Button("接单", "accept:1"), Button("去不了", "no:1")))
     desk.click(f"{CREW} .buttons >> text=接单")
     eventually(lambda: len(fake.heard) == 1)
-    assert [fake.heard[0][part] for part in ("tap", "who", "text")] == ["accept:1", "li", ""]
+    assert [fake.heard[0][part] for part in ("tap", "on", "who", "text")] == ["accept:1", name, "li", ""]
     expect(desk.locator(f"{CREW} [aria-busy=true]")).to_have_count(0)
 
 

@@ -378,7 +378,8 @@ def menus() -> Iterator[tuple[str, list[Button]]]:
 def test_the_labels_of_one_message_differ(language: str) -> None:
     reader = Reader(language, "Asia/Shanghai", datetime.now(UTC))
     for message, buttons in menus():
-        labels = [normal(button.shown(reader)["label"]) for button in buttons]
+        # What is long has one more.
+        labels = [normal(button.shown(reader)["label"]) for button in (*buttons, Button("rest.show:1"))]
         assert sorted(labels) == sorted(set(labels)), message
 
 
