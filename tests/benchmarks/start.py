@@ -41,7 +41,7 @@ def _bare(seconds: Times, megabytes: Times) -> None:
     began = time.perf_counter()
     done = subprocess.run([sys.executable, "-c", BARE], check=True, capture_output=True, text=True)
     seconds["bare imports"].append(time.perf_counter() - began)
-    megabytes["bare imports"].append(_megabytes(done.stdout))
+    megabytes["bare imports"].append(megabytes_in(done.stdout))
 
 
 def _life(data: Path, name: str, seconds: Times, megabytes: Times) -> None:
@@ -67,12 +67,13 @@ def _life(data: Path, name: str, seconds: Times, megabytes: Times) -> None:
                     page.post("/playground/say", data=said).raise_for_status()
                     note(what)
                     status = Path(f"/proc/{program.pid}/status").read_text("ascii")
-                    megabytes[f"{name}: {what}"].append(_megabytes(status))
+                    megabytes[f"{name}: {what}"].append(megabytes_in(status))
         finally:
             program.terminate()
 
 
-def _megabytes(status: str) -> float:
+def megabytes_in(status: str) -> float:
+    """What a process holds, by its status in /proc."""
     found = re.search(r"VmRSS:\s+(\d+) kB", status)
     assert found
     return int(found[1]) / 1024

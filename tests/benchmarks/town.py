@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 from sqlalchemy import text
@@ -107,14 +108,15 @@ async def taken(letter: Letter) -> Taken:
 
 
 @contextmanager
-def town(people: int, server: postgres.Server | None) -> Iterator[Town]:
-    """A Town on SQLite, or on the PostgreSQL server."""
+def town(people: int, server: postgres.Server | None, **sections: Any) -> Iterator[Town]:
+    """A Town on SQLite, or on the PostgreSQL server; further settings by section."""
     logs.set_up("error")
     with tempfile.TemporaryDirectory(prefix="linli-town-") as folder:
         url = server.create_database(unique("linli_town")) if server else ""
         found = settings.load(
             store={"data": str(Path(folder)), "url": url},
             policy={"reports_a_day": 1000, "office_phone": "021-5555 0110"},
+            **sections,
         )
         app = App(found, senders={MESSENGER: taken})
         try:
