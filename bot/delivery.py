@@ -9,7 +9,7 @@ from functools import partial
 from math import ceil
 
 import structlog
-from sqlalchemy import ColumnElement, Table, and_, insert, literal_column, or_
+from sqlalchemy import ColumnElement, Table, and_, bindparam, insert, literal_column, or_
 from sqlmodel import Session, col, select
 
 from bot.pace import Pace
@@ -247,22 +247,15 @@ class Delivery:
 
     def _heads(self, session: Session, busy: list[int], room: _Room) -> list[Letter]:
         """The head of each chat's queue, urgent lanes first; one that must wait holds back only what is behind it."""
-        now = self.now()
-        heads = session.exec(
-            select(Outgoing)
-            .where(
-                Outgoing.state == WAITING,
-                MESSENGER.in_(list(room.messengers)),
-                or_(col(Outgoing.retry_at).is_(None), col(Outgoing.retry_at) <= now),
-                ~BEFORE_IT.exists(),
-                or_(col(Outgoing.change) == "send", ~_CHANGED.where(_EARLIER.c.retry_at > now).exists()),
-                col(Outgoing.place_id).not_in([*busy, *room.held_urgent]),
-                or_(col(Outgoing.lane) == URGENT, col(Outgoing.place_id).not_in(list(room.held))),
-                col(Outgoing.lane) <= (BROADCAST if AT_ONCE - len(busy) > KEPT_FREE else ANSWER),
-            )
-            .order_by(col(Outgoing.lane), col(Outgoing.id))
-            .limit(max(room.most, 0))
-        ).all()
+        given = {
+            "messengers": list(room.messengers),
+            "now": self.now(),
+            "none": [*busy, *room.held_urgent],
+            "no_news": list(room.held),
+            "lowest": BROADCAST if AT_ONCE - len(busy) > KEPT_FREE else ANSWER,
+            "most": max(room.most, 0),
+        }
+        heads = session.exec(HEADS, params=given).all()
         rows = [(_changed_first(session, head), head.lane) for head in heads]
         chosen = select(Place).where(col(Place.id).in_([row.place_id for row, _ in rows]))
         places = {place.id: place for place in session.exec(chosen)} if rows else {}
@@ -399,6 +392,26 @@ _CHANGED = select(_EARLIER.c.id).where(
     _EARLIER.c.id < OUTGOING.c.id,
 )
 """What a change means and still waits itself."""
+
+HEADS = (
+    select(Outgoing)
+    .where(
+        Outgoing.state == WAITING,
+        MESSENGER.in_(bindparam("messengers", expanding=True)),
+        or_(col(Outgoing.retry_at).is_(None), col(Outgoing.retry_at) <= bindparam("now")),
+        ~BEFORE_IT.exists(),
+        or_(col(Outgoing.change) == "send", ~_CHANGED.where(_EARLIER.c.retry_at > bindparam("now")).exists()),
+        col(Outgoing.place_id).not_in(bindparam("none", expanding=True)),
+        or_(
+            col(Outgoing.lane) == URGENT,
+            col(Outgoing.place_id).not_in(bindparam("no_news", expanding=True)),
+        ),
+        col(Outgoing.lane) <= bindparam("lowest"),
+    )
+    .order_by(col(Outgoing.lane), col(Outgoing.id))
+    .limit(bindparam("most"))
+)
+"""The head of each chat's queue; made once, since to make the statement took longer than to run it."""
 
 
 def _held_back(session: Session, room: _Room) -> list[float]:
