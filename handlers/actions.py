@@ -24,7 +24,7 @@ class Action:
     do: Callable[..., None]
     table: type[SQLModel] | None
     button: bool
-    stays: bool
+    stays: bool = False
 
 
 ACTIONS: dict[str, Action] = {}
