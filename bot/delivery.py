@@ -134,9 +134,13 @@ class Delivery:
                 self.wake.clear()
                 self.resting = False
                 pause = await self._read_or_wait()
-                while self.letters and not self.wake.is_set():
-                    for letter in self._ready():
+                while self.letters:
+                    for (
+                        letter
+                    ) in self._ready():  # before the wake counts, or many wakes would let nothing out
                         self._start(letter)
+                    if self.wake.is_set():
+                        break
                     await self._pause(min(map(self._wait, self.letters), default=0.0))
                 if not self.freed:
                     self.resting = True

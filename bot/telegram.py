@@ -99,6 +99,8 @@ class Telegram:
         """The photos of rows whose text has not been taken yet: a second try sends only the text."""
         self.no_topics: set[int] = set()
         """Groups that let us make no topic."""
+        self.gone_topics: set[tuple[int, int]] = set()
+        """Topics in which somebody spoke and that are not there any more, each with its place."""
         self.introduced: set[int] = set()
 
     # --- the start ---
@@ -433,7 +435,7 @@ class Telegram:
     async def _thread(self, letter: Letter) -> int | None:
         """The topic in which a message belongs: where somebody spoke, or that of its kind of matter."""
         place, row = letter.place, letter.row
-        if row.thread:
+        if row.thread and (place.id, int(row.thread)) not in self.gone_topics:
             return int(row.thread)
         kind = next((part for part in (row.card or "").split(":") if part in TOPICS), "")
         if not place.forum or not kind or place.id in self.no_topics:
@@ -456,7 +458,8 @@ class Telegram:
         return number
 
     async def _forget_topic(self, place: Place, thread: int) -> None:
-        """Somebody deleted the topic: a new one is made."""
+        """Somebody deleted the topic: a new one is made, and answers to what was said there stand in no topic."""
+        self.gone_topics.add((place.id, thread))
         topics = {kind: number for kind, number in place.topics.items() if number != str(thread)}
         await self._set_topics(place, topics)
 

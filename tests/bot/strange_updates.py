@@ -159,6 +159,7 @@ OTHER: list[Body] = [
             "is_anonymous": True,
             "type": "regular",
             "allows_multiple_answers": False,
+            "allows_revoting": False,
         }
     },
     {"story": {"id": 1, "chat": {"id": 9, "type": "private"}}},
