@@ -160,6 +160,7 @@ OTHER: list[Body] = [
             "type": "regular",
             "allows_multiple_answers": False,
             "allows_revoting": False,
+            "members_only": False,
         }
     },
     {"story": {"id": 1, "chat": {"id": 9, "type": "private"}}},
