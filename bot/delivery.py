@@ -134,9 +134,11 @@ class Delivery:
                 self.wake.clear()
                 self.resting = False
                 pause = await self._read_or_wait()
-                while self.letters and not self.wake.is_set():
+                while self.letters:
                     for letter in self._ready():
                         self._start(letter)
+                    if self.wake.is_set():  # not before, or with a wake in each reading nothing would go out
+                        break
                     await self._pause(min(map(self._wait, self.letters), default=0.0))
                 if not self.freed:
                     self.resting = True

@@ -5,7 +5,7 @@ import hashlib
 import hmac
 import os
 import unicodedata
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -89,6 +89,8 @@ class Telegram:
         """One chat's updates act one after another."""
         self.albums: dict[str, Album] = {}
         self.album_seconds = 0.5
+        self.sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+        """How it waits until it tries again, and for the rest of an album."""
         self.beside: set[asyncio.Task[None]] = set()
         """Answers to presses of buttons, which nobody waits for."""
         self.uploaded: dict[str, str] = {}
@@ -97,6 +99,8 @@ class Telegram:
         """The photos of rows whose text has not been taken yet: a second try sends only the text."""
         self.no_topics: set[int] = set()
         """Groups that let us make no topic."""
+        self.gone_topics: set[tuple[int, int]] = set()
+        """Topics in which somebody spoke and that are not there any more, each with its place."""
         self.introduced: set[int] = set()
 
     # --- the start ---
@@ -115,8 +119,8 @@ class Telegram:
 
     async def run(self) -> None:
         """Take updates for as long as this process is the one that does."""
-        while not await self.is_reached():  # noqa: ASYNC110 - nobody tells us when the network is back
-            await asyncio.sleep(5)
+        while not await self.is_reached():  # nobody tells us when the network is back
+            await self.sleep(5)
         self._beside(introduce(self.bot))
         if self.app.settings.web.address and await self._set_webhook():
             await asyncio.Event().wait()  # the pages take what comes
@@ -148,7 +152,7 @@ class Telegram:
                 return False
             except TelegramError as error:
                 log.error("the webhook is not set yet", error=str(error))
-                await asyncio.sleep(_seconds(error, 5))
+                await self.sleep(_seconds(error, 5))
 
     # --- the way in ---
 
@@ -189,10 +193,10 @@ class Telegram:
                 return await work()
             except Conflict as error:
                 log.error("another program takes this bot's updates: only one may run", error=str(error))
-                await asyncio.sleep(5)
+                await self.sleep(5)
             except TelegramError as error:
                 log.warning("Telegram does not answer", error=str(error))
-                await asyncio.sleep(_seconds(error, 2))
+                await self.sleep(_seconds(error, 2))
 
     async def _take_surely(self, raw: dict[str, Any]) -> None:
         while True:
@@ -201,7 +205,7 @@ class Telegram:
                 return
             except StoreUnavailable as error:
                 log.error("an update waits for the database", update=raw["update_id"], error=str(error))
-                await asyncio.sleep(1)
+                await self.sleep(1)
 
     async def take(self, raw: dict[str, Any]) -> None:
         """Let one update act; on return it is committed, and may be confirmed.
@@ -238,7 +242,7 @@ class Telegram:
         await asyncio.shield(parts.task)
 
     async def _take_album(self, album: str) -> None:
-        await asyncio.sleep(self.album_seconds)
+        await self.sleep(self.album_seconds)
         parts = {said.key: (said, sources) for said, sources in self.albums.pop(album).came}
         came = [parts[key] for key in sorted(parts, key=lambda key: (len(key), key))]
         first = next((said for said, _ in came if said.text), came[0][0])
@@ -276,13 +280,16 @@ class Telegram:
         for tries in range(TRIES_TO_FETCH):
             try:
                 file = await self.bot.get_file(file_id)
-                return bytes(await file.download_as_bytearray(read_timeout=30))
+                data = bytes(await file.download_as_bytearray(read_timeout=30))
+                if len(data) >= (file.file_size or 0):
+                    return data
+                raise NetworkError(f"only {len(data)} of {file.file_size} bytes came")
             except BadRequest as error:
                 return "too_large" if "too big" in str(error).lower() else "not_fetched"
             except TelegramError as error:
                 log.warning("a file does not come", error=str(error))
                 if tries < TRIES_TO_FETCH - 1:
-                    await asyncio.sleep(min(_seconds(error, 1), 5))
+                    await self.sleep(min(_seconds(error, 1), 5))
         return "not_fetched"
 
     # --- the way out ---
@@ -301,7 +308,7 @@ class Telegram:
             if "chat not found" in str(error).lower():
                 raise Blocked(str(error)) from error
             raise Never(str(error)) from error
-        except (NetworkError, InvalidToken) as error:  # TimedOut, too: it may have been taken, nobody knows
+        except TelegramError as error:  # away, timed out or nonsense: it may have been taken, nobody knows
             raise Later(str(error)) from error
 
     async def _send(self, letter: Letter) -> Taken:
@@ -428,7 +435,7 @@ class Telegram:
     async def _thread(self, letter: Letter) -> int | None:
         """The topic in which a message belongs: where somebody spoke, or that of its kind of matter."""
         place, row = letter.place, letter.row
-        if row.thread:
+        if row.thread and (place.id, int(row.thread)) not in self.gone_topics:
             return int(row.thread)
         kind = next((part for part in (row.card or "").split(":") if part in TOPICS), "")
         if not place.forum or not kind or place.id in self.no_topics:
@@ -451,7 +458,8 @@ class Telegram:
         return number
 
     async def _forget_topic(self, place: Place, thread: int) -> None:
-        """Somebody deleted the topic: a new one is made."""
+        """Somebody deleted the topic: a new one is made, and answers to what was said there stand in no topic."""
+        self.gone_topics.add((place.id, thread))
         topics = {kind: number for kind, number in place.topics.items() if number != str(thread)}
         await self._set_topics(place, topics)
 

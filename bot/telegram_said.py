@@ -45,7 +45,7 @@ def _said(key: str, chat: Any, user: User | None, bot: Bot, at: datetime, **what
         place=str(chat.id),
         place_kind="private" if chat.type == ChatType.PRIVATE else "group",
         sender=str(user.id) if user is not None else "",
-        name=user.full_name if user is not None else "",
+        name=(user.full_name or "") if user is not None else "",  # None for an account that was deleted
         forum=bool(getattr(chat, "is_forum", False)),
         at=at,
         **what,

@@ -62,7 +62,7 @@ def _telegram(app: App, messenger: "Telegram") -> Callable[[Request], Awaitable[
         try:
             raw = json.loads(body)
             int(raw["update_id"])
-        except (ValueError, TypeError, KeyError, RecursionError):
+        except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
             return PlainTextResponse("no update", 400)
         if not await messenger.is_reached():
             return PlainTextResponse("not ready", 503)

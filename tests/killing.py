@@ -19,7 +19,7 @@ import sys
 import tempfile
 import time
 from collections import Counter, defaultdict
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -103,6 +103,7 @@ def be_a_nursery(channel: socket.socket) -> None:
     """Load everything, then fork one program after another until the other end is closed."""
     die_with_parent()
     import bot.__main__ as program
+    import bot.telegram  # noqa: F401 - which the program loads only when it has a token
     from moderation.urgency import warm
 
     warm()
@@ -145,13 +146,20 @@ def become(main: Callable[[], None], order: dict[str, Any], out: int, err: int) 
 class Program:
     """One life of the program: started, reached over HTTP, and killed."""
 
-    def __init__(self, data: Path, url: str, nursery: Nursery | None) -> None:
+    def __init__(
+        self,
+        data: Path,
+        url: str,
+        nursery: Nursery | None,
+        more: Mapping[str, str] | None = None,
+        port: int = 0,
+    ) -> None:
         self.log = data.parent / "program.log"
         self.nursery = nursery
         self.process: subprocess.Popen[bytes] | None = None
         self.gone = asyncio.Event()
-        arguments = ["run", "--data", str(data), "--port", "0"]
-        environment = {**ENVIRONMENT, "LINLI_STORE__URL": url}
+        arguments = ["run", "--data", str(data), "--port", f"{port}"]
+        environment = {**ENVIRONMENT, "LINLI_STORE__URL": url, **(more or {})}
         reader, writer = os.pipe()
         self.out: IO[str] = os.fdopen(reader, encoding="utf-8")
         with self.log.open("ab") as err, os.fdopen(writer, "wb") as out:
@@ -468,7 +476,7 @@ async def torment(
         while report.kills < kills:
             await _one_life(street, report, program(), group, database)
             if url and street.voices:
-                database.write_now(_forget_lease)
+                database.write_now(forget_lease)
         last = program()
         await last.up()
         await _talk(street, last, group, database)
@@ -532,7 +540,7 @@ def _with_one_home(database: Database, accounts: list[str]) -> list[str]:
     return [each for each in accounts if homes[int(each.rpartition(".p")[2] if ".p" in each else 0)] < 2]
 
 
-def _forget_lease(session: Session) -> None:
+def forget_lease(session: Session) -> None:
     """As if the 15 seconds had passed after which the lease of a dead process runs out."""
     for lease in session.exec(select(Lease)):
         session.delete(lease)

@@ -829,3 +829,23 @@ def test_what_waits_is_found_by_its_partial_index(post: Post, what: str) -> None
         explain = "EXPLAIN QUERY PLAN " if post.database.is_sqlite else "EXPLAIN "
         plan = session.connection().exec_driver_sql(explain + statement, values).all()
     assert index in "\n".join(str(row[-1]) for row in plan)
+
+
+async def test_a_wake_during_every_reading_keeps_no_message_back(post: Post) -> None:
+    """Under a load there is always a wake before the reading has ended."""
+    read, sent = post.delivery._read, asyncio.Event()
+
+    async def read_and_woken() -> float | None:
+        pause = await read()
+        post.delivery.wake.set()
+        return pause
+
+    post.delivery._read = read_and_woken  # type: ignore[method-assign]
+    post.delivery.delivered = lambda letter: sent.set()
+    post.write("a")
+    running = asyncio.create_task(post.delivery.run())
+    async with asyncio.timeout(PATIENCE):
+        await sent.wait()
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    assert post.texts() == ["a"]
