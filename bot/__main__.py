@@ -137,10 +137,7 @@ async def _say_telegram(app: App, messenger: "Telegram") -> None:
         name = messenger.bot.username
         announce(f"Telegram：https://t.me/{name} 已连上。The bot @{name} is reached.")
     else:
-        announce(
-            "Telegram 还没连上，会一直重试；请检查 LINLI_TELEGRAM__TOKEN 和网络。"
-            "Telegram is not reached yet; please check the token and the network."
-        )
+        announce(messenger.trouble)
 
     def work(session: Session) -> list[tuple[str, str]]:
         return claim_codes(_tx(session, app.settings), "telegram", but=resting(session))
@@ -149,7 +146,8 @@ async def _say_telegram(app: App, messenger: "Telegram") -> None:
         announce(
             f"「{community}」还没有 Telegram 管理群：建一个群，拉进机器人，在群里发下面这一行"
             f"（{CLAIM_HOURS} 小时内有效，只能用一次）：\n"
-            f"{community} has no admin group on Telegram yet. Send this line in that group; it works once:\n"
+            f"{community} has no admin group on Telegram yet. "
+            f"Send this line there within {CLAIM_HOURS} hours; it works once:\n"
             f"    /claim {code}"
         )
 
@@ -295,7 +293,11 @@ def invite(
     finally:
         store.close()
     if not made:
-        fail("名册里没有还没进来的这个人。Nobody of that name is in the roster and not in yet.")
+        if who:
+            fail(
+                f"名册里没有「{who}」，或者已经进来了。There is no {who!r} in the roster, or they are in already."
+            )
+        fail("名册里的人都已经进来了。Everybody in the roster is in already.")
     for each in made:
         out.print(f"{each.name}\t{each.about}\thttps://t.me/{username}?start={each.code}")
 

@@ -156,9 +156,10 @@ class App:
         running: list[asyncio.Task[None]] = []
         try:
             while True:
-                if not await self._may_lead():
+                leads = await self._leads()
+                if leads is False:
                     await _end(running)
-                elif not running or any(task.done() for task in running):
+                elif leads and (not running or any(task.done() for task in running)):
                     await _end(running)
                     running += [asyncio.create_task(work()) for work in self._work()]
                     self.delivery.wake.set()
@@ -171,8 +172,11 @@ class App:
     def _work(self) -> list[Callable[[], Coroutine[Any, Any, None]]]:
         return [self.delivery.run, *([self.telegram.run] if self.telegram is not None else [])]
 
-    async def _may_lead(self) -> bool:
-        """Take the lease, or keep it, if no other process holds it."""
+    async def _leads(self) -> bool | None:
+        """Take the lease, or keep it, if no other process holds it; None: the database does not say.
+
+        What is in hand then goes on: what was sent must still be written down.
+        """
         try:
             return await self.database.write(
                 partial(
@@ -187,7 +191,7 @@ class App:
             log.error("the database is away", error=str(error))
         except Exception:  # whatever it is: without this task nothing is delivered any more
             log.exception("the lease could not be held")
-        return False
+        return None
 
 
 def _telegram(app: App) -> "Telegram | None":

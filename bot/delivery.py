@@ -448,19 +448,16 @@ def _changed_first(session: Session, row: Outgoing) -> Outgoing:
 
 
 def _first(session: Session, row: Outgoing) -> Outgoing | None:
-    """The row that made the message which a change means: the latest one sent with its card to its chat."""
+    """The row that made the message which a change means: the last one with its card in its chat, if it was sent."""
     if row.change == "send":
         return None
-    sent = select(Outgoing).where(
-        Outgoing.card == row.card,
-        Outgoing.place_id == row.place_id,
-        Outgoing.state == "sent",
-        col(Outgoing.id) < row.id,
-    )
-    latest = session.exec(sent.order_by(col(Outgoing.id).desc()).limit(1)).first()
-    if latest is None or not latest.message_id:  # its chat has moved
-        return None
-    made = select(Outgoing).where(
+    of_card = (Outgoing.card == row.card, Outgoing.place_id == row.place_id, col(Outgoing.id) < row.id)
+    newest = select(Outgoing).where(*of_card).order_by(col(Outgoing.id).desc()).limit(1)
+    made = session.exec(newest.where(Outgoing.change == "send")).first()
+    latest = session.exec(newest.where(Outgoing.state == "sent")).first()
+    if made is None or latest is None or latest.id < made.id or not latest.message_id:
+        return None  # it failed for good, or its chat has moved
+    makers = select(Outgoing).where(
         Outgoing.place_id == row.place_id, Outgoing.message_id == latest.message_id, Outgoing.state == "sent"
     )
-    return session.exec(made.order_by(col(Outgoing.id)).limit(1)).first()
+    return session.exec(makers.order_by(col(Outgoing.id)).limit(1)).first()

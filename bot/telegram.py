@@ -30,7 +30,7 @@ from telegram.request import HTTPXRequest
 from bot.delivery import Blocked, Later, Letter, Moved, Never, Taken
 from bot.settings import Telegram as Settings
 from bot.telegram_introduction import introduce, introduce_group
-from bot.telegram_said import album_of, files_of, said_from
+from bot.telegram_said import album_of, files_of, is_in, said_from
 from conversations.said import File, Said
 from conversations.words import texts
 from store.database import StoreUnavailable
@@ -45,7 +45,6 @@ log = structlog.get_logger()
 os.environ.setdefault("PTB_TIMEDELTA", "1")
 
 T = TypeVar("T")
-NAME = "telegram"
 POLL_SECONDS = 50
 HEARD = ["message", "edited_message", "callback_query", "my_chat_member", "chat_member"]
 LONGEST_CAPTION = 1024
@@ -54,7 +53,16 @@ ALBUM = 10
 WIDEST_ROW = 26  # columns; a Chinese character takes two
 MOST_IN_ROW = 4
 TRIES_TO_FETCH = 3
+TRIES_TO_KEEP = 20  # of an update on which we ourselves stumble
 REMEMBERED = 1000
+UNKNOWN_BOT = (
+    "Telegram 不认识这个 token，请检查 LINLI_TELEGRAM__TOKEN。"
+    "Telegram does not know the token; please check it."
+)
+NO_NETWORK = (
+    "Telegram 连不上，会一直重试；请检查网络（需要代理就设 HTTPS_PROXY）。"
+    "Telegram cannot be reached and is tried again; please check the network."
+)
 NO_PREVIEW = LinkPreviewOptions(is_disabled=True)
 # What Telegram answers to a change of a message that is not there, or not ours, or too old.
 NOT_THERE = (
@@ -95,8 +103,12 @@ class Telegram:
         """Answers to presses of buttons, which nobody waits for."""
         self.uploaded: dict[str, str] = {}
         """Telegram's names of photos that it has already, by their key in our storage."""
-        self.sent_photos: dict[int, tuple[str, ...]] = {}
-        """The photos of rows whose text has not been taken yet: a second try sends only the text."""
+        self.trouble = ""
+        """A sentence for the person at the terminal: why Telegram is not reached."""
+        self.begun: dict[int, str] = {}
+        """The message with the words of a row whose photos have not been taken yet: a second try sends only these."""
+        self.members: set[tuple[int, int]] = set()
+        """Who is known to be in which group."""
         self.no_topics: set[int] = set()
         """Groups that let us make no topic."""
         self.gone_topics: set[tuple[int, int]] = set()
@@ -110,16 +122,18 @@ class Telegram:
         try:
             await self.bot.initialize()
         except InvalidToken:
-            log.error("Telegram does not know the token")
-            return False
+            self.trouble = UNKNOWN_BOT
         except TelegramError as error:
-            log.error("Telegram cannot be reached", error=str(error))
-            return False
-        return True
+            log.warning("Telegram cannot be reached", error=str(error))
+            self.trouble = NO_NETWORK
+        else:
+            self.trouble = ""
+        return not self.trouble
 
     async def run(self) -> None:
         """Take updates for as long as this process is the one that does."""
         while not await self.is_reached():  # nobody tells us when the network is back
+            log.error(self.trouble)
             await self.sleep(5)
         self._beside(introduce(self.bot))
         if self.app.settings.web.address and await self._set_webhook():
@@ -199,6 +213,7 @@ class Telegram:
                 await self.sleep(_seconds(error, 2))
 
     async def _take_surely(self, raw: dict[str, Any]) -> None:
+        tries = 1
         while True:
             try:
                 await self.take(raw)
@@ -206,6 +221,12 @@ class Telegram:
             except StoreUnavailable as error:
                 log.error("an update waits for the database", update=raw["update_id"], error=str(error))
                 await self.sleep(1)
+            except Exception:  # not kept, so not confirmed; but one such update must not stop us for ever
+                log.exception("an update was not kept", update=raw["update_id"], tries=tries)
+                if tries == TRIES_TO_KEEP:
+                    return
+                tries += 1
+                await self.sleep(5)
 
     async def take(self, raw: dict[str, Any]) -> None:
         """Let one update act; on return it is committed, and may be confirmed.
@@ -230,8 +251,29 @@ class Telegram:
     async def _take_in_turn(self, said: Said, sources: Sequence[tuple[str, Any]]) -> None:
         turn = self.turns.setdefault(said.place, asyncio.Lock())
         async with turn:
-            files = tuple([await self._kept(kind, source) for kind, source in sources])
-            await self.app.receive(said.model_copy(update={"files": files}))
+            files = tuple([await self._kept(said, kind, source) for kind, source in sources])
+            outsider = said.place_kind == "group" and await self._is_outsider(said)
+            await self.app.receive(said.model_copy(update={"files": files, "outsider": outsider}))
+
+    async def _is_outsider(self, said: Said) -> bool:
+        """Whether who presses a button in a group may have left it: whoever writes there is in it."""
+        if not (said.sender.isdecimal() and said.change is None):
+            gone = said.change is not None and said.change.kind == "left" and said.change.account
+            self.members.discard((int(said.place), int(gone or 0)))
+            return False
+        member = (int(said.place), int(said.sender))
+        if said.tap and member not in self.members:
+            try:
+                found = await self.bot.get_chat_member(*member)
+            except TelegramError as error:
+                log.warning("nobody knows whether somebody is in the group", error=str(error))
+                return True
+            if not is_in(found):
+                return True
+        if len(self.members) >= REMEMBERED:
+            self.members.clear()
+        self.members.add(member)
+        return False
 
     async def _take_part(self, album: str, said: Said, update: telegram.Update) -> None:
         """The photos of an album come as updates of their own: those that come together are one message."""
@@ -258,22 +300,24 @@ class Telegram:
         except TelegramError as error:  # too old, or answered before
             log.info("a press was not answered", error=str(error))
 
-    async def _kept(self, kind: str, source: Any) -> File:
+    async def _kept(self, said: Said, kind: str, source: Any) -> File:
+        """The file as the talk knows it; photos are fetched, from where they may belong to a matter."""
+        mime, size = getattr(source, "mime_type", None) or "", source.file_size or 0
+        if kind != "photo" or not await asyncio.to_thread(self._takes_photos, said):
+            return File(kind=kind, mime=mime, size=size)  # type: ignore[arg-type]
         data = await self._fetched(source.file_id)
         if isinstance(data, str):
-            return File(kind=kind, problem=data)  # type: ignore[arg-type]
-        mime = getattr(source, "mime_type", None) or "application/octet-stream"
-        if kind == "photo":
-            kept = await self.app.keep_photo(data)
-        else:
-            kept = await asyncio.to_thread(self.app.media.keep_file, data, mime)
-        return File(
-            kind=kind,  # type: ignore[arg-type]
-            storage=kept.storage,
-            mime=kept.mime,
-            size=kept.size,
-            problem=kept.problem,
-        )
+            return File(problem=data)
+        kept = await self.app.keep_photo(data)
+        return File(storage=kept.storage, mime=kept.mime, size=kept.size, problem=kept.problem)
+
+    def _takes_photos(self, said: Said) -> bool:
+        """Not what people show each other in a group that is not the admin group."""
+        if said.place_kind == "private":
+            return True
+        with self.app.database.read() as session:
+            here = (Place.messenger == said.messenger, Place.external_id == said.place, Place.kind == "staff")
+            return session.exec(select(Place.id).where(*here)).first() is not None
 
     async def _fetched(self, file_id: str) -> bytes | str:
         """The bytes of a file, or the reason why there are none."""
@@ -368,51 +412,53 @@ class Telegram:
                 raise
 
     async def _send_anew(self, letter: Letter) -> Taken:
-        """One message; several photos, or one with a long text, go before the text."""
+        """The words first, with their buttons, then the photos: a page must not wait for them."""
         row, chat = letter.row, letter.place.external_id
         photos = await asyncio.to_thread(self._photos, row.photos) if row.photos else []
         thread = await self._thread(letter)
         common: dict[str, Any] = {"disable_notification": row.silent, "message_thread_id": thread}
         try:
-            if len(photos) == 1 and _is_caption(row):
-                name = photos[0]
-                sent = await self.bot.send_photo(
-                    chat, self._photo(name), caption=row.text, reply_markup=_keyboard(row), **common
+            if photos and _is_caption(row):
+                sent = await self._send_photos(chat, photos, {**common, "caption": row.text})
+                if sent:
+                    return Taken(sent[0])
+            if row.id not in self.begun:
+                message = await self.bot.send_message(
+                    chat,
+                    _within(row.text, LONGEST_TEXT),
+                    reply_markup=_keyboard(row),
+                    link_preview_options=NO_PREVIEW,
+                    **common,
                 )
-                self._remember(name, sent)
-                return Taken(str(sent.message_id))
-            parts = await self._send_photos(row, chat, photos, common)
-            sent = await self.bot.send_message(
-                chat,
-                _within(row.text, LONGEST_TEXT),
-                reply_markup=_keyboard(row),
-                link_preview_options=NO_PREVIEW,
-                **common,
-            )
+                self.begun[row.id] = str(message.message_id)
         except BadRequest as error:
             if thread is None or "thread not found" not in str(error).lower():
                 raise
             await self._forget_topic(letter.place, thread)
             raise Later(str(error), 0.1) from error
-        self.sent_photos.pop(row.id, None)
-        return Taken(str(sent.message_id), parts)
+        parts = await self._send_photos(chat, photos, {**common, "disable_notification": True})
+        return Taken(self.begun.pop(row.id), parts)
 
-    async def _send_photos(
-        self, row: Outgoing, chat: str, photos: Sequence[str], common: dict[str, Any]
-    ) -> tuple[str, ...]:
-        if row.id in self.sent_photos or not photos:
-            return self.sent_photos.get(row.id, ())
-        if len(photos) == 1:
-            sent: Sequence[telegram.Message] = [
-                await self.bot.send_photo(chat, self._photo(photos[0]), **common)
-            ]
-        else:
-            media = [InputMediaPhoto(self._photo(name)) for name in photos[:ALBUM]]
-            sent = await self.bot.send_media_group(chat, media, **common)
+    async def _send_photos(self, chat: str, photos: Sequence[str], common: dict[str, Any]) -> tuple[str, ...]:
+        """The photos as one album; what Telegram refuses, or what is lost, must not take the words with it."""
+        sent: Sequence[telegram.Message] = ()
+        try:
+            if len(photos) == 1:
+                sent = [await self.bot.send_photo(chat, self._photo(photos[0]), **common)]
+            elif photos:
+                media = [InputMediaPhoto(self._photo(name)) for name in photos[:ALBUM]]
+                sent = await self.bot.send_media_group(chat, media, **common)
+        except (ChatMigrated, FileNotFoundError, BadRequest) as error:
+            if isinstance(error, ChatMigrated):
+                raise
+            if "thread not found" in str(error).lower() and "caption" in common:
+                raise
+            log.error("photos were not sent", chat=chat, error=str(error))
+            for name in photos:
+                self.uploaded.pop(name, None)
         for name, message in zip(photos, sent, strict=False):
             self._remember(name, message)
-        self.sent_photos[row.id] = tuple(str(message.message_id) for message in sent)
-        return self.sent_photos[row.id]
+        return tuple(str(message.message_id) for message in sent)
 
     def _photos(self, ids: Sequence[int]) -> list[str]:
         """The keys of the photos in our storage."""
@@ -479,7 +525,8 @@ def bot_of(settings: Settings) -> Bot:
     where: dict[str, Any] = {"base_url": f"{base}/bot", "base_file_url": f"{base}/file/bot"} if base else {}
     return Bot(
         settings.token.get_secret_value(),
-        request=HTTPXRequest(),
+        # After a timeout nobody knows whether a message was taken, and it is sent again: be patient.
+        request=HTTPXRequest(read_timeout=30, connect_timeout=10, pool_timeout=10),
         get_updates_request=HTTPXRequest(connection_pool_size=2, read_timeout=10),
         **where,
     )
@@ -494,8 +541,12 @@ def _seconds(error: TelegramError, usual: float) -> float:
 
 
 def _is_caption(row: Outgoing) -> bool:
-    """Whether the words of a row stand under its photo; else they are a message of their own after the photos."""
-    return len(row.photos) == 1 and len(row.text) <= LONGEST_CAPTION
+    """Whether the words stand under a photo: in a copy for everybody, which saves a message each.
+
+    Else they are a message of their own, since what is changed later may outgrow a caption.
+    """
+    few = len(row.photos) == 1 and len(row.text) <= LONGEST_CAPTION
+    return row.notice_id is not None and few and not row.buttons
 
 
 def _within(text: str, limit: int) -> str:

@@ -13,7 +13,7 @@ log = structlog.get_logger()
 
 # Telegram's language codes: whoever reads none of the others sees the first.
 READERS = {"": "zh", "en": "en"}
-PRIVATE = ("repair", "my", "tickets", "language", "help")
+PRIVATE = ("repair", "my", "language", "help")
 GROUP = ("tickets", "link", "help")
 
 

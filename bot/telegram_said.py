@@ -83,6 +83,8 @@ def _message(message: Message, bot: Bot, at: datetime, *, edited: bool) -> Said 
     other = next((name for name in OTHER if getattr(message, name, None)), "")
     if text is None or not (text or other or any(files_in(message))):
         return None
+    if edited and message.location is not None:
+        return None  # somebody walks, and shows where
     if edited:
         key += f".edit{int(message.edit_date.timestamp()) if message.edit_date else 0}"
     said = _said(
@@ -159,9 +161,6 @@ def _change(message: Message, bot: Bot) -> Change | None:
     left = message.left_chat_member
     if left is not None and left.id != bot.id:
         return Change(kind="left", account=str(left.id))
-    joined = [user for user in message.new_chat_members or () if user.id != bot.id]
-    if joined:
-        return Change(kind="joined", account=str(joined[0].id))
     return None
 
 
@@ -179,14 +178,13 @@ def _own_change(changed: ChatMemberUpdated, update: Update, bot: Bot, at: dateti
 
 
 def _member_change(changed: ChatMemberUpdated, update: Update, bot: Bot, at: datetime) -> Said | None:
-    """Somebody came into a group or left it; a promotion changes nothing for us."""
-    was, is_ = (_is_in(member) for member in (changed.old_chat_member, changed.new_chat_member))
-    if was == is_:
+    """Somebody left a group, or was put out; whoever comes is heard when they speak."""
+    if is_in(changed.new_chat_member):
         return None
-    account = str(changed.new_chat_member.user.id)
-    change = Change(kind="joined" if is_ else "left", account=account)
+    change = Change(kind="left", account=str(changed.new_chat_member.user.id))
     return _said(f"update{update.update_id}", changed.chat, changed.from_user, bot, at, change=change)
 
 
-def _is_in(member: Any) -> bool:
+def is_in(member: Any) -> bool:
+    """Whether a ChatMember is in the group."""
     return member.status not in GONE and getattr(member, "is_member", True) is not False

@@ -36,13 +36,13 @@ class File(BaseModel):
 class Change(BaseModel):
     """Something that happened to a chat, without words: who came or went, or what became of the chat itself.
 
-    joined, left: `account` came into the group or left it. added, removed: the bot itself. blocked: the private
+    left: `account` left the group. added, removed: the bot itself. blocked: the private
     chat takes no messages. moved: the group is now the chat `moved_to`.
     """
 
     model_config = ConfigDict(frozen=True)
 
-    kind: Literal["joined", "left", "added", "removed", "blocked", "moved"]
+    kind: Literal["left", "added", "removed", "blocked", "moved"]
     account: Words = ""
     moved_to: Words = ""
 
@@ -53,8 +53,8 @@ class Said(BaseModel):
     `key` is unique on its messenger and the same at every repetition; `place` is the chat and `sender` the
     account, both as the messenger names them, `name` what the account calls itself; `tap` is the value of the
     button that was pressed and `on` the message under which it stood; `thread` is the topic of a group; an
-    `edited` text was sent before in other words. `also` are the keys of further messages that came together
-    with it, one for each file after the first: the photos of one album.
+    `edited` text was sent before in other words; an `outsider` may not be in the group where they press a button.
+    `also` are the keys of further messages that came with it, one for each file after the first: one album.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -72,6 +72,7 @@ class Said(BaseModel):
     thread: str = ""
     forum: bool = False
     edited: bool = False
+    outsider: bool = False
     also: tuple[str, ...] = ()
     change: Change | None = None
     files: tuple[File, ...] = ()

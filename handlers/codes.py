@@ -1,4 +1,5 @@
-"""One-time codes: whoever has one may come in as a person, or make a group the community's; only hashes are kept."""
+"""One-time codes: whoever has one may come in as a person, or make a group the community's; codes are looked up by
+their hash."""
 
 import hashlib
 import re
@@ -23,15 +24,7 @@ TYPED = re.compile(r"(?:/(?:start|claim|link)\s+)?([0-9A-Za-z]{5}-?[0-9A-Za-z]{5
 
 
 def new_code(tx: Tx, community_id: int, purpose: str, *, hours: float, person_id: int | None = None) -> str:
-    """A new code as people see it, "K7PQ2-9MXTR"; those made before for the same purpose and person end."""
-    made_before = select(Code).where(
-        Code.community_id == community_id,
-        Code.purpose == purpose,
-        Code.person_id == person_id,
-        col(Code.used_at).is_(None),
-    )
-    for old in tx.session.exec(made_before):
-        tx.session.delete(old)
+    """A new code as people see it, "K7PQ2-9MXTR"; those made before hold until one of them is used."""
     code = "".join(secrets.choice(ALPHABET) for _ in range(LENGTH))
     tx.session.add(
         Code(
@@ -96,13 +89,28 @@ def _about(tx: Tx, person: Person) -> str:
 
 
 def claim_codes(tx: Tx, messenger: str, *, but: Collection[int]) -> list[tuple[str, str]]:
-    """The name of each community that has no admin group on the messenger, with a new code that claims one."""
-    claimed = select(Place.community_id).where(Place.messenger == messenger, Place.kind == "staff")
+    """The name of each community without an admin group that takes messages, with a new code that claims one."""
+    claimed = select(Place.community_id).where(
+        Place.messenger == messenger, Place.kind == "staff", col(Place.blocked_at).is_(None)
+    )
     without = select(Community).where(col(Community.id).not_in(claimed), col(Community.id).not_in(but))
     return [
         (community.name, new_code(tx, community.id, "staff", hours=CLAIM_HOURS))
         for community in tx.session.exec(without.order_by(col(Community.id))).all()
     ]
+
+
+def use_up(tx: Tx, code: Code) -> None:
+    """The code has done its work, and so have the others for the same purpose and person."""
+    same = select(Code).where(
+        Code.community_id == code.community_id,
+        Code.purpose == code.purpose,
+        Code.person_id == code.person_id,
+        col(Code.used_at).is_(None),
+    )
+    for each in tx.session.exec(same):
+        each.used_at = tx.now
+        tx.session.add(each)
 
 
 def _hash(code: str) -> str:

@@ -4,6 +4,7 @@ import re
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import and_, bindparam, insert, or_, text
 from sqlmodel import Session, col, select
@@ -167,7 +168,8 @@ def _seen(session: Session, said: Said) -> tuple[Receipt | None, Said]:
     if seen:
         files = tuple(said.files[number] for number in new)
         key, *also = (keys[number] for number in new)
-        said = said.model_copy(update={"key": key, "also": tuple(also), "files": files})
+        words = "" if said.key in seen else said.text  # an album's words come with its first photo
+        said = said.model_copy(update={"key": key, "also": tuple(also), "files": files, "text": words})
     return None, said
 
 
@@ -183,7 +185,7 @@ def _enter(session: Session, said: Said, house: House, now: datetime, error: str
             "key": said.key,
             "place": said.place,
             "sender": said.sender,
-            "payload": said.model_dump(mode="json"),
+            "payload": _payload(tx.place, said),
             "state": "failed" if error else "done",
             "error": error,
             "received_at": said.at,
@@ -193,6 +195,13 @@ def _enter(session: Session, said: Said, house: House, now: datetime, error: str
     if said.also:
         _keep_keys(session, said, tx)
     return tx
+
+
+def _payload(place: Place, said: Said) -> dict[str, Any]:
+    """What is kept of a message: not what people say to each other in a group in which we only write."""
+    if place.kind in ("group", "board") and not said.text.startswith("/"):
+        said = said.model_copy(update={"text": "", "files": ()})
+    return said.model_dump(mode="json")
 
 
 def _keep_keys(session: Session, said: Said, tx: Tx) -> None:
@@ -296,7 +305,8 @@ def _is_about_the_chat(tx: Tx, said: Said, place: Place) -> bool:
         changed(tx, said)
         return True
     code = code_in(said.text)
-    if code and (tx.person is None or said.text.startswith("/")):
+    alone = place.kind == "private" and tx.person is None  # in groups people say all sorts of words
+    if code and (alone or said.text.startswith("/")):
         use_code(tx, said, code)
         return True
     if place.kind in ("group", "board"):
@@ -318,7 +328,7 @@ def _edited(tx: Tx, person: Person, talk: Talk | None, said: Said) -> None:
         return
     words = visible(said.text)
     if not words or not _is_urgent(tx, person, words):
-        raise Unclear("unclear.edited")
+        raise Unclear("unclear.edited" if talk is not None else "unclear.edited_late")
     if talk is None or not interrupt(tx, person, talk, words, ()):
         repair.read_free(tx, person, words)
 
@@ -402,7 +412,8 @@ def _hear(tx: Tx, person: Person, talk: Talk, said: Said) -> None:
     assert tx.place is not None
     words = visible(said.text)
     if words and not chooses(tx, person, talk, said.text):
-        if not expects_words(tx, person, talk) and _tap_labelled(tx, person, tx.place, said, normal(words)):
+        button = not expects_words(tx, person, talk) and not said.files  # the caption of a photo is none
+        if button and _tap_labelled(tx, person, tx.place, said, normal(words)):
             return
         if _is_urgent(tx, person, words):
             files = photos_in(said)

@@ -8,8 +8,8 @@ from sqlmodel import Session, col, select
 from conversations.errors import Refused
 from conversations.said import Said
 from handlers.actions import action, perform
-from handlers.codes import find_code, is_open, new_code
-from handlers.people import bind_account, roles_of
+from handlers.codes import find_code, is_open, new_code, use_up
+from handlers.people import bind_account, homes_of, roles_of
 from handlers.talk import here
 from handlers.tell import tell, tell_staff
 from handlers.tx import Tx
@@ -33,7 +33,9 @@ def use_code(tx: Tx, said: Said, typed: str) -> None:
         return
     if code is None or not is_open(tx, code):
         raise Refused("code.wrong")
-    if code.purpose == "person":
+    if code.purpose == "person" and place.kind != "private":
+        tell(tx, place, "code.seen_by_others")
+    elif code.purpose == "person":
         _come_in(tx, said, place, code)
     elif place.kind == "private":
         raise Refused("code.for_group")
@@ -41,8 +43,7 @@ def use_code(tx: Tx, said: Said, typed: str) -> None:
         _claim(tx, place, code)
     else:
         _link(tx, place, code)
-    code.used_at = tx.now
-    tx.session.add(code)
+    use_up(tx, code)
 
 
 def _did_it_before(tx: Tx, place: Place, code: Code) -> bool:
@@ -53,23 +54,47 @@ def _did_it_before(tx: Tx, place: Place, code: Code) -> bool:
 
 
 def _come_in(tx: Tx, said: Said, place: Place, code: Code) -> None:
-    if place.kind != "private":
-        raise Refused("code.for_private")
-    known = select(Account.id).where(Account.messenger == said.messenger, Account.external_id == said.sender)
-    if tx.session.exec(known).first() is not None:
-        raise Refused("code.known_already")
     person = tx.session.get_one(Person, code.person_id)
-    bind_account(tx, person, said.messenger, said.sender)
+    known = tx.session.exec(
+        select(Account).where(Account.messenger == said.messenger, Account.external_id == said.sender)
+    ).first()
+    if known is None:
+        bind_account(tx, person, said.messenger, said.sender)
+    elif known.community_id == code.community_id and _only_met_in_group(tx, known.person_id):
+        _is_the_same(tx, known, place, person)
+    else:
+        raise Refused("code.known_already")
     tx.person = person
     tx.session.flush()
     perform(tx, person, "help")
 
 
+def _only_met_in_group(tx: Tx, person_id: int) -> bool:
+    """Whether all that is known of somebody is that they spoke in the admin group."""
+    person = tx.session.get_one(Person, person_id)
+    return not homes_of(tx, person) and roles_of(tx, person) <= {"staff"}
+
+
+def _is_the_same(tx: Tx, account: Account, place: Place, person: Person) -> None:
+    """Whoever spoke in the admin group first turns out to be somebody of the roster."""
+    for role in tx.session.exec(select(Role).where(Role.person_id == account.person_id)).all():
+        if role.role not in roles_of(tx, person):
+            role.person_id = person.id
+            tx.session.add(role)
+        else:
+            tx.session.delete(role)
+    account.person_id = place.person_id = person.id
+    tx.session.add_all([account, place])
+    tx.known.clear()
+
+
 def _claim(tx: Tx, place: Place, code: Code) -> None:
     """This is the admin group now; the one before on this messenger is none any more."""
     for before in _groups(tx, place.messenger, code.community_id, "staff"):
-        before.kind = "group"
-        tx.session.add(before)
+        if before.id != place.id:
+            before.kind = "group"
+            tx.session.add(before)
+            _nobody_is_staff(tx, place.messenger, code.community_id)
     _belongs(tx, place, code, "staff")
     tell(tx, place, "place.claimed", community=tx.community(code.community_id).name, buttons=("link", "help"))
 
@@ -84,7 +109,18 @@ def _link(tx: Tx, place: Place, code: Code) -> None:
     tell_staff(tx, code.community_id, "place.linked_staff")
 
 
+def _nobody_is_staff(tx: Tx, messenger: str, community_id: int) -> None:
+    """Whoever acts in the new admin group is staff again."""
+    here = select(Account.person_id).where(
+        Account.messenger == messenger, Account.community_id == community_id
+    )
+    for role in tx.session.exec(select(Role).where(col(Role.person_id).in_(here), Role.role == "staff")):
+        tx.session.delete(role)
+
+
 def _belongs(tx: Tx, place: Place, code: Code, kind: str) -> None:
+    if place.kind in ("staff", "board") and place.community_id != code.community_id:
+        raise Refused("code.of_others")
     place.community_id, place.kind = code.community_id, kind
     tx.session.add(place)
     tx.session.flush()
@@ -111,10 +147,12 @@ def link(tx: Tx, person: Person) -> None:
 
 
 def join_staff(tx: Tx, said: Said, place: Place) -> Person | None:
-    """Whoever acts in the admin group is staff; None for somebody without a name or an account."""
+    """Whoever acts in the admin group is staff; None for somebody without an account, or perhaps not in the group."""
     if place.community_id is None or said.sender in ("", ANONYMOUS):
         return None
     person = tx.person
+    if said.outsider:
+        return person
     if person is None:
         person = _colleague(tx, said, place.community_id)
     if "staff" not in roles_of(tx, person):
@@ -166,8 +204,8 @@ def changed(tx: Tx, said: Said) -> None:
     assert place is not None and change is not None
     if change.kind == "left" and place.kind == "staff":
         _leave_staff(tx, said, change.account)
-    elif change.kind == "added" and place.kind == "group":
-        tell(tx, place, "place.added")
+    elif change.kind == "added":
+        tell(tx, place, "place.added" if place.kind == "group" else "place.back")
     elif change.kind in ("removed", "blocked"):
         place.blocked_at = tx.now
         tx.session.add(place)
@@ -205,6 +243,6 @@ def move(session: Session, place: Place, external_id: str) -> None:
 
 
 def heard_in_group(tx: Tx, said: Said, place: Place) -> None:
-    """A group that is no community's, or one in which only we write: an explanation to a command, else silence."""
-    if place.kind == "group" and said.text.startswith("/"):
-        tell(tx, place, "place.added")
+    """A group that is no community's, or the owners': an explanation to a command, else silence."""
+    if said.text.startswith("/"):
+        tell(tx, place, "place.added" if place.kind == "group" else "place.in_private")

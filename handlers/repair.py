@@ -951,5 +951,6 @@ def _must_be(repair: Repair, *states: str) -> None:
 
 
 def _add_words(repair: Repair, words: str) -> None:
-    if words and words not in repair.what:
-        repair.what = "；".join(filter(None, (repair.what, words)))[:LONGEST]
+    """What is told after the report is for the crew and the staff: it may hold a door's code."""
+    if words and words not in (*repair.what.split("；"), *repair.added.split("；")):
+        repair.added = "；".join(filter(None, (repair.added, words)))[:LONGEST]

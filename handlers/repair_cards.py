@@ -77,7 +77,7 @@ def private(tx: Tx, repair: Repair) -> dict[str, Any]:
         "mark": Say("repair.mark_urgent" if repair.urgent else "repair.mark"),
         "number": repair.number,
         "where": where(tx, repair),
-        "what": repair.what or Say("talk.none"),
+        "what": "；".join(filter(None, (repair.what, repair.added))) or Say("talk.none"),
         "kind": Say(f"kind.{repair.kind}"),
         "why": because(repair),
         "entry": Say("repair.entry_mark", entry=Say(f"repair.entry.{repair.entry}")) if repair.entry else "",

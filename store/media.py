@@ -1,4 +1,4 @@
-"""The photos and other files that people send: checked, freed of their hidden data, kept by their hash."""
+"""The photos that people send: checked, freed of their hidden data, and kept as files named by their hash."""
 
 import hashlib
 import os
@@ -50,18 +50,12 @@ class MediaStorage:
             return Kept(problem="too_large")
         except Exception:  # Pillow's readers raise anything on hostile bytes
             return Kept(problem="not_a_photo")
-        return self.keep_file(clean, mime)
-
-    def keep_file(self, data: bytes, mime: str) -> Kept:
-        """Store bytes as they came, such as a voice message; StoreUnavailable when they cannot be written."""
-        if len(data) > MOST_BYTES:
-            return Kept(problem="too_large")
-        key = hashlib.sha256(data).hexdigest()
+        key = hashlib.sha256(clean).hexdigest()
         try:
-            self._write(key, data)
+            self._write(key, clean)
         except OSError as error:
             raise StoreUnavailable(str(error)) from error
-        return Kept(storage=key, mime=mime, size=len(data))
+        return Kept(storage=key, mime=mime, size=len(clean))
 
     def read(self, key: str) -> bytes:
         """The bytes of a key that was returned before; FileNotFoundError for any other."""

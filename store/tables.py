@@ -424,6 +424,8 @@ class Repair(SQLModel, table=True):
     spot: str = _text(default="")
     entry: str = ""
     what: str = _text()
+    added: str = _text(default="", sa_column_kwargs=_later("''"))
+    """What was told after the report; never on the board."""
     kind: str = "other"
     urgent: bool = False
     confirmed: bool = True

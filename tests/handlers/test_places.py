@@ -7,9 +7,10 @@ import pytest
 from sqlmodel import Session, select
 
 from conversations.said import Change
-from handlers.codes import claim_codes, code_in, invitations
+from handlers.codes import claim_codes, code_in, invitations, new_code
+from handlers.roster import add_community, add_place
 from handlers.tx import Tx
-from store.tables import Account, Audit, Code, Outgoing, Person, Place, Role
+from store.tables import Account, Audit, Code, Inbox, Outgoing, Person, Place, Role
 from tests.people import NAME, Building, Phone
 
 pytestmark = pytest.mark.by_hand  # codes and groups on Telegram: tests/bot/test_telegram.py
@@ -107,14 +108,32 @@ async def test_a_link_ends_with_its_time(building: Building) -> None:
     new.sees("过期")
 
 
-async def test_a_new_link_ends_the_one_before(building: Building) -> None:
+async def test_of_several_links_the_first_that_is_used_ends_the_others(building: Building) -> None:
     first = invitation(building, "陈女士")
-    second = invitation(building, "陈女士")
-    new = Phone(building, "chen", "chen")
+    second = write(building, lambda tx: invitations(tx, building.community, "陈女士", NAME))[0].code
+    new, thief = Phone(building, "chen", "chen"), Phone(building, "thief", "thief")
     await new.says(f"/start {first}")
-    new.sees("不对")
-    await new.says(f"/start {second}")
     new.sees("陈女士，您好")
+    await thief.says(f"/start {second}")
+    thief.sees("不对")
+
+
+async def test_whoever_spoke_in_the_admin_group_first_comes_in_by_their_link(
+    building: Building, owner: Phone
+) -> None:
+    code = invitation(building, "王师傅")
+    here = group(building, "wang", "g3")
+    await here.says(f"/claim {claim_code(building)}")
+    await here.says("/tickets")
+    private = Phone(building, "wang", "wang")
+    await private.says(f"/start {code}")
+    private.sees("王师傅，派给您的工单")
+    await owner.says("厨房水龙头滴水")
+    for label in ("随时可以", "跳过", "提交"):
+        await owner.taps(label)
+    private.sees("报修 1", "接单")
+    await here.taps("升级为紧急")
+    owner.sees("紧急")
 
 
 async def test_whoever_is_known_already_takes_nobody_elses_link(building: Building, neighbour: Phone) -> None:
@@ -130,7 +149,10 @@ async def test_a_personal_code_is_no_code_for_a_group(building: Building) -> Non
     code = invitation(building, "陈女士")
     somebody = group(building, "chen")
     await somebody.says(f"/start {code}")
-    somebody.sees("私聊")
+    somebody.sees("已经作废")
+    thief = Phone(building, "thief", "thief")
+    await thief.says(f"/start {code}")
+    thief.sees("不对")
 
 
 # --- the admin group and the owners' group ----------------------------------------------------------
@@ -199,6 +221,64 @@ async def test_a_group_code_is_no_code_for_a_private_chat(building: Building, ow
     owner.sees("发到那个群里")
 
 
+async def test_words_in_a_group_are_no_codes(building: Building, office: Phone) -> None:
+    here = group(building, "anybody")
+    for words in ("everything", "4008001234", "ABCDE-12345"):
+        await here.says(words)
+        here.sees_nothing()
+
+
+async def test_no_code_takes_a_group_from_another_community(building: Building, office: Phone) -> None:
+    await office.says("/link")
+    code = office.sees("一小时内").text.rpartition("/link ")[2]
+
+    def elsewhere(tx: Tx) -> None:
+        other = add_community(tx, "月光花园", time_zone="Asia/Shanghai", language="zh")
+        add_place(tx, other, NAME, "theirs", "board")
+
+    write(building, elsewhere)
+    theirs = group(building, "anybody", "theirs")
+    await theirs.says(f"/link {code}")
+    theirs.sees("属于别的小区")
+    assert [p.community_id for p in building.read(select(Place).where(Place.external_id == "theirs"))] == [2]
+
+
+async def test_a_new_admin_group_ends_the_old_one_s_rights(building: Building) -> None:
+    boss, mallory = group(building, "boss"), group(building, "mallory")
+    await boss.says(f"/claim {claim_code(building)}")
+    await mallory.says("/tickets")
+    ((_, code),) = [(0, write(building, lambda tx: new_code(tx, building.community.id, "staff", hours=1)))]
+    await group(building, "boss", "g9").says(f"/claim {code}")
+    private = Phone(building, "mallory", "mallory")
+    await private.says("/link")
+    private.sees("不归您办理")
+
+
+async def test_after_the_bot_was_put_out_another_group_can_be_claimed(building: Building) -> None:
+    boss = group(building, "boss")
+    await boss.says(f"/claim {claim_code(building)}")
+    assert write(building, lambda tx: claim_codes(tx, NAME, but=())) == []
+    await changes(boss, "removed")
+    assert len(write(building, lambda tx: claim_codes(tx, NAME, but=()))) == 1
+
+
+async def test_a_press_from_outside_makes_nobody_staff(building: Building, office: Phone) -> None:
+    await office.says("/tickets")
+    stranger = Phone(building, "stranger", "staff", "staff")
+    await stranger._send(tap="link", outsider=True)
+    stranger.sees_nothing()
+    assert building.read(select(Account).where(Account.external_id == "stranger")) == []
+
+
+async def test_what_people_say_in_the_owners_group_is_not_kept(building: Building, owner: Phone) -> None:
+    here = Phone(building, "陈女士", "board", "board")
+    await here.says("我家密码是 1234")
+    (row,) = building.read(select(Inbox))
+    assert "1234" not in str(row.payload)
+    await here.says("/repair")
+    here.sees("请私聊我")
+
+
 async def test_only_staff_link_a_group(building: Building, owner: Phone) -> None:
     await owner.says("/link")
     owner.sees("不归您办理")
@@ -251,9 +331,11 @@ async def test_a_chat_that_blocked_us_is_told_nothing_until_it_speaks_again(
 async def test_an_edited_message_changes_nothing_but_counts_when_it_is_urgent(
     building: Building, owner: Phone, crew: Phone
 ) -> None:
+    await owner._send(text="你好啊", edited=True)
+    owner.sees("请把新的话再发一遍")
     await owner.says("/repair")
     await owner._send(text="厨房灯不亮", edited=True)
-    owner.sees("您改了之前发的话")
+    owner.sees("您改了之前发的话", "电梯")
     owner.sees_nothing()
     crew.sees_nothing()
     await owner._send(text="电梯里困了人", edited=True)

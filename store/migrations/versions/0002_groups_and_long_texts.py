@@ -17,6 +17,7 @@ def upgrade() -> None:
     op.add_column("place", sa.Column("topics", JSON, nullable=False, server_default=sa.text("'{}'")))
     op.add_column("outgoing", sa.Column("thread", sa.String(), nullable=False, server_default=sa.text("''")))
     op.add_column("outgoing", sa.Column("parts", JSON, nullable=False, server_default=sa.text("'[]'")))
+    op.add_column("repair", sa.Column("added", sa.Text(), nullable=False, server_default=sa.text("''")))
     op.create_index("ix_outgoing_message", "outgoing", ["place_id", "message_id"], unique=False)
     op.create_table(
         "code",
