@@ -138,6 +138,11 @@ async def _say_telegram(app: App, messenger: "Telegram") -> None:
         announce(f"Telegram：https://t.me/{name} 已连上。The bot @{name} is reached.")
     else:
         announce(messenger.trouble)
+    if not app.settings.policy.office_phone:
+        announce(
+            "还没有设物业电话，紧急时没有号码可说：LINLI_POLICY__OFFICE_PHONE=…"
+            " The office's telephone is not set; in an emergency there is no number to say."
+        )
 
     def work(session: Session) -> list[tuple[str, str]]:
         return claim_codes(_tx(session, app.settings), "telegram", but=resting(session))

@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import hmac
 import os
+import time
 import unicodedata
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
@@ -53,6 +54,7 @@ ALBUM = 10
 WIDEST_ROW = 26  # columns; a Chinese character takes two
 MOST_IN_ROW = 4
 TRIES_TO_FETCH = 3
+ASK_AGAIN = 600  # seconds
 TRIES_TO_KEEP = 20  # of an update on which we ourselves stumble
 REMEMBERED = 1000
 UNKNOWN_BOT = (
@@ -109,8 +111,8 @@ class Telegram:
         """The message with the words of a row whose photos have not been taken yet: a second try sends only these."""
         self.members: set[tuple[int, int]] = set()
         """Who is known to be in which group."""
-        self.no_topics: set[int] = set()
-        """Groups that let us make no topic."""
+        self.no_topics: dict[int, float] = {}
+        """Until when groups that let us make no topic are not asked again."""
         self.gone_topics: set[tuple[int, int]] = set()
         """Topics in which somebody spoke and that are not there any more, each with its place."""
         self.introduced: set[int] = set()
@@ -484,7 +486,7 @@ class Telegram:
         if row.thread and (place.id, int(row.thread)) not in self.gone_topics:
             return int(row.thread)
         kind = next((part for part in (row.card or "").split(":") if part in TOPICS), "")
-        if not place.forum or not kind or place.id in self.no_topics:
+        if not place.forum or not kind or self.no_topics.get(place.id, 0) > time.monotonic():
             return None
         return int(place.topics.get(kind) or await self._new_topic(place, kind) or 0) or None
 
@@ -497,7 +499,7 @@ class Telegram:
             )
         except BadRequest as error:
             log.warning("the group lets us make no topic", place=place.id, error=str(error))
-            self.no_topics.add(place.id)
+            self.no_topics[place.id] = time.monotonic() + ASK_AGAIN
             return ""
         number = str(topic.message_thread_id)
         await self._set_topics(place, {**place.topics, kind: number})

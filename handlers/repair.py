@@ -310,15 +310,7 @@ def _more_of_it(
     add_photos(tx, person, repair, answers.get("photos"))
     _show_to_who_has_it(tx, repair)
     first = reader_of(tx, person).show(advice(repair.kind)) if named else ""
-    tell(
-        tx,
-        person,
-        "repair.added",
-        lead=first,
-        number=repair.number,
-        buttons=owner_buttons(repair),
-        last=reporters(repair),
-    )
+    tell_owner(tx, repair, "repair.added", lead=first)
     refresh(tx, repair)
     talk = open_talk(tx, person, tx.place) if tx.place is not None else None
     if talk is not None:
@@ -346,14 +338,7 @@ def affirm(tx: Tx, person: Person, repair: Repair) -> None:
     _must_be(repair, *WORK)
     repair.confirmed = True
     _show_to_who_has_it(tx, repair)
-    tell(
-        tx,
-        person,
-        "repair.affirmed",
-        number=repair.number,
-        buttons=owner_buttons(repair),
-        last=reporters(repair),
-    )
+    tell_owner(tx, repair, "repair.affirmed")
     refresh(tx, repair)
 
 
@@ -367,14 +352,12 @@ def report(tx: Tx, person: Person, **answers: Any) -> None:
         )
     repair = _register(tx, person, answers, _judged(tx, person, answers), urgent=False)
     _assign(tx, repair)
-    tell(
+    tell_owner(
         tx,
-        person,
+        repair,
         "repair.reported",
         **private(tx, repair),
         assigned=assigned(tx, repair),
-        buttons=owner_buttons(repair),
-        last=reporters(repair),
     )
     publish(
         tx,
@@ -484,15 +467,12 @@ def _show_photos(tx: Tx, repair: Repair) -> None:
 def located(tx: Tx, person: Person, repair: Repair, **answers: Any) -> None:
     """The questions after an emergency are over."""
     locate(tx, person, repair, answers)
-    tell(
+    tell_owner(
         tx,
-        person,
+        repair,
         "repair.located",
-        number=repair.number,
         where=where(tx, repair),
         state=Say(f"state.{repair.state}"),
-        buttons=owner_buttons(repair),
-        last=reporters(repair),
     )
 
 
@@ -710,14 +690,7 @@ def confirm(tx: Tx, person: Person, repair: Repair) -> None:
     repair.state = "closed"
     stop_timer(tx, f"repair.silence:{repair.id}")
     add_event(tx, repair, "event.closed", person)
-    tell(
-        tx,
-        person,
-        "repair.closed",
-        number=repair.number,
-        buttons=owner_buttons(repair),
-        last=reporters(repair),
-    )
+    tell_owner(tx, repair, "repair.closed")
     refresh(tx, repair)
 
 
@@ -752,14 +725,12 @@ def reopen(tx: Tx, person: Person, repair: Repair, why: str) -> None:
     else:
         _assign(tx, repair)
     after = Say("repair.next_due", due=repair.due_at) if repair.due_at else Say("repair.next_urgent")
-    tell(
+    tell_owner(
         tx,
-        person,
+        repair,
         "repair.reopened",
         after=after,
         **private(tx, repair),
-        buttons=owner_buttons(repair),
-        last=reporters(repair),
     )
     refresh(tx, repair)
 
@@ -793,15 +764,14 @@ def add(tx: Tx, person: Person, repair: Repair, **answers: Any) -> None:
             phone=office(tx, person.community_id),
         )
     else:
-        if photos:
+        dangerous = verdict.verdict == "urgent"
+        if photos or dangerous:
             _show_photos(tx, repair)
-        tell(
+        tell_owner(
             tx,
-            person,
+            repair,
             "repair.added",
-            number=repair.number,
-            buttons=owner_buttons(repair),
-            last=reporters(repair),
+            lead=reader_of(tx, person).show(advice(verdict.kind)) if dangerous else "",
         )
     refresh(tx, repair)
 

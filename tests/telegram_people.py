@@ -102,7 +102,7 @@ class TelegramBuilding(Building):
 
 
 class TelegramChat:
-    """A chat on the strict server, as `Phone` looks at one: an album and the text below it are one message."""
+    """A chat on the strict server, as `Phone` looks at one: a text and the photos below it are one message."""
 
     def __init__(self, building: TelegramBuilding, name: str) -> None:
         self.building, self.name = building, name
@@ -112,13 +112,11 @@ class TelegramChat:
     def messages(self) -> list[Shown]:
         number = int(self.building.chat_id(self.name))
         standing: list[Shown] = []
-        photos = 0
         for message in self.building.api.chats[number].from_bot:
             if message.kind == "photo" and not message.text:
-                photos += message.photos
-                continue
-            standing.append(self._shown(message, photos + message.photos))
-            photos = 0
+                standing[-1].photos += message.photos
+            else:
+                standing.append(self._shown(message, message.photos))
         return standing
 
     def _shown(self, message: Message, photos: int) -> Shown:
@@ -131,6 +129,7 @@ class TelegramChat:
             urgent=not message.silent,
         )
         old = self.known.setdefault(message.message_id, now)
+        old.photos = photos
         if (old.text, old.buttons) != (now.text, now.buttons):
             words = now.text.partition("\n\n✓ ")[0]
             closed = words == old.text and set(now.buttons) < set(old.buttons)

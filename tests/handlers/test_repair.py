@@ -198,6 +198,32 @@ async def test_who_cannot_go_hands_it_to_somebody_else(
     crew.sees("报修 1 · 3 号楼 2 单元 1201", "接单")
 
 
+async def test_what_is_told_after_the_report_is_not_for_the_board(
+    building: Building, owner: Phone, plumber: Phone, board: Phone
+) -> None:
+    await owner.says("厨房水龙头滴水")
+    for label in ("随时可以", "跳过", "提交", "补充照片或说明", "跳过"):
+        await owner.taps(label)
+    await owner.says("门锁密码是 135790，小狗在家")
+    assert "135790" in plumber.last.text
+    assert "135790" not in str([message.text for message in board.chat.messages])
+
+
+async def test_danger_added_to_an_emergency_comes_as_a_new_page_with_advice(
+    building: Building, owner: Phone, office: Phone, crew: Phone
+) -> None:
+    await owner.says("客厅灯不亮")
+    for label in ("随时可以", "跳过", "提交"):
+        await owner.taps(label)
+    await office.taps("升级为紧急")
+    pages = len(crew.chat.messages)
+    await owner.taps("补充照片或说明")
+    await owner.says("厨房着火了！")
+    owner.sees("119")
+    assert len(crew.chat.messages) == pages + 1
+    crew.sees("厨房着火了", "接单")
+
+
 async def test_not_repaired_goes_back_to_the_crew(building: Building, owner: Phone, plumber: Phone) -> None:
     await report(owner, "厨房水龙头滴水")
     await finish(plumber)
@@ -210,7 +236,7 @@ async def test_not_repaired_goes_back_to_the_crew(building: Building, owner: Pho
     await owner.taps("确认修好")
     owner.sees("报修 1 完成")
     await owner.says("我的")
-    owner.sees("1 · 3 号楼 2 单元 1201 · 厨房水龙头滴水；还在滴 · 已修好", "查看 1")
+    owner.sees("1 · 3 号楼 2 单元 1201 · 厨房水龙头滴水 · 已修好", "查看 1")
 
 
 async def test_a_withdrawn_repair_is_over_for_all(
