@@ -115,7 +115,7 @@ def _text(message: Message, bot: Bot) -> str | None:
     if not text or not entities or entities[0].type != MessageEntity.BOT_COMMAND or entities[0].offset:
         return text
     command, at, name = text[: entities[0].length].partition("@")
-    if at and name.lower() != bot.username.lower():
+    if at and name.lower() != (bot.username or "").lower():
         return None
     return command + text[entities[0].length :]
 

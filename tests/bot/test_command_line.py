@@ -208,7 +208,7 @@ async def test_an_invitation_lets_its_person_in_on_telegram(data: str, tmp_path:
         assert (code, "https://t.me/linli_test_bot?start=" in words) == (0, True)
         assert len((await invite())[1].splitlines()) == 14
         code, words = await invite("没有这个人")
-        assert (code, "没有还没进来的这个人" in words) == (1, True)
+        assert (code, "名册里没有「没有这个人」" in words) == (1, True)
     assert "请先设置 LINLI_TELEGRAM__TOKEN" in said(linli("invite", "--data", data))
     unreached = linli(
         "invite", "--data", data, LINLI_TELEGRAM__TOKEN="1:x", LINLI_TELEGRAM__BASE_URL="http://127.0.0.1:9"

@@ -3,10 +3,11 @@
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from sqlmodel import Session, select
+from sqlmodel import Session, col, select
 
 from bot import settings
 from bot.app import App
@@ -17,6 +18,7 @@ from handlers.tx import Tx
 from store.tables import Community, Inbox, Outgoing, Place
 from tests.bot_api import BotApi, Group, User
 from tests.people import ROSTER, photo
+from tests.test_bot_api import emulator
 
 QUICK = {"per_second": 1000, "chat_per_second": 1000, "group_per_minute": 60000}
 MEMBERS = {"owner": "陈女士", "neighbour": "周先生", "crew": "李师傅", "plumber": "王师傅"}
@@ -88,7 +90,7 @@ class Town:
 
 
 @asynccontextmanager
-async def program(data: Path, api: BotApi, **sections: Any) -> AsyncIterator[App]:
+async def program(data: Path, api: Any, **sections: Any) -> AsyncIterator[App]:
     """The program on this data, started; the playground is part of it."""
     found = settings.load(
         store={"data": str(data)},
@@ -377,3 +379,37 @@ async def test_a_wrong_token_ends_in_words_without_the_token(
     assert not await app.telegram.is_reached()
     await app.stop()
     assert "another_token" not in caplog.text
+
+
+async def test_an_independent_server_takes_it_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the emulator can do: polling, private chats, texts with buttons, edits, callbacks."""
+    monkeypatch.setattr("bot.telegram.NO_PREVIEW", None)  # it does not know this parameter
+    people = BotApi()  # only makes the updates
+    async with emulator() as (other, url):
+        there = SimpleNamespace(token=people.token, url=url)
+        async with program(tmp_path / "data", there) as app:
+            town = Town(app, people)
+            owner = town.people["owner"]
+
+            async def told(words: str) -> Outgoing:
+                for update in people.updates[len(handed) :]:
+                    handed.append(update)
+                    await other.enqueue_update(update, token=people.token)
+                sent = select(Outgoing).where(Outgoing.state == "sent", col(Outgoing.text).contains(words))
+                return (await people.until(lambda: town.read(sent), within=10))[-1]
+
+            handed: list[Any] = []
+            owner.starts(town.code("陈女士"))
+            await told("陈女士，您好")
+            owner.writes("厨房水龙头滴水")
+            question = await told("师傅什么时候可以上门")
+            body = {"message_id": int(question.message_id), "date": 1, "chat": owner.chat.card(), "text": "?"}
+            owner.chat.keep({**body, "from": people.bot_card()})
+            owner.forges(owner.messages[-1], question.buttons[0]["value"])
+            await told("✓ 随时可以")
+            owner.writes("跳过")
+            await told("请看一下对不对")
+            owner.writes("提交")
+            await told("已登记")
+            assert town.read(select(Outgoing).where(Outgoing.state == "failed")) == []
+            assert town.read(select(Inbox).where(Inbox.state == "failed")) == []
