@@ -524,6 +524,8 @@ def _stranger(tx: Tx, said: Said, place: Place) -> None:
     if place.kind != "private":
         if said.sender == ANONYMOUS and (said.tap or said.text.startswith("/")):
             tell(tx, place, "place.anonymous")
+        elif said.outsider:
+            tell(tx, place, "place.who_is_it", who=said.name)
         return
     if community is not None:
         place.community_id = community.id  # so that it reads the community's language

@@ -55,7 +55,7 @@ class Town:
         return await self.api.until(lambda: who.sees(text, *labels), within=10)
 
     async def taps(self, who: User, label: str, where: User | Group | None = None, text: str = "") -> Any:
-        chat = where or who.chat
+        chat = where if isinstance(where, Group) else (where or who).chat
 
         def only_one() -> Any:  # what is done with has lost its buttons
             found = [each for each in chat.from_bot if text in each.text and label in each.buttons]
@@ -288,6 +288,27 @@ async def test_whoever_leaves_the_admin_group_acts_no_more(town: Town) -> None:
     town.office.leaves(clerk)
     clerk.writes("/link")
     await town.sees(clerk, "不归您办理")
+
+
+async def test_a_press_of_who_is_not_in_the_group_any_more_makes_nobody_staff(town: Town) -> None:
+    owner, boss = town.people["owner"], town.people["boss"]
+    clerk = town.api.user("小赵")
+    town.office.joins(clerk, boss)
+    await reports(town, owner)
+    shown = await town.sees(town.office, "厨房水龙头滴水", "升级为紧急")
+    town.office.leaves(clerk)
+    clerk.taps(shown, "升级为紧急")
+    await town.sees(town.office, "小赵，我还不确定")
+    assert "升级为紧急" in town.office.sees("厨房水龙头滴水", "升级为紧急").buttons
+
+
+async def test_who_joined_acts_with_the_first_press(town: Town) -> None:
+    owner, boss = town.people["owner"], town.people["boss"]
+    clerk = town.api.user("小赵")
+    town.office.joins(clerk, boss)
+    await reports(town, owner)
+    await town.taps(clerk, "升级为紧急", town.office)
+    await town.sees(town.office, "✓ 升级为紧急 · 小赵")
 
 
 # --- people -----------------------------------------------------------------------------------------

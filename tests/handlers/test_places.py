@@ -266,7 +266,7 @@ async def test_a_press_from_outside_makes_nobody_staff(building: Building, offic
     await office.says("/tickets")
     stranger = Phone(building, "stranger", "staff", "staff")
     await stranger._send(tap="link", outsider=True)
-    stranger.sees_nothing()
+    stranger.sees("请在群里发一句 /tickets")
     assert building.read(select(Account).where(Account.external_id == "stranger")) == []
 
 
