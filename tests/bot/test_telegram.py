@@ -124,9 +124,13 @@ async def town(api: BotApi, tmp_path: Path) -> AsyncIterator[Town]:
 
 
 async def test_a_repair_goes_its_whole_way(town: Town) -> None:
-    owner, neighbour, crew, plumber, boss = (
-        town.people[role] for role in ("owner", "neighbour", "crew", "plumber", "boss")
+    owner, neighbour, crew, plumber = (
+        town.people[role] for role in ("owner", "neighbour", "crew", "plumber")
     )
+    boss_group = town.office
+    playground = town.app.browser
+    await playground.open()
+    assert playground.community == "阳光花园"
     owner.writes("厨房水龙头滴水")
     await town.taps(owner, "随时可以")
     owner.sends_album([photo(30), photo(31), photo(32)])
@@ -149,8 +153,15 @@ async def test_a_repair_goes_its_whole_way(town: Town) -> None:
     assert [row.state for row in town.read(select(Outgoing).where(Outgoing.state == "failed"))] == []
     assert town.read(select(Inbox).where(Inbox.state == "failed")) == []
     assert all(tap.answered for tap in town.api.taps.values())
-    assert crew.messages
-    assert boss.id
+    number = town.community.id
+    for screen in ("board", "staff"):  # the same community is live in the playground
+        standing = playground.history(f"{number}.{screen}", f"{number}.{screen}")
+        assert [message for message in standing if "水龙头" in message.text and "已修好" in message.text]
+    said = await playground.say(place=f"{number}.p2", who=f"{number}.p2", key="1", text="电梯里困了人")
+    assert said == ""
+    await town.taps(crew, "接单", text="紧急报修 2")
+    await town.sees(boss_group, "紧急报修 2")
+    await town.api.until(lambda: [m for m in playground.history(f"{number}.board", "") if "报修 2" in m.text])
 
 
 async def test_an_emergency_reaches_the_crew_at_once(town: Town) -> None:
