@@ -52,7 +52,6 @@ class App:
     ) -> None:
         self.settings = settings
         self.clock = clock or Clock()
-        self.house = House(policy=settings.policy.model_dump())
         self.lock = _lock(settings.data)
         self.database = Database(settings.database_url, threads=settings.store.threads)
         self.media = MediaStorage(settings.data / "media")
@@ -60,12 +59,15 @@ class App:
         self.painter = ThreadPoolExecutor(1, thread_name_prefix="photos")
         self.browser = Browser(self)
         self.telegram = _telegram(self)
-        messengers = {"browser": self.browser.send, **(senders or {})}
+        messengers = dict(senders or {})
         paces = {}
+        if settings.playground.enabled:
+            messengers["browser"] = self.browser.send
         if self.telegram is not None:
             messengers["telegram"] = self.telegram.send
             limits = settings.telegram
             paces["telegram"] = Pace(limits.per_second, limits.chat_per_second, limits.group_per_minute)
+        self.house = House(policy=settings.policy.model_dump(), messengers=frozenset(messengers))
         self.delivery = Delivery(self.database, messengers, self.clock.now, self.browser.delivered, paces)
         self.ticker = Ticker(self.database, self.house, self.clock.now, self.delivery.wake.set)
         self.holder = "only" if self.database.is_sqlite else secrets.token_hex(8)

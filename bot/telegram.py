@@ -54,6 +54,7 @@ ALBUM = 10
 WIDEST_ROW = 26  # columns; a Chinese character takes two
 MOST_IN_ROW = 4
 TRIES_TO_FETCH = 3
+FETCHED_AT_ONCE = 4  # of up to 20 MB each
 ASK_AGAIN = 600  # seconds
 TRIES_TO_KEEP = 20  # of an update on which we ourselves stumble
 REMEMBERED = 1000
@@ -101,15 +102,16 @@ class Telegram:
         self.album_seconds = 0.5
         self.sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
         """How it waits until it tries again, and for the rest of an album."""
+        self.fetching = asyncio.Semaphore(FETCHED_AT_ONCE)
         self.beside: set[asyncio.Task[None]] = set()
         """Answers to presses of buttons, which nobody waits for."""
         self.uploaded: dict[str, str] = {}
         """Telegram's names of photos that it has already, by their key in our storage."""
         self.trouble = ""
         """A sentence for the person at the terminal: why Telegram is not reached."""
-        self.begun: dict[int, str] = {}
-        """The message with the words of a row whose photos have not been taken yet: a second try sends only these."""
-        self.members: set[tuple[int, int]] = set()
+        self.begun: dict[tuple[int, int], str] = {}
+        """The message with the words of a row, by row and place: its photos alone are tried again."""
+        self.members: set[tuple[str, str]] = set()
         """Who is known to be in which group."""
         self.no_topics: dict[int, float] = {}
         """Until when groups that let us make no topic are not asked again."""
@@ -126,7 +128,7 @@ class Telegram:
         except InvalidToken:
             self.trouble = UNKNOWN_BOT
         except TelegramError as error:
-            log.warning("Telegram cannot be reached", error=str(error))
+            log.warning("Telegram is not reached", error=str(error))
             self.trouble = NO_NETWORK
         else:
             self.trouble = ""
@@ -259,14 +261,13 @@ class Telegram:
 
     async def _is_outsider(self, said: Said) -> bool:
         """Whether who presses a button in a group may have left it: whoever writes there is in it."""
-        if not (said.sender.isdecimal() and said.change is None):
-            gone = said.change is not None and said.change.kind == "left" and said.change.account
-            self.members.discard((int(said.place), int(gone or 0)))
+        if said.change is not None:
+            self.members.discard((said.place, said.change.account))
             return False
-        member = (int(said.place), int(said.sender))
+        member = (said.place, said.sender)
         if said.tap and member not in self.members:
             try:
-                found = await self.bot.get_chat_member(*member)
+                found = await self.bot.get_chat_member(said.place, int(said.sender))
             except TelegramError as error:
                 log.warning("nobody knows whether somebody is in the group", error=str(error))
                 return True
@@ -307,7 +308,8 @@ class Telegram:
         mime, size = getattr(source, "mime_type", None) or "", source.file_size or 0
         if kind != "photo" or not await asyncio.to_thread(self._takes_photos, said):
             return File(kind=kind, mime=mime, size=size)  # type: ignore[arg-type]
-        data = await self._fetched(source.file_id)
+        async with self.fetching:
+            data = await self._fetched(source.file_id)
         if isinstance(data, str):
             return File(problem=data)
         kept = await self.app.keep_photo(data)
@@ -369,8 +371,6 @@ class Telegram:
                     raise
             else:
                 return Taken(letter.message_id)
-        elif row.change == "close":
-            raise Never("the message to close was never sent")
         if letter.place.kind == "staff" and letter.place.id not in self.introduced:
             self.introduced.add(letter.place.id)
             self._beside(introduce_group(self.bot, letter.place.external_id))
@@ -415,7 +415,7 @@ class Telegram:
 
     async def _send_anew(self, letter: Letter) -> Taken:
         """The words first, with their buttons, then the photos: a page must not wait for them."""
-        row, chat = letter.row, letter.place.external_id
+        row, chat, begun = letter.row, letter.place.external_id, (letter.row.id, letter.place.id)
         photos = await asyncio.to_thread(self._photos, row.photos) if row.photos else []
         thread = await self._thread(letter)
         common: dict[str, Any] = {"disable_notification": row.silent, "message_thread_id": thread}
@@ -424,7 +424,7 @@ class Telegram:
                 sent = await self._send_photos(chat, photos, {**common, "caption": row.text})
                 if sent:
                     return Taken(sent[0])
-            if row.id not in self.begun:
+            if begun not in self.begun:
                 message = await self.bot.send_message(
                     chat,
                     _within(row.text, LONGEST_TEXT),
@@ -432,14 +432,14 @@ class Telegram:
                     link_preview_options=NO_PREVIEW,
                     **common,
                 )
-                self.begun[row.id] = str(message.message_id)
+                self.begun[begun] = str(message.message_id)
         except BadRequest as error:
             if thread is None or "thread not found" not in str(error).lower():
                 raise
             await self._forget_topic(letter.place, thread)
             raise Later(str(error), 0.1) from error
         parts = await self._send_photos(chat, photos, {**common, "disable_notification": True})
-        return Taken(self.begun.pop(row.id), parts)
+        return Taken(self.begun.pop(begun), parts)
 
     async def _send_photos(self, chat: str, photos: Sequence[str], common: dict[str, Any]) -> tuple[str, ...]:
         """The photos as one album; what Telegram refuses, or what is lost, must not take the words with it."""
@@ -450,9 +450,7 @@ class Telegram:
             elif photos:
                 media = [InputMediaPhoto(self._photo(name)) for name in photos[:ALBUM]]
                 sent = await self.bot.send_media_group(chat, media, **common)
-        except (ChatMigrated, FileNotFoundError, BadRequest) as error:
-            if isinstance(error, ChatMigrated):
-                raise
+        except (FileNotFoundError, BadRequest) as error:
             if "thread not found" in str(error).lower() and "caption" in common:
                 raise
             log.error("photos were not sent", chat=chat, error=str(error))

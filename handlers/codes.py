@@ -1,5 +1,4 @@
-"""One-time codes: whoever has one may come in as a person, or make a group the community's; codes are looked up by
-their hash."""
+"""One-time codes: whoever has one may come in as a person, or make a group the community's."""
 
 import hashlib
 import re

@@ -1,5 +1,6 @@
 """People: who is who in a community, what they do there, and who is on duty."""
 
+import secrets
 from datetime import datetime, time
 from zoneinfo import ZoneInfo
 
@@ -75,8 +76,22 @@ def duty(hours: str, now: datetime, zone: ZoneInfo) -> bool:
     return start <= at < end if start < end else at >= start or at < end
 
 
-def bind_account(tx: Tx, person: Person, messenger: str, external_id: str) -> None:
-    """Let an account of a messenger be this person, with a private chat of the same name."""
+def new_person(tx: Tx, community_id: int, name: str) -> Person:
+    """Somebody whom the community did not know."""
+    person = Person(
+        community_id=community_id,
+        name=name,
+        language=tx.community(community_id).language,
+        pseudonym=secrets.randbits(62),
+        created_at=tx.now,
+    )
+    tx.session.add(person)
+    tx.session.flush()
+    return person
+
+
+def add_account(tx: Tx, person: Person, messenger: str, external_id: str) -> None:
+    """Let an account of a messenger be this person."""
     tx.session.add(
         Account(
             community_id=person.community_id,
@@ -85,6 +100,11 @@ def bind_account(tx: Tx, person: Person, messenger: str, external_id: str) -> No
             external_id=external_id,
         )
     )
+
+
+def bind_account(tx: Tx, person: Person, messenger: str, external_id: str) -> None:
+    """Let an account of a messenger be this person, with a private chat of the same name."""
+    add_account(tx, person, messenger, external_id)
     # Somebody who wrote before they were known has a chat already.
     place = tx.session.exec(
         select(Place).where(Place.messenger == messenger, Place.external_id == external_id)

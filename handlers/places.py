@@ -1,7 +1,5 @@
 """Places: how somebody comes in, how a group becomes the community's, and what happens to a chat."""
 
-import secrets
-
 from sqlalchemy import update
 from sqlmodel import Session, col, select
 
@@ -9,9 +7,9 @@ from conversations.errors import Refused
 from conversations.said import Said
 from handlers.actions import action, perform
 from handlers.codes import find_code, is_open, new_code, use_up
-from handlers.people import bind_account, homes_of, roles_of
+from handlers.people import add_account, bind_account, homes_of, new_person, roles_of
 from handlers.talk import here
-from handlers.tell import tell, tell_staff
+from handlers.tell import places_of_kind, tell, tell_staff
 from handlers.tx import Tx
 from store.tables import Account, Code, Outgoing, Person, Place, Role, Talk
 
@@ -90,11 +88,11 @@ def _is_the_same(tx: Tx, account: Account, place: Place, person: Person) -> None
 
 def _claim(tx: Tx, place: Place, code: Code) -> None:
     """This is the admin group now; the one before on this messenger is none any more."""
-    for before in _groups(tx, place.messenger, code.community_id, "staff"):
-        if before.id != place.id:
+    for before in places_of_kind(tx, code.community_id, "staff"):
+        if before.messenger == place.messenger and before.id != place.id:
             before.kind = "group"
             tx.session.add(before)
-            _nobody_is_staff(tx, place.messenger, code.community_id)
+            _end_staff(tx, place.messenger, code.community_id)  # whoever acts in the new one is staff again
     _belongs(tx, place, code, "staff")
     tell(tx, place, "place.claimed", community=tx.community(code.community_id).name, buttons=("link", "help"))
 
@@ -109,12 +107,14 @@ def _link(tx: Tx, place: Place, code: Code) -> None:
     tell_staff(tx, code.community_id, "place.linked_staff")
 
 
-def _nobody_is_staff(tx: Tx, messenger: str, community_id: int) -> None:
-    """Whoever acts in the new admin group is staff again."""
-    here = select(Account.person_id).where(
+def _end_staff(tx: Tx, messenger: str, community_id: int | None, account: str = "") -> None:
+    """This account is property staff no longer, from this moment; without one, nobody on the messenger is."""
+    gone = select(Account.person_id).where(
         Account.messenger == messenger, Account.community_id == community_id
     )
-    for role in tx.session.exec(select(Role).where(col(Role.person_id).in_(here), Role.role == "staff")):
+    if account:
+        gone = gone.where(Account.external_id == account)
+    for role in tx.session.exec(select(Role).where(col(Role.person_id).in_(gone), Role.role == "staff")):
         tx.session.delete(role)
 
 
@@ -124,16 +124,6 @@ def _belongs(tx: Tx, place: Place, code: Code, kind: str) -> None:
     place.community_id, place.kind = code.community_id, kind
     tx.session.add(place)
     tx.session.flush()
-
-
-def _groups(tx: Tx, messenger: str, community_id: int, kind: str) -> list[Place]:
-    return list(
-        tx.session.exec(
-            select(Place).where(
-                Place.messenger == messenger, Place.community_id == community_id, Place.kind == kind
-            )
-        )
-    )
 
 
 @action("link", button=True, stays=True)
@@ -154,45 +144,13 @@ def join_staff(tx: Tx, said: Said, place: Place) -> Person | None:
     if said.outsider:
         return person
     if person is None:
-        person = _colleague(tx, said, place.community_id)
+        person = new_person(tx, place.community_id, said.name or said.sender)
+        add_account(tx, person, said.messenger, said.sender)
     if "staff" not in roles_of(tx, person):
         tx.session.add(Role(community_id=person.community_id, person_id=person.id, role="staff"))
         tx.session.flush()
         tx.known.pop(("roles", person.id), None)
     return person
-
-
-def _colleague(tx: Tx, said: Said, community_id: int) -> Person:
-    person = Person(
-        community_id=community_id,
-        name=said.name or said.sender,
-        language=tx.community(community_id).language,
-        pseudonym=secrets.randbits(62),
-        created_at=tx.now,
-    )
-    tx.session.add(person)
-    tx.session.flush()
-    tx.session.add(
-        Account(
-            community_id=community_id,
-            person_id=person.id,
-            messenger=said.messenger,
-            external_id=said.sender,
-        )
-    )
-    return person
-
-
-def _leave_staff(tx: Tx, said: Said, account: str) -> None:
-    """Whoever leaves the admin group is staff no longer, from this moment."""
-    assert tx.place is not None
-    gone = select(Account.person_id).where(
-        Account.messenger == said.messenger,
-        Account.external_id == account,
-        Account.community_id == tx.place.community_id,
-    )
-    for role in tx.session.exec(select(Role).where(col(Role.person_id).in_(gone), Role.role == "staff")):
-        tx.session.delete(role)
 
 
 # --- what happens to a chat -------------------------------------------------------------------------
@@ -203,8 +161,8 @@ def changed(tx: Tx, said: Said) -> None:
     place, change = tx.place, said.change
     assert place is not None and change is not None
     if change.kind == "left" and place.kind == "staff":
-        _leave_staff(tx, said, change.account)
-    elif change.kind == "added":
+        _end_staff(tx, said.messenger, place.community_id, change.account)
+    elif change.kind == "added" and place.kind in ("group", "staff"):
         tell(tx, place, "place.added" if place.kind == "group" else "place.back")
     elif change.kind in ("removed", "blocked"):
         place.blocked_at = tx.now

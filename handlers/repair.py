@@ -38,10 +38,10 @@ from handlers.repair_cards import (
     private,
     public,
     refresh,
-    reporters,
     show_card,
     staff_card,
     tell_owner,
+    to_reporter,
     where,
 )
 from handlers.talk import Known, ask, end, end_about, know, open_talk, start
@@ -251,7 +251,7 @@ def emergency(
         why=because(repair),
         phone=office(tx, person.community_id),
         buttons=[each for each in owner_buttons(repair) if not each.action.startswith("repair.more")],
-        last=reporters(repair),
+        last=to_reporter(repair),
     )
     _ring(tx, repair)
     publish(
@@ -725,13 +725,7 @@ def reopen(tx: Tx, person: Person, repair: Repair, why: str) -> None:
     else:
         _assign(tx, repair)
     after = Say("repair.next_due", due=repair.due_at) if repair.due_at else Say("repair.next_urgent")
-    tell_owner(
-        tx,
-        repair,
-        "repair.reopened",
-        after=after,
-        **private(tx, repair),
-    )
+    tell_owner(tx, repair, "repair.reopened", after=after, **private(tx, repair))
     refresh(tx, repair)
 
 
@@ -816,7 +810,7 @@ def withdraw(tx: Tx, person: Person, repair: Repair) -> None:
     stop_timer(tx, f"repair.page:{repair.id}")
     stop_timer(tx, f"repair.overdue:{repair.id}")
     add_event(tx, repair, "event.withdrawn", person)
-    tell(tx, person, "repair.withdrawn", number=repair.number, last=reporters(repair))
+    tell(tx, person, "repair.withdrawn", number=repair.number, last=to_reporter(repair))
     for crew in holders(tx, f"repair:{repair.id}"):
         if repair.crew_id in (None, crew.id):
             tell(tx, crew, "repair.withdrawn_crew", **private(tx, repair))

@@ -249,7 +249,7 @@ def refresh(tx: Tx, repair: Repair) -> None:
     board(tx, repair)
 
 
-def reporters(repair: Repair) -> str:
+def to_reporter(repair: Repair) -> str:
     """The name of what its reporter is told about it: only the last of these messages has buttons."""
     return f"mine:{repair.id}"
 
@@ -257,7 +257,7 @@ def reporters(repair: Repair) -> str:
 def looked_at(tx: Tx, repair: Repair, person: Person) -> str:
     """The name of what is shown to somebody who looks at it: their card, if they have one."""
     if repair.person_id == person.id:
-        return reporters(repair)
+        return to_reporter(repair)
     # Whoever only looks has not been called, and gets no card.
     called = person in holders(tx, f"repair:{repair.id}")
     return f"repair:{repair.id}" if called else f"look:{repair.id}"
@@ -273,7 +273,7 @@ def tell_owner(tx: Tx, repair: Repair, key: str, **options: Any) -> None:
         **{
             "number": repair.number,
             "buttons": owner_buttons(repair),
-            "last": reporters(repair),
+            "last": to_reporter(repair),
             **options,
         },
     )

@@ -3,13 +3,13 @@
 import csv
 import io
 import re
-import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
 from sqlmodel import select
 
+from handlers.people import new_person
 from handlers.tx import Tx
 from store.tables import Community, Home, HomeRole, Person, Place, Role
 
@@ -276,15 +276,7 @@ def _work_line(tx: Tx, community: Community, line: Line, done: Imported) -> None
 
 
 def _new_person(tx: Tx, community: Community, name: str, done: Imported) -> Person:
-    person = Person(
-        community_id=community.id,
-        name=name,
-        language=community.language,
-        pseudonym=secrets.randbits(62),
-        created_at=tx.now,
-    )
-    tx.session.add(person)
-    tx.session.flush()
+    person = new_person(tx, community.id, name)
     done.people += 1
     return person
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import func, insert, literal
+from sqlalchemy import ColumnElement, func, insert, literal, true
 from sqlmodel import Session, col, select
 
 from conversations.words import LANGUAGES, Reader, cut, pack, unpack
@@ -64,7 +64,8 @@ def tell(
     lane = lane if lane is not None else (ANSWER if answer else NEWS)
     name = card or last
     before = _latest(tx, name, place.id) if name is not None and place is not None else None
-    words, rest = _fitting(tx, to, f"{lead}\n\n{reader.say(key, **facts)}".strip(), before)
+    whose = {"person_id": to.id} if isinstance(to, Person) else {"place_id": to.id}
+    words, rest = _fitting(tx, f"{lead}\n\n{reader.say(key, **facts)}".strip(), to.community_id, **whose)
     below = _shown_buttons(reader, [*buttons, *rest])
     if name is not None and place is not None:
         if card is None or anew:
@@ -171,20 +172,19 @@ def _change(
 FRESH = {"state": "waiting", "tries": 0, "error": "", "message_id": "", "parts": [], "thread": ""}
 
 
-def _fitting(tx: Tx, to: Person | Place, words: str, before: Outgoing | None) -> tuple[str, list[Button]]:
-    """What fits into one message, and the button that leads to the rest; the message before may have the same."""
+def _fitting(
+    tx: Tx, words: str, community_id: int | None, *, person_id: int | None = None, place_id: int | None = None
+) -> tuple[str, list[Button]]:
+    """What fits into one message, and the button that leads to the rest: a person's, a chat's, or everybody's."""
     begun, rest = cut(words, MOST)
-    if not rest or to.community_id is None:
+    if not rest or community_id is None:
         return begun, []
-    for value in (button["value"] for button in (before.buttons if before is not None else ())):
-        if value.startswith(REST) and tx.session.get_one(Rest, int(value.removeprefix(REST))).text == rest:
-            return begun, [Button(value)]
-    person_id, place_id = (to.id, None) if isinstance(to, Person) else (None, to.id)
-    row = Rest(
-        community_id=to.community_id, person_id=person_id, place_id=place_id, text=rest, created_at=tx.now
-    )
-    tx.session.add(row)
-    tx.session.flush()
+    whose: dict[str, Any] = {"community_id": community_id, "person_id": person_id, "place_id": place_id}
+    row = tx.session.exec(select(Rest).filter_by(**whose, text=rest).limit(1)).first()
+    if row is None:
+        row = Rest(**whose, text=rest, created_at=tx.now)
+        tx.session.add(row)
+        tx.session.flush()
     return begun, [Button(f"{REST}{row.id}")]
 
 
@@ -206,9 +206,15 @@ def place_of(tx: Tx, person: Person) -> Place | None:
         return here
     return tx.session.exec(
         select(Place)
-        .where(Place.person_id == person.id, col(Place.blocked_at).is_(None))
+        .where(Place.person_id == person.id, col(Place.blocked_at).is_(None), _served(tx))
         .order_by(ONLY_TRIED, col(Place.heard_at).desc().nulls_last(), col(Place.id))
     ).first()
+
+
+def _served(tx: Tx) -> ColumnElement[bool]:
+    """Whether a chat's messenger is one that this installation serves."""
+    served = tx.house.messengers
+    return true() if served is None else col(Place.messenger).in_(served)
 
 
 # Whoever tries somebody's part in the playground must not take their messages away from their real phone.
@@ -217,13 +223,8 @@ ONLY_TRIED = col(Place.messenger) == "browser"
 
 def places_of_kind(tx: Tx, community_id: int, kind: str) -> list[Place]:
     """The community's admin groups ("staff") or boards ("board")."""
-    return list(
-        tx.session.exec(
-            select(Place)
-            .where(Place.community_id == community_id, Place.kind == kind)
-            .order_by(col(Place.id))
-        )
-    )
+    places = select(Place).where(Place.community_id == community_id, Place.kind == kind)
+    return list(tx.session.exec(places.where(_served(tx)).order_by(col(Place.id))))
 
 
 def tell_staff(tx: Tx, community_id: int, key: str, **options: Any) -> None:
@@ -378,7 +379,8 @@ def _write_batch(tx: Tx, notice: Notice, people: list[Person]) -> None:
     chats: dict[int | None, int] = {}
     for place in tx.session.exec(
         select(Place)
-        .where(col(Place.person_id).in_([person.id for person in people]), col(Place.blocked_at).is_(None))
+        .where(col(Place.person_id).in_([person.id for person in people]), _served(tx))
+        .where(col(Place.blocked_at).is_(None))
         .order_by(ONLY_TRIED.desc(), col(Place.heard_at).asc().nulls_first(), col(Place.id).desc())
     ):
         chats[place.person_id] = place.id  # the one heard last stays
@@ -386,7 +388,7 @@ def _write_batch(tx: Tx, notice: Notice, people: list[Person]) -> None:
     words, below = {}, {}
     for language in {person.language for person in people}:
         reader = replace(tx.reader(notice.community_id, language), lasting=True)
-        words[language], rest = _fitting_all(tx, notice, reader.say(notice.key, **facts))
+        words[language], rest = _fitting(tx, reader.say(notice.key, **facts), notice.community_id)
         below[language] = _shown_buttons(reader, rest)
     rows = [
         {
@@ -410,22 +412,3 @@ def _write_batch(tx: Tx, notice: Notice, people: list[Person]) -> None:
     ]
     if rows:
         tx.session.connection().execute(insert(Outgoing), rows)
-
-
-def _fitting_all(tx: Tx, notice: Notice, words: str) -> tuple[str, list[Button]]:
-    """What fits of a notice; its rest is everybody's, and is kept once."""
-    begun, rest = cut(words, MOST)
-    if not rest:
-        return begun, []
-    kept = select(Rest).where(
-        Rest.community_id == notice.community_id,
-        col(Rest.person_id).is_(None),
-        col(Rest.place_id).is_(None),
-        Rest.text == rest,
-    )
-    row = tx.session.exec(kept.limit(1)).first() or Rest(
-        community_id=notice.community_id, text=rest, created_at=tx.now
-    )
-    tx.session.add(row)
-    tx.session.flush()
-    return begun, [Button(f"{REST}{row.id}")]

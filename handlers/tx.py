@@ -16,9 +16,13 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class House:
-    """What the installation gives to every transaction: the defaults of each community's policy."""
+    """What the installation gives to every transaction: each community's default policy, and who can be reached.
+
+    `messengers` are those that are served; a chat on another one is none. None: all are.
+    """
 
     policy: Mapping[str, Any] = field(default_factory=dict)
+    messengers: frozenset[str] | None = None
 
 
 @dataclass

@@ -360,7 +360,7 @@ function wire(phone) {
 async function tap(phone, button) {
   if (button.getAttribute("aria-busy") === "true") return;
   button.setAttribute("aria-busy", "true");
-  await send(phone, { tap: button.dataset.mark, on: button.closest("li").dataset.id, label: button.textContent });
+  await send(phone, { tap: button.dataset.mark, on: button.dataset.on, label: button.textContent });
   button.removeAttribute("aria-busy");
 }
 

@@ -322,6 +322,28 @@ async def test_who_joined_acts_with_the_first_press(town: Town) -> None:
     await town.sees(town.office, "✓ 升级为紧急 · 小赵")
 
 
+async def test_without_the_playground_nobody_is_reached_in_it(api: BotApi, tmp_path: Path) -> None:
+    """Whoever was only tried in the playground before has no phone: pages must not go there."""
+    async with program(tmp_path / "data", api) as app:
+        town = Town(app, api)
+        await app.browser.open()
+        code, master = town.code("陈女士"), town.code("王师傅")
+    async with program(tmp_path / "data", api, playground={"enabled": False}) as app:
+        town.app = app
+        owner, plumber = town.people["owner"], town.people["plumber"]
+        owner.starts(code)
+        plumber.starts(master)
+        await town.sees(owner, "陈女士，您好")
+        await town.sees(plumber, "王师傅，派给您的")
+        owner.writes("电梯里困了人")
+        await town.sees(plumber, "紧急报修", "接单")
+        await town.api.until(lambda: town.read(select(Outgoing).where(Outgoing.state == "unreachable")))
+        unserved = select(Place.id).where(Place.messenger == "browser")
+        waits = select(Outgoing).where(col(Outgoing.place_id).in_(unserved), Outgoing.state == "waiting")
+        assert town.read(waits) == []
+        assert town.read(select(Outgoing).where(col(Outgoing.place_id).in_(unserved))) == []
+
+
 # --- people -----------------------------------------------------------------------------------------
 
 

@@ -262,6 +262,26 @@ async def test_after_the_bot_was_put_out_another_group_can_be_claimed(building: 
     assert len(write(building, lambda tx: claim_codes(tx, NAME, but=()))) == 1
 
 
+async def test_a_group_that_was_replaced_while_we_were_out_stays_replaced(building: Building) -> None:
+    boss = group(building, "boss")
+    await boss.says(f"/claim {claim_code(building)}")
+    await changes(boss, "removed")
+    ((_, code),) = write(building, lambda tx: claim_codes(tx, NAME, but=()))
+    await group(building, "boss", "g9").says(f"/claim {code}")
+    await changes(boss, "added")
+    boss.sees("还没有连到小区")
+
+
+async def test_the_admin_group_hears_that_we_are_back_and_the_owners_group_nothing(
+    building: Building, office: Phone
+) -> None:
+    for where in (office, Phone(building, "刘经理", "board", "board")):
+        await changes(where, "removed")
+        await changes(where, "added")
+    office.sees("我回到群里了")
+    Phone(building, "刘经理", "board", "board").sees_nothing()
+
+
 async def test_a_press_from_outside_makes_nobody_staff(building: Building, office: Phone) -> None:
     await office.says("/tickets")
     stranger = Phone(building, "stranger", "staff", "staff")
