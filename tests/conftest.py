@@ -1,5 +1,6 @@
 """Fixtures: a building on each database, and the people in it."""
 
+import random
 import shutil
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ from bot.logs import set_up
 from store.database import Database
 from store.migrations import upgrade
 from tests.bot_api import BotApi
+from tests.killing import Nursery
 from tests.people import Building, Phone, StoppedClock, unique
 from tests.postgres import Server
 from tests.telegram_people import TelegramBuilding
@@ -136,3 +138,17 @@ def office(building: Building) -> Phone:
 @pytest.fixture
 def board(building: Building) -> Phone:
     return building.board
+
+
+@pytest.fixture(scope="module")
+def nursery() -> Iterator[Nursery]:
+    """The process from which most starts of a killed program are forked."""
+    made = Nursery()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def seed() -> int:
+    """New instants each run; a failure prints the seed."""
+    return random.SystemRandom().randrange(10**6)

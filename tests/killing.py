@@ -433,29 +433,41 @@ async def live(voice: Voice, life: Life) -> None:
 
 
 @dataclass
-class Report:
-    """What a run has done, and what was wrong at its end."""
+class Run:
+    """What every run of kills tells: how it went, and what was wrong at its end."""
 
     database: str
     seed: int
     kills: int = 0
     in_start: int = 0
-    sent: int = 0
     again: int = 0
-    cut: int = 0
-    repairs: int = 0
     out: int = 0
     seconds: float = 0.0
     problems: list[str] = field(default_factory=list)
 
+    def told(self, done: str, fine: str) -> str:
+        """The line of the run, with its problems below it."""
+        line = (
+            f"{self.database}, seed {self.seed}: {self.kills} kills ({self.in_start} in the start), {done}, "
+            f"{self.seconds:.0f} s: {f'{len(self.problems)} PROBLEMS' if self.problems else fine}"
+        )
+        return "\n".join([line, *(f"  - {problem}" for problem in self.problems[:40])])
+
+
+@dataclass
+class Report(Run):
+    """What a run over HTTP has done."""
+
+    sent: int = 0
+    cut: int = 0
+    repairs: int = 0
+
     def __str__(self) -> str:
-        lines = [
-            f"{self.database}, seed {self.seed}: {self.kills} kills ({self.in_start} in the start), "
+        return self.told(
             f"{self.sent} messages confirmed, {self.cut} cut off and sent again, {self.again} sent twice, "
-            f"{self.repairs} repairs, {self.out} messages delivered, {self.seconds:.0f} s: "
-            + (f"{len(self.problems)} PROBLEMS" if self.problems else "nothing lost, nothing doubled")
-        ]
-        return "\n".join(lines + [f"  - {problem}" for problem in self.problems[:40]])
+            f"{self.repairs} repairs, {self.out} messages delivered",
+            "nothing lost, nothing doubled",
+        )
 
 
 async def torment(

@@ -15,7 +15,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from sqlmodel import Session, col, func, select
@@ -28,7 +28,7 @@ from store.migrations import upgrade
 from store.tables import Attempt, Inbox, Notice, Outgoing, Person, Place
 from tests.bot.hall import open_port
 from tests.bot_api import BotApi, User
-from tests.killing import IN_START, LATE_TICK, Nursery, Program, forget_lease, postgresql
+from tests.killing import IN_START, LATE_TICK, Nursery, Program, Run, forget_lease, postgresql
 from tests.people import MORNING, ROSTER
 
 WAYS = ("polling", "webhook")
@@ -43,29 +43,19 @@ AWAY = ("Telegram cannot be reached", "Telegram does not answer", "the webhook i
 
 
 @dataclass
-class Report:
-    """What a run has done, and what was wrong at its end."""
+class Report(Run):
+    """What a run on Telegram has done."""
 
-    way: str
-    database: str
-    seed: int
-    kills: int = 0
-    in_start: int = 0
+    way: str = ""
     updates: int = 0
-    again: int = 0
-    out: int = 0
     doubled: int = 0
-    seconds: float = 0.0
-    problems: list[str] = field(default_factory=list)
 
     def __str__(self) -> str:
-        lines = [
-            f"{self.way}, {self.database}, seed {self.seed}: {self.kills} kills ({self.in_start} in the start), "
-            f"{self.updates} updates, {self.again} brought again, {self.out} messages sent, "
-            f"{self.doubled} of them twice, {self.seconds:.0f} s: "
-            + (f"{len(self.problems)} PROBLEMS" if self.problems else "nothing lost")
-        ]
-        return "\n".join(lines + [f"  - {problem}" for problem in self.problems[:40]])
+        return self.told(
+            f"by {self.way}, {self.updates} updates, {self.again} brought again, {self.out} messages sent, "
+            f"{self.doubled} of them twice",
+            "nothing lost",
+        )
 
 
 # --- the people ---------------------------------------------------------------------------------------
@@ -127,7 +117,7 @@ async def torment(
     """Kill the program so often, let it settle, and compare what is there with what Telegram was told."""
     began = time.monotonic()
     chance = random.Random(seed)
-    report = Report(way, "postgresql" if url else "sqlite", seed)
+    report = Report("postgresql" if url else "sqlite", seed, way=way)
     (folder / "data").mkdir(parents=True)
     database = Database(url or f"sqlite:///{folder / 'data' / 'linli.db'}", threads=1)
     try:

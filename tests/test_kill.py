@@ -1,28 +1,10 @@
 """The program is killed twenty times under load and loses nothing, nor does anything twice."""
 
-import random
-from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 from tests.killing import Nursery, torment
 from tests.people import unique
 from tests.postgres import Server
-
-
-@pytest.fixture(scope="module")
-def nursery() -> Iterator[Nursery]:
-    """The process from which most starts are forked."""
-    made = Nursery()
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def seed() -> int:
-    """New instants each run; a failure prints the seed."""
-    return random.SystemRandom().randrange(10**6)
 
 
 async def test_kills_on_sqlite_lose_nothing(tmp_path: Path, nursery: Nursery, seed: int) -> None:

@@ -1,7 +1,5 @@
 """The program is killed while people write to it on Telegram, by polling and by the webhook: nothing is lost."""
 
-import random
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,20 +8,6 @@ from tests.killing import Nursery
 from tests.killing_telegram import WAYS, torment
 from tests.people import unique
 from tests.postgres import Server
-
-
-@pytest.fixture(scope="module")
-def nursery() -> Iterator[Nursery]:
-    """The process from which every start is forked."""
-    made = Nursery()
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def seed() -> int:
-    """New instants each run; a failure prints the seed."""
-    return random.SystemRandom().randrange(10**6)
 
 
 @pytest.mark.parametrize("way", WAYS)

@@ -454,7 +454,7 @@ async def _life(folder: str, api: BotApi | None, variables: dict[str, str]) -> f
             somebody = api.user("Chen")
             somebody.starts()
             await api.until(lambda: somebody.sees(""), within=PATIENCE)
-        await asyncio.sleep(1)  # the rules load beside it
+        await asyncio.sleep(1)  # the rules load beside it, and nothing tells a stranger when they have
         return megabytes_in(Path(f"/proc/{program.pid}/status").read_text("ascii"))
     finally:
         with suppress(ProcessLookupError):

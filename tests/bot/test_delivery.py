@@ -563,7 +563,7 @@ def in_simulated_time(post: Post, seconds: float, **takes: float) -> list[tuple[
         async def send(letter: Letter) -> Taken:
             taken = await take(letter)
             sent.append((round(loop.time(), 2), letter.row.text))
-            await asyncio.sleep(takes.get(letter.row.text, 0.05))
+            await asyncio.sleep(takes.get(letter.row.text, 0.05))  # of the simulated time, as all below
             return taken
 
         post.delivery.senders = {MESSENGER: send}

@@ -66,16 +66,28 @@ class Town:
 
         return who.taps(await self.api.until(only_one, within=10), label)
 
-    async def moves_in(self) -> None:
-        """Everybody comes in by their link; the groups are claimed and linked."""
-        for role, name in MEMBERS.items():
-            self.people[role].starts(self.code(name))
-            await self.sees(self.people[role], f"{name}，")
+    async def comes_in(self, role: str) -> User:
+        """Somebody opens their link."""
+        self.people[role].starts(self.code(MEMBERS[role]))
+        await self.sees(self.people[role], f"{MEMBERS[role]}，")
+        return self.people[role]
+
+    async def claims(self, *, forum: bool = False, supergroup: bool = True, **rights: bool) -> Group:
+        """The boss makes the admin group, with the bot as an administrator of these rights."""
         boss = self.people["boss"]
-        self.office = self.api.group("物业管理群", boss)
-        self.office.adds_bot(boss)
+        self.office = self.api.group("物业管理群", boss, forum=forum, supergroup=supergroup)
+        self.office.adds_bot(boss, **rights)
         await self.sees(self.office, "还没有连到小区")
         boss.writes(f"/claim {self.claim_code()}", self.office)
+        await self.sees(self.office, "的物业管理群")
+        return self.office
+
+    async def moves_in(self) -> None:
+        """Everybody comes in by their link; the groups are claimed and linked."""
+        for role in MEMBERS:
+            await self.comes_in(role)
+        boss = self.people["boss"]
+        await self.claims()
         await self.taps(boss, "连接业主群", self.office)
         command = (await self.sees(self.office, "一小时内")).text.splitlines()[-1]
         self.board = self.api.group("阳光花园业主群", self.people["neighbour"])
@@ -123,14 +135,9 @@ async def town(api: BotApi, tmp_path: Path) -> AsyncIterator[Town]:
         yield made
 
 
-async def test_a_repair_goes_its_whole_way(town: Town) -> None:
-    owner, neighbour, crew, plumber = (
-        town.people[role] for role in ("owner", "neighbour", "crew", "plumber")
-    )
-    boss_group = town.office
-    playground = town.app.browser
-    await playground.open()
-    assert playground.community == "阳光花园"
+async def goes_the_whole_way(town: Town) -> None:
+    """An ordinary repair, from the first word to the owner's confirmation, in every chat that it concerns."""
+    owner, neighbour, plumber = (town.people[role] for role in ("owner", "neighbour", "plumber"))
     owner.writes("厨房水龙头滴水")
     await town.taps(owner, "随时可以")
     owner.sends_album([photo(30), photo(31), photo(32)])
@@ -149,14 +156,29 @@ async def test_a_repair_goes_its_whole_way(town: Town) -> None:
     await town.taps(plumber, "好了", text="收到 1 张")
     await town.taps(owner, "确认修好", text="王师傅")
     await town.sees(town.board, "已修好")
+
+
+async def test_a_repair_goes_its_whole_way(town: Town) -> None:
+    crew, plumber = town.people["crew"], town.people["plumber"]
+    boss_group = town.office
+    playground = town.app.browser
+    await playground.open()
+    assert playground.community == "阳光花园"
+    await goes_the_whole_way(town)
     assert sum(shown.photos for shown in plumber.messages if shown.sender_id == town.api.bot_id) == 3
     assert [row.state for row in town.read(select(Outgoing).where(Outgoing.state == "failed"))] == []
     assert town.read(select(Inbox).where(Inbox.state == "failed")) == []
     assert all(tap.answered for tap in town.api.taps.values())
     number = town.community.id
-    for screen in ("board", "staff"):  # the same community is live in the playground
-        standing = playground.history(f"{number}.{screen}", f"{number}.{screen}")
-        assert [message for message in standing if "水龙头" in message.text and "已修好" in message.text]
+    # The same community is live in the playground.
+    for chat in (f"{number}.board", f"{number}.staff"):
+        await town.api.until(
+            lambda chat=chat: [
+                message
+                for message in playground.history(chat, chat)
+                if "水龙头" in message.text and "已修好" in message.text
+            ]
+        )
     said = await playground.say(place=f"{number}.p2", who=f"{number}.p2", key="1", text="电梯里困了人")
     assert said == ""
     await town.taps(crew, "接单", text="紧急报修 2")
@@ -210,14 +232,8 @@ async def test_a_button_goes_with_its_press_and_the_message_says_who(town: Town)
 async def test_a_group_that_becomes_a_supergroup_stays_the_admin_group(api: BotApi, tmp_path: Path) -> None:
     async with program(tmp_path / "data", api) as app:
         town = Town(app, api)
-        owner, boss = town.people["owner"], town.people["boss"]
-        owner.starts(town.code("陈女士"))
-        await town.sees(owner, "陈女士，您好")
-        office = api.group("物业管理群", boss, supergroup=False)
-        office.adds_bot(boss)
-        await town.sees(office, "还没有连到小区")
-        boss.writes(f"/claim {town.claim_code()}", office)
-        await town.sees(office, "管理群")
+        owner, boss = await town.comes_in("owner"), town.people["boss"]
+        office = await town.claims(supergroup=False)
         office.upgrades()
         owner.writes("电梯里困了人")
         await town.sees(office, "紧急报修")
@@ -229,17 +245,9 @@ async def test_a_group_that_becomes_a_supergroup_stays_the_admin_group(api: BotA
 async def test_a_group_that_moved_while_nobody_heard_of_it_is_followed(api: BotApi, tmp_path: Path) -> None:
     async with program(tmp_path / "data", api) as app:
         town = Town(app, api)
-        owner, boss = town.people["owner"], town.people["boss"]
-        owner.starts(town.code("陈女士"))
-        await town.sees(owner, "陈女士，您好")
-        office = api.group("物业管理群", boss, supergroup=False)
-        office.adds_bot(boss)
-        boss.writes(f"/claim {town.claim_code()}", office)
-        await town.sees(office, "管理群")
+        office = await town.claims(supergroup=False)
         api.queue.allowed = ["callback_query"]  # the news of the move is lost
         office.upgrades()
-        value = (await town.sees(owner, "陈女士，您好", "报修")).buttons["报修"]
-        assert value
         town.write(lambda tx: tell_staff(tx, town.community.id, "place.linked_staff"))
         app.delivery.wake.set()
         await town.sees(office, "业主群已连上")
@@ -248,13 +256,8 @@ async def test_a_group_that_moved_while_nobody_heard_of_it_is_followed(api: BotA
 async def test_repairs_have_a_topic_of_their_own_where_there_are_topics(api: BotApi, tmp_path: Path) -> None:
     async with program(tmp_path / "data", api) as app:
         town = Town(app, api)
-        owner, boss = town.people["owner"], town.people["boss"]
-        owner.starts(town.code("陈女士"))
-        await town.sees(owner, "陈女士，您好")
-        office = api.group("物业管理群", boss, forum=True)
-        office.adds_bot(boss, can_manage_topics=True)
-        boss.writes(f"/claim {town.claim_code()}", office)
-        await town.sees(office, "管理群")
+        owner, boss = await town.comes_in("owner"), town.people["boss"]
+        office = await town.claims(forum=True, can_manage_topics=True)
         owner.writes("电梯里困了人")
         page = await town.sees(office, "紧急报修")
         assert [topic.name for topic in office.topics.values()] == ["报修"]
@@ -276,13 +279,8 @@ async def test_without_the_right_to_make_topics_all_stands_in_the_general_one(
 ) -> None:
     async with program(tmp_path / "data", api) as app:
         town = Town(app, api)
-        owner, boss = town.people["owner"], town.people["boss"]
-        owner.starts(town.code("陈女士"))
-        await town.sees(owner, "陈女士，您好")
-        office = api.group("物业管理群", boss, forum=True)
-        office.adds_bot(boss, can_manage_topics=False)
-        boss.writes(f"/claim {town.claim_code()}", office)
-        await town.sees(office, "管理群")
+        owner = await town.comes_in("owner")
+        office = await town.claims(forum=True, can_manage_topics=False)
         owner.writes("电梯里困了人")
         assert (await town.sees(office, "紧急报修")).thread is None
 

@@ -1,17 +1,17 @@
 """Buttons go when they have done their work, and the message says what was chosen, and by whom."""
 
+from collections import Counter
 from datetime import timedelta
+from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from sqlmodel import Session, select
+from sqlmodel import Session, col, select
 
 from conversations.said import Said
-from conversations.words import cut
-from handlers.tell import MOST, tell
+from handlers.tell import Button, tell
 from handlers.tx import Tx
-from store.tables import Audit, Event, Outgoing, Person, Place, Rest
+from store.tables import Audit, Event, Outgoing, Person, Place, Talk
+from tests.handlers.test_repair import finish, report
 from tests.people import Building, Phone, Shown
 
 
@@ -47,17 +47,11 @@ async def test_a_typed_answer_takes_the_buttons_without_a_word(building: Buildin
 
 
 @pytest.mark.parametrize("end", ["/cancel", "取消", "tap"])
-async def test_a_talk_that_ends_leaves_no_question_with_buttons(
+async def test_a_talk_that_is_cancelled_leaves_no_question_with_buttons(
     building: Building, owner: Phone, end: str
 ) -> None:
     await owner.says("/repair")
     await (owner.taps("取消") if end == "tap" else owner.says(end))
-    assert "电梯" not in buttons_in(owner)
-
-
-async def test_a_talk_that_expires_leaves_no_question_with_buttons(building: Building, owner: Phone) -> None:
-    await owner.says("/repair")
-    await building.later(hours=25)
     assert "电梯" not in buttons_in(owner)
 
 
@@ -198,79 +192,193 @@ async def test_a_restart_between_the_answer_and_the_closing_changes_nothing(
     assert "什么坏了" in owner.last.text
 
 
-# --- long texts -------------------------------------------------------------------------------------
+# --- over whole talks --------------------------------------------------------------------------------
 
 
-@settings(deadline=None, derandomize=True, database=None, max_examples=300)
-@given(
-    st.text(st.sampled_from("水管。漏！ a.\n👩\u200d🔧e\u0301🇨🇳🏽"), max_size=200),
-    st.integers(min_value=2, max_value=60),
-)
-def test_pieces_fit_and_together_are_the_text(text: str, most: int) -> None:
-    pieces, rest = [], text
-    while rest:
-        piece, rest = cut(rest, most)
-        assert 0 < len(piece) <= most
-        pieces.append(piece)
-    assert "".join(pieces) == text
+def standing(phone: Phone) -> list[list[str]]:
+    """The labels of each message that has buttons."""
+    return [list(message.buttons) for message in phone.chat.messages if message.buttons]
 
 
-@pytest.mark.parametrize(
-    ("text", "begun"),
-    [
-        ("第一句话。第二句话。第三", "第一句话。第二句话。"),
-        ("one two three four", "one two "),
-        ("水" * 20, "水" * 11),
-        ("水" * 10 + "e\u0301é", "水" * 10),
-        ("水" * 9 + "👩\u200d🔧。", "水" * 9),
-        ("水" * 10 + "🇨🇳。", "水" * 10),
-    ],
-)
-def test_a_text_is_cut_at_a_sentence_else_between_characters(text: str, begun: str) -> None:
-    assert cut(text, 11)[0] == begun
+def again(phone: Phone, message: Shown) -> Shown:
+    """A message as it stands now."""
+    return next(each for each in phone.chat.messages if each.id == message.id)
 
 
-def tell_long(building: Building, name: str, kind: str = "person") -> str:
-    words = "".join(f"第{number}句话在这里。" for number in range(1500))
+def one_by_one(building: Building) -> None:
+    """No message was closed twice, and each change reached the message that it was written for."""
+    rows = building.read(select(Outgoing).where(Outgoing.state == "sent").order_by(col(Outgoing.id)))
+    closed = Counter((row.place_id, row.message_id) for row in rows if row.change == "close")
+    assert [key for key, count in closed.items() if count > 1] == []
+    sent: dict[Any, str] = {}
+    for row in rows:
+        if row.change == "send":
+            sent[row.card, row.place_id] = row.message_id
+        assert sent[row.card, row.place_id] == row.message_id
+    assert building.read(select(Outgoing.id).where(col(Outgoing.state).in_(["failed", "waiting"]))) == []
+
+
+async def test_a_question_that_is_asked_again_is_the_only_one_with_buttons(
+    building: Building, owner: Phone
+) -> None:
+    await owner.says("报修")
+    await owner.says("", other="sticker")
+    await owner.says("我的")
+    await owner.taps("我家")
+    await owner.taps("返回")
+    await owner.taps("我家")
+    await owner.says("水龙头滴水")
+    await owner.taps("随时可以")
+    await owner.sends_photo()
+    await owner.taps("好了")
+    await owner.taps("修改")
+    assert [labels for labels in standing(owner) if "取消" in labels] == []
+    await owner.taps("问题")
+    assert [labels for labels in standing(owner) if "取消" in labels] == [["返回", "取消"]]
+    one_by_one(building)
+
+
+@pytest.mark.parametrize("end", ["submitted", "expired", "dropped"])
+async def test_a_talk_that_ends_leaves_no_question_with_buttons(
+    building: Building, owner: Phone, end: str
+) -> None:
+    await report(owner, "厨房水龙头滴水", until="对不对")
+    if end == "submitted":
+        await owner.taps("提交")
+    elif end == "expired":
+        await building.later(days=7)
+    else:
+        await owner.says("电梯里困了人")
+        await owner.says("取消")
+    assert building.read(select(Talk)) == []
+    assert [labels for labels in standing(owner) if "提交" in labels or "取消" in labels] == []
+    one_by_one(building)
+
+
+async def test_only_the_last_message_to_the_reporter_has_buttons(
+    building: Building, owner: Phone, plumber: Phone
+) -> None:
+    await report(owner, "厨房水龙头滴水")
+    await owner.taps("补充照片或说明")
+    await owner.taps("跳过")
+    await owner.says("阀门在水槽下面")
+    await finish(plumber)
+    await owner.says("我的")
+    await owner.taps("查看 1")
+    assert standing(owner) == [["查看 1"], ["确认修好", "还没修好", "补充照片或说明"]]
+    shown = owner.last
+    await owner.taps("确认修好")
+    assert again(owner, shown).text.endswith("\n\n✓ 确认修好")
+    assert standing(owner) == [["查看 1"], ["还没修好"]]
+    one_by_one(building)
+
+
+async def test_after_the_acceptance_no_page_in_any_chat_can_be_accepted(
+    building: Building, owner: Phone, crew: Phone, plumber: Phone, office: Phone
+) -> None:
+    await owner.says("电梯里困了人")
+    for _ in range(3):
+        await building.later(minutes=3)
+    await crew.taps("接单")
+    assert standing(crew) == [["我出发了", "修好了", "去不了"]]
+    for master in (crew, plumber, building.phone("张师傅")):
+        assert [labels for labels in standing(master) if "接单" in labels] == []
+    assert [labels for labels in standing(office) if "升级为紧急" in labels] == []
+    one_by_one(building)
+
+
+async def test_what_is_withdrawn_leaves_no_buttons(
+    building: Building, owner: Phone, crew: Phone, plumber: Phone, office: Phone
+) -> None:
+    await owner.says("电梯里困了人")
+    await plumber.says("我的")
+    await plumber.taps("查看 1")
+    await owner.taps("撤回")
+    assert standing(owner) == []
+    for phone in (crew, plumber, office):
+        assert [labels for labels in standing(phone) if not labels[0].startswith("查看")] == []
+    one_by_one(building)
+
+
+async def test_who_was_called_and_looks_has_one_message_with_the_buttons(
+    building: Building, owner: Phone, crew: Phone
+) -> None:
+    await owner.says("电梯里困了人")
+    await crew.says("我的")
+    await crew.taps("查看 1")
+    assert standing(crew) == [["查看 1"], ["接单", "去不了"]]
+    await crew.taps("接单")
+    assert standing(crew) == [["查看 1"], ["我出发了", "修好了", "去不了"]]
+    one_by_one(building)
+
+
+async def test_who_only_looks_can_accept_and_gets_the_card(
+    building: Building, owner: Phone, crew: Phone, plumber: Phone
+) -> None:
+    await owner.says("电梯里困了人")
+    await plumber.says("我的")
+    await plumber.taps("查看 1")
+    looked = plumber.last
+    await plumber.taps("接单")
+    looked = again(plumber, looked)
+    assert (looked.text.splitlines()[-1], looked.buttons) == ("✓ 接单", {})
+    plumber.sees("已接单 · 王师傅", "我出发了", "修好了")
+    assert "接单" not in crew.last.buttons
+    one_by_one(building)
+
+
+async def test_who_only_looked_loses_the_button_when_somebody_else_accepts(
+    building: Building, owner: Phone, crew: Phone, plumber: Phone
+) -> None:
+    await owner.says("电梯里困了人")
+    await plumber.says("我的")
+    await plumber.taps("查看 1")
+    await crew.taps("接单")
+    assert standing(plumber) == [["查看 1"]]
+
+
+async def test_what_was_chosen_stays_while_nothing_else_changes(
+    building: Building, owner: Phone, crew: Phone
+) -> None:
+    await owner.says("电梯里困了人")
+    await crew.taps("接单")
+    await owner.says("跳过")  # every card is looked at again
+    assert crew.last.text.endswith("✓ 接单")
+
+
+@pytest.mark.by_hand
+async def test_a_question_of_a_talk_that_is_over_loses_all_its_buttons(
+    building: Building, owner: Phone
+) -> None:
+    show(building, "陈女士", "99.place=lift", "99.place!cancel")
+    await building.settle()
+    message = owner.last
+    await owner.taps("99.place=lift")
+    owner.sees("这个按钮是以前的")
+    assert (message.text, message.buttons) == ("不客气。有什么坏了随时说。", {})
+
+
+@pytest.mark.by_hand
+async def test_nobody_takes_the_buttons_of_somebody_else_s_question(
+    building: Building, owner: Phone, office: Phone
+) -> None:
+    await owner.says("报修")
+    (talk,) = building.read(select(Talk))
+    show(building, "刘经理", f"{talk.id}.place=lift", place="staff")
+    await building.settle()
+    message = office.last
+    await office.taps(f"{talk.id}.place=lift")
+    office.sees("这个按钮是以前的")
+    assert list(message.buttons) == [f"{talk.id}.place=lift"]
+
+
+def show(building: Building, name: str, *values: str, place: str = "") -> None:
+    """Let a message with these buttons stand in somebody's chat, or in the place."""
 
     def work(session: Session) -> None:
         tx = Tx(session, building.clock.now(), building.app.house)
-        to = (
-            session.exec(select(Person).where(Person.name == name)).one()
-            if kind == "person"
-            else session.exec(select(Place).where(Place.external_id == building.chat_id(name))).one()
-        )
-        tell(tx, to, "rest.text", text=words)
+        person = session.exec(select(Person).where(Person.name == name)).one()
+        to = session.exec(select(Place).where(Place.external_id == place)).one() if place else person
+        tell(tx, to, "thanks.answer", buttons=[Button(value, label=value) for value in values])
 
     building.app.database.write_now(work)
-    return words
-
-
-async def test_a_long_text_arrives_whole_one_piece_after_the_other(building: Building, owner: Phone) -> None:
-    words = tell_long(building, "陈女士")
-    await building.settle()
-    while "接着看" in owner.last.buttons:
-        await owner.taps("接着看")
-    pieces = [message.text for message in owner.chat.messages]
-    assert "".join(pieces) == words
-    assert len(pieces) == 4
-    assert all(len(piece) <= MOST for piece in pieces)
-
-
-async def test_nobody_else_reads_the_rest(building: Building, owner: Phone, neighbour: Phone) -> None:
-    tell_long(building, "陈女士")
-    await building.settle()
-    (rest,) = building.read(select(Rest))
-    await neighbour.forges(f"rest.show:{rest.id}")
-    neighbour.sees("不归您办理")
-
-
-async def test_what_hangs_on_the_board_is_read_to_its_end_in_one_s_own_chat(
-    building: Building, owner: Phone, board: Phone
-) -> None:
-    tell_long(building, "board", "place")
-    await building.settle()
-    reader = type(owner)(building, "陈女士", "board", "board")
-    await reader.taps("接着看")
-    assert owner.last.text.startswith("第")
-    assert len(board.chat.messages) == 1

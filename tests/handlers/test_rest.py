@@ -9,9 +9,9 @@ from sqlmodel import col, select
 from handlers.tell import FAN_OUT, MOST, publish, tell
 from handlers.tx import Tx
 from store.tables import Notice, Outgoing, Person, Place, Rest
+from tests.handlers.test_buttons import again
 from tests.people import NAME, Building, Phone
 
-pytestmark = pytest.mark.by_hand
 LONG = "".join(f"第{number}条：请住户注意安全，不要在楼道堆放杂物。" for number in range(1, 400))[:10_000]
 
 
@@ -71,8 +71,10 @@ async def test_a_question_that_is_closed_keeps_the_way_to_its_rest(
     assert list(page.buttons) == ["接单", "去不了", "接着看"]
     rests = len(building.read(select(Rest)))
     await crew.taps("接单")
+    page = again(crew, page)
     assert list(page.buttons) == ["我出发了", "修好了", "去不了", "接着看"]
     await owner.taps("撤回")
+    page = again(crew, page)
     assert list(page.buttons) == ["接着看"]
     await crew.taps("接着看")
     assert crew.last.text.startswith("快来救命。")
@@ -93,26 +95,35 @@ async def test_on_the_board_everybody_may_ask_and_reads_it_in_their_own_chat(
     building: Building, neighbour: Phone, board: Phone, phone: Callable[[str], Phone]
 ) -> None:
     def post(tx: Tx) -> None:
-        board = tx.session.exec(select(Place).where(Place.external_id == "board")).one()
+        board = tx.session.exec(select(Place).where(Place.external_id == building.chat_id("board"))).one()
         tell(tx, board, "rest.text", text=LONG)
 
     write(building, post)
     await building.settle()
     message = board.last
-    at_the_board = Phone(building, "周先生", "board", "board")
+    at_the_board = type(neighbour)(building, "周先生", "board", "board")
     await at_the_board.taps("接着看")
     assert (len(board.chat.messages), list(message.buttons)) == (1, ["接着看"])
     read = await read_on(neighbour)
     assert message.text + "".join(read) == LONG
     for name in ("路人", "周先生"):
         for value in ("rest.show:999", "language", "1.place=lift"):
-            await Phone(building, name, "board", "board").forges(value)
+            await type(neighbour)(building, name, "board", "board").forges(value)
     assert (len(board.chat.messages), len(neighbour.chat.messages)) == (1, 2)
+
+
+async def test_nobody_else_reads_the_rest(building: Building, owner: Phone, neighbour: Phone) -> None:
+    say(building, "陈女士", LONG)
+    await building.settle()
+    (rest,) = building.read(select(Rest))
+    await neighbour.says("/help")
+    await neighbour.forges(f"rest.show:{rest.id}")
+    neighbour.sees("不归您办理")
 
 
 async def test_in_the_admin_group_the_rest_comes_there(building: Building, office: Phone) -> None:
     def post(tx: Tx) -> None:
-        staff = tx.session.exec(select(Place).where(Place.external_id == "staff")).one()
+        staff = tx.session.exec(select(Place).where(Place.external_id == building.chat_id("staff"))).one()
         tell(tx, staff, "rest.text", text=LONG)
 
     write(building, post)
@@ -147,6 +158,7 @@ async def test_a_long_report_is_whole_for_everybody(
     assert text.count("快来救命。") == 815
 
 
+@pytest.mark.by_hand
 async def test_a_stranger_s_chat_has_no_rest_to_keep(building: Building) -> None:
     def work(tx: Tx) -> None:
         place = Place(messenger=NAME, external_id="路人")
