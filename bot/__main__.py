@@ -35,6 +35,7 @@ from store.database import Database, StoreUnavailable
 from store.migrations import backup as back_up
 from store.migrations import upgrade
 from store.tables import Community, Inbox
+from store.vault import WrongKey
 
 if TYPE_CHECKING:
     from bot.telegram import Telegram
@@ -76,7 +77,8 @@ def complain(sentence: str) -> None:
 def loaded(data: Path | None = None, port: int | None = None) -> Settings:
     """The settings, with the command line's on top, and the logs set up by them."""
     found = settings.load(**_overrides(data, port))
-    secrets = [found.playground.key.get_secret_value(), found.telegram.token.get_secret_value()]
+    secret = (found.playground.key, found.telegram.token, found.privacy.key)
+    secrets = [each.get_secret_value() for each in secret]
     logs.set_up(found.log.level, found.log.format, secrets)
     return found
 
@@ -420,7 +422,7 @@ def _run_again(store: Database, found: Settings, row: Inbox) -> bool:
 
 
 def _house(found: Settings) -> House:
-    return House(policy=found.policy.model_dump())
+    return House(found.vault, found.policy.model_dump())
 
 
 def _tx(session: Session, found: Settings) -> Tx:
@@ -433,6 +435,11 @@ def main() -> None:
         cli(prog_name="linli")
     except BadSettings as error:
         sentence = f"设置有误，没有启动。The settings are wrong:\n{error}"
+    except WrongKey:
+        sentence = (
+            "电话是用另一个 LINLI_PRIVACY__KEY（或 data/key）加密的，没有启动。"
+            "The telephone numbers were sealed with another key; nothing was started."
+        )
     except AlreadyRunning as error:
         sentence = f"邻里已经在运行（进程 {error}），用的是同一个数据目录。Linli is running there already."
     except KeyboardInterrupt:

@@ -30,6 +30,7 @@ from store.database import Database, StoreUnavailable
 from store.lease import hold, let_go
 from store.media import Kept, MediaStorage
 from store.migrations import upgrade
+from store.vault import check_key
 
 if TYPE_CHECKING:
     from bot.telegram import Telegram
@@ -54,7 +55,8 @@ class App:
         self.clock = clock or Clock()
         self.lock = _lock(settings.data)
         self.database = Database(settings.database_url, threads=settings.store.threads)
-        self.media = MediaStorage(settings.data / "media")
+        vault = settings.vault
+        self.media = MediaStorage(settings.data / "media", vault)
         # One photo at a time, and never in the threads that deliver and tick.
         self.painter = ThreadPoolExecutor(1, thread_name_prefix="photos")
         self.browser = Browser(self)
@@ -67,7 +69,9 @@ class App:
             messengers["telegram"] = self.telegram.send
             limits = settings.telegram
             paces["telegram"] = Pace(limits.per_second, limits.chat_per_second, limits.group_per_minute)
-        self.house = House(policy=settings.policy.model_dump(), messengers=frozenset(messengers))
+        self.house = House(
+            vault, settings.policy.model_dump(), frozenset(messengers), file=self.media.read_file
+        )
         self.delivery = Delivery(self.database, messengers, self.clock.now, self.browser.delivered, paces)
         self.ticker = Ticker(self.database, self.house, self.clock.now, self.delivery.wake.set)
         self.holder = "only" if self.database.is_sqlite else secrets.token_hex(8)
@@ -78,10 +82,15 @@ class App:
     async def start(self) -> None:
         """Bring the schema up to date and begin to deliver and to tick; the rules load beside it."""
         await asyncio.to_thread(upgrade, self.database.engine)
+        await asyncio.to_thread(self._check_key)
         self.warming.start()
         self.tasks = [asyncio.create_task(self._lead())]
         self.scheduler.start()
         self.delivery.wake.set()
+
+    def _check_key(self) -> None:
+        with self.database.read() as session:
+            check_key(session, self.house.vault)
 
     async def stop(self) -> None:
         """Finish the messages in hand, then let go of everything."""
@@ -113,6 +122,10 @@ class App:
     async def keep_photo(self, data: bytes) -> Kept:
         """Clean a photo and store it; StoreUnavailable when it cannot be written."""
         return await asyncio.get_running_loop().run_in_executor(self.painter, self.media.keep_photo, data)
+
+    async def keep_file(self, data: bytes) -> Kept:
+        """Seal a file that is no photo and store it; StoreUnavailable when it cannot be written."""
+        return await asyncio.get_running_loop().run_in_executor(self.painter, self.media.keep_file, data)
 
     async def _receive(self, said: Said) -> Receipt:
         doing: Callable[..., Receipt] = inbox.receive

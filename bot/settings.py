@@ -17,6 +17,7 @@ from pydantic_settings import (
 from sqlalchemy import URL
 
 from handlers.policy import Policy
+from store.vault import Vault, kept_key
 
 ROOT = Path(__file__).parent.parent
 FILE = ROOT / "settings.toml"
@@ -53,6 +54,10 @@ class Telegram(_Section):
     group_per_minute: int = Field(ge=6)
 
 
+class Privacy(_Section):
+    key: SecretStr
+
+
 class Playground(_Section):
     enabled: bool
     public: bool
@@ -74,6 +79,7 @@ class Settings(BaseSettings):
     store: Store
     web: Web
     telegram: Telegram
+    privacy: Privacy
     playground: Playground
     log: Log
     policy: Policy
@@ -93,6 +99,14 @@ class Settings(BaseSettings):
     def data(self) -> Path:
         """The data folder."""
         return self.store.data if self.store.data.is_absolute() else ROOT / self.store.data
+
+    @property
+    def vault(self) -> Vault:
+        """What seals telephone numbers: by the given key, else by one that is kept in the data folder."""
+        key = self.privacy.key.get_secret_value()
+        if not key:
+            self.data.mkdir(parents=True, exist_ok=True)
+        return Vault(key or kept_key(self.data / "key"))
 
     @property
     def database_url(self) -> str:

@@ -22,6 +22,7 @@ class File(BaseModel):
     """A file that came with a message; `storage` is its key in the media storage.
 
     `problem` is empty, or why the bytes were not kept: not_a_photo, too_large, not_fetched (from the messenger).
+    A file that is no photo is kept sealed, and only if staff sent it in their group; `name` is the sender's.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -31,6 +32,16 @@ class File(BaseModel):
     mime: str = ""
     size: int = 0
     problem: str = ""
+    name: Words = ""
+
+
+class Contact(BaseModel):
+    """A telephone number that was shared by the messenger's own button; `own`: it is the sender's."""
+
+    model_config = ConfigDict(frozen=True)
+
+    phone: Words
+    own: bool
 
 
 class Change(BaseModel):
@@ -76,5 +87,6 @@ class Said(BaseModel):
     also: tuple[str, ...] = ()
     change: Change | None = None
     files: tuple[File, ...] = ()
+    contact: Contact | None = None
     other: str = ""
-    """What else it was: sticker, contact, location."""
+    """What else it was: sticker, location."""

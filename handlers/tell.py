@@ -49,6 +49,7 @@ def tell(
     lane: int | None = None,
     silent: bool = False,
     lead: str = "",
+    keyboard: str = "",
     **facts: Any,
 ) -> None:
     """Write the words of `key` as one message to a person or a place; `lead` are words to put before them.
@@ -56,7 +57,8 @@ def tell(
     A second message with the same `card` to the same chat changes the first one in place, unless `anew`; one
     that this transaction sent is left as it is. Of the messages with one `card` sent anew, or with the same
     `last`, only the last one in a chat has buttons.
-    `photos` are ids of Media. Without a lane, what goes to the chat that just spoke is an answer.
+    `photos` are ids of Media; `keyboard` "contact" lets people share their own number below a message without
+    buttons, until one with "remove". Without a lane, what goes to the chat that just spoke is an answer.
     """
     place = to if isinstance(to, Place) else place_of(tx, to)
     reader = replace(reader_of(tx, to), lasting=card is not None)
@@ -95,6 +97,7 @@ def tell(
             "photos": list(photos),
             "silent": silent,
             **FRESH,
+            "keyboard": keyboard,
             "thread": tx.said.thread if answer and tx.said is not None else "",
             "state": "unreachable" if place is None else "waiting",
             "error": "no chat" if place is None else "",
@@ -169,7 +172,15 @@ def _change(
     tx.changes[key] = row.scalar_one()
 
 
-FRESH = {"state": "waiting", "tries": 0, "error": "", "message_id": "", "parts": [], "thread": ""}
+FRESH = {
+    "state": "waiting",
+    "tries": 0,
+    "error": "",
+    "message_id": "",
+    "parts": [],
+    "thread": "",
+    "keyboard": "",
+}
 
 
 def _fitting(

@@ -9,7 +9,8 @@ from sqlmodel import Session
 
 from conversations.said import Said
 from conversations.words import Reader
-from store.tables import Community, Person, Place, Talk
+from store.tables import Account, Community, Person, Place, Talk
+from store.vault import Vault
 
 T = TypeVar("T")
 
@@ -18,11 +19,14 @@ T = TypeVar("T")
 class House:
     """What the installation gives to every transaction: each community's default policy, and who can be reached.
 
-    `messengers` are those that are served; a chat on another one is none. None: all are.
+    `messengers` are those that are served; a chat on another one is none. None: all are. `vault` seals telephone
+    numbers; `file` reads a sealed file that somebody sent, by its key (FileNotFoundError if it is gone).
     """
 
+    vault: Vault
     policy: Mapping[str, Any] = field(default_factory=dict)
     messengers: frozenset[str] | None = None
+    file: Callable[[str], bytes] | None = None
 
 
 @dataclass
@@ -47,6 +51,8 @@ class Tx:
     person: Person | None = None
     talk: Talk | None = None
     """The talk that was open in the place when the message came."""
+    account: Account | None = None
+    """By which account of theirs the person speaks."""
     inbox_id: int | None = None
     fresh: set[tuple[str, int]] = field(default_factory=set)
     """Cards that this transaction sent anew, by card and place: they show the present already."""

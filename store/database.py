@@ -50,7 +50,9 @@ class Database:
             self.readers = _sqlite(url, begin="BEGIN", durable=durable)
             self._writer: _Writer | _Threads = _Writer(self.engine)
         else:
-            self.engine = self.readers = create_engine(url, pool_size=threads + 4, pool_pre_ping=True)
+            self.engine = self.readers = create_engine(
+                url, pool_size=threads + 4, pool_pre_ping=True, hide_parameters=True
+            )
             self._writer = _Threads(self.engine, threads)
 
     async def write(self, work: Work[T]) -> T:
@@ -84,7 +86,10 @@ class Database:
 
 
 def _sqlite(url: str, *, begin: str, durable: bool) -> Engine:
-    engine = create_engine(url, connect_args={"timeout": 10, "check_same_thread": False})
+    # What people wrote stands in the parameters: it must not get into an error's words, and so into a log.
+    engine = create_engine(
+        url, connect_args={"timeout": 10, "check_same_thread": False}, hide_parameters=True
+    )
 
     @event.listens_for(engine, "connect")
     def connect(dbapi: sqlite3.Connection, _: Any) -> None:
@@ -93,6 +98,7 @@ def _sqlite(url: str, *, begin: str, durable: bool) -> Engine:
             "busy_timeout=10000",
             "foreign_keys=ON",
             f"synchronous={'FULL' if durable else 'OFF'}",
+            "secure_delete=ON",  # what is deleted is gone from the file, too
         ):
             dbapi.execute(f"PRAGMA {pragma}")
         write_ahead(dbapi)

@@ -1,4 +1,4 @@
-"""The photos that people send: checked, freed of their hidden data, and kept as files named by their hash."""
+"""The files that people send: photos checked and freed of their hidden data, others sealed; named by their hash."""
 
 import hashlib
 import os
@@ -11,6 +11,7 @@ from typing import Literal
 from PIL import Image, ImageOps
 
 from store.database import StoreUnavailable
+from store.vault import Vault
 
 MOST_BYTES = 20 * 1024 * 1024
 MOST_PIXELS = 60_000_000
@@ -33,8 +34,9 @@ class Kept:
 class MediaStorage:
     """A folder of files named by their hash; the same photo twice is one file."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, vault: Vault) -> None:
         self.folder = folder
+        self.vault = vault
 
     def keep_photo(self, data: bytes) -> Kept:
         """Check, turn upright, shrink to 2,048 pixels and store a photo; EXIF (place, time, camera) is dropped.
@@ -56,6 +58,21 @@ class MediaStorage:
         except OSError as error:
             raise StoreUnavailable(str(error)) from error
         return Kept(storage=key, mime=mime, size=len(clean))
+
+    def keep_file(self, data: bytes) -> Kept:
+        """Seal and store a file that is no photo, such as a roster; StoreUnavailable when it cannot be written."""
+        if len(data) > MOST_BYTES:
+            return Kept(problem="too_large")
+        key = hashlib.sha256(data).hexdigest()
+        try:
+            self._write(key, self.vault.seal_bytes(data))
+        except OSError as error:
+            raise StoreUnavailable(str(error)) from error
+        return Kept(storage=key, mime="application/octet-stream", size=len(data))
+
+    def read_file(self, key: str) -> bytes:
+        """The bytes that `keep_file` was given; FileNotFoundError if they are gone, WrongKey if the key changed."""
+        return self.vault.open_bytes(self.read(key))
 
     def read(self, key: str) -> bytes:
         """The bytes of a key that was returned before; FileNotFoundError for any other."""

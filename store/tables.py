@@ -136,6 +136,13 @@ class Person(SQLModel, table=True):
     id: int = _id()
     community_id: int = _ref("community", index=True)
     name: str
+    """Empty: forgotten; the number still stands in logs and counts."""
+    name_hash: str = Field(default="", sa_column_kwargs=_later("''"))
+    """Of somebody forgotten: the keyed hash, so that the next roster does not bring the name back."""
+    phone: str = _text(default="", sa_column_kwargs=_later("''"))
+    """Sealed by the vault; empty: not known."""
+    phone_hash: str = Field(default="", index=True, sa_column_kwargs=_later("''"))
+    is_developer: bool = Field(default=False, sa_column_kwargs=_later("false"))
     language: str = "zh"
     # Append-only logs name a person by this number, so that the person can be forgotten.
     pseudonym: int = Field(sa_type=BigInt, unique=True)
@@ -151,10 +158,22 @@ class Home(SQLModel, table=True):
     room: str
     area: int = Field(sa_type=BigInt)
     """Exclusive area in 0.001 m²."""
+    status: str = Field(default="delivered", sa_column_kwargs=_later("'delivered'"))
+    """delivered, undelivered (sold, but not handed over) or unsold"""
+
+
+class Parking(SQLModel, table=True):
+    """A parking space, and the home to which it belongs."""
+
+    __table_args__ = (UniqueConstraint("community_id", "number"),)
+    id: int = _id()
+    community_id: int = _ref("community")
+    number: str
+    home_id: int | None = _ref("home", default=None, index=True)
 
 
 class HomeRole(SQLModel, table=True):
-    """A person's tie to a home: owner or tenant."""
+    """A person's tie to a home: owner (a co-owner if there are several), tenant or family."""
 
     __tablename__ = "home_role"
     __table_args__ = (UniqueConstraint("home_id", "person_id"),)
@@ -163,10 +182,69 @@ class HomeRole(SQLModel, table=True):
     home_id: int = _ref("home")
     person_id: int = _ref("person", index=True)
     role: str
+    share: str = Field(default="", sa_column_kwargs=_later("''"))
+    """The part of the home that an owner owns, as an exact fraction, "1/2"; empty: not known."""
+    represents: bool = Field(default=False, sa_column_kwargs=_later("false"))
+    """Whether the co-owners speak through this one."""
+    from_roster: bool = Field(default=True, sa_column_kwargs=_later("true"))
+    """False: staff let them in; the roster, which does not name them, does not put them out."""
+
+
+class Agent(SQLModel, table=True):
+    """Somebody who may act for another: by a written proxy, or as the guardian."""
+
+    id: int = _id()
+    community_id: int = _ref("community")
+    kind: str
+    """proxy or guardian"""
+    principal_id: int = _ref("person", index=True)
+    agent_id: int = _ref("person", index=True)
+    home_id: int | None = _ref("home", default=None)
+    """The home for which it holds; none: all homes of the principal."""
+    scope: str = ""
+    """What about, in the words of the paper; empty: everything."""
+    starts_at: datetime = _time()
+    ends_at: datetime | None = _time(default=None)
+    revoked_at: datetime | None = _time(default=None)
+
+
+class JoinRequest(SQLModel, table=True):
+    """Somebody whom nobody invited says who they are; staff decide."""
+
+    __tablename__ = "join_request"
+    id: int = _id()
+    community_id: int = _ref("community")
+    person_id: int = _ref("person", index=True)
+    """The guest who asks."""
+    name: str
+    home: str
+    """The address as it was written."""
+    role: str
+    """owner, tenant or family"""
+    home_id: int | None = _ref("home", default=None)
+    match_id: int | None = _ref("person", default=None)
+    """Who of the roster they say they are, if the roster has them."""
+    state: str = "waiting"
+    """waiting, approved, declined or withdrawn"""
+    created_at: datetime = _time()
+    decided_at: datetime | None = _time(default=None)
+
+
+class RosterFile(SQLModel, table=True):
+    """A roster that staff sent in the admin group, until it is imported or put aside."""
+
+    __tablename__ = "roster_file"
+    id: int = _id()
+    community_id: int = _ref("community")
+    person_id: int = _ref("person")
+    storage: str
+    """The key in the storage, where it lies sealed; empty: imported, or put aside."""
+    name: str
+    created_at: datetime = _time()
 
 
 class Role(SQLModel, table=True):
-    """A person's work in the community: staff or crew; crew with skills and duty hours."""
+    """A person's work in the community: staff, crew or committee; crew with skills, buildings and duty hours."""
 
     __table_args__ = (UniqueConstraint("person_id", "role"), Index("ix_role_of", "community_id", "role"))
     id: int = _id()
@@ -174,6 +252,8 @@ class Role(SQLModel, table=True):
     person_id: int = _ref("person")
     role: str
     skills: list[str] = _json(list)
+    buildings: list[str] = _json(list, sa_column_kwargs=_later("'[]'"))
+    """The buildings for which a member of the crew is there; none: all."""
     duty: str = ""
     """Hours of the day in the community's time, as "08:00-20:00"; may pass midnight; empty: always."""
 
@@ -187,6 +267,8 @@ class Account(SQLModel, table=True):
     person_id: int = _ref("person", index=True)
     messenger: str
     external_id: str
+    agreed_at: datetime | None = _time(default=None)
+    """When its holder agreed to what is stored about them."""
 
 
 class Place(SQLModel, table=True):
@@ -204,12 +286,16 @@ class Place(SQLModel, table=True):
     kind: str = "private"
     """private, group (one that is no community's), staff (the admin group) or board"""
     person_id: int | None = _ref("person", default=None, index=True)
+    """As whom the holder of a private chat speaks; who lives in several communities has one chat for all."""
     heard_at: datetime | None = _time(default=None)
     blocked_at: datetime | None = _time(default=None)
     forum: bool = Field(default=False, sa_column_kwargs=_later("false"))
     """Whether the group has topics."""
     topics: dict[str, str] = _json(dict, sa_column_kwargs=_later("'{}'"))
     """The topic of each kind of matter, by its name ("repair"), as the messenger numbers it."""
+    wrong_codes: int = Field(default=0, sa_column_kwargs=_later("0"))
+    """How many wrong codes came from here since the last right one."""
+    codes_barred_until: datetime | None = _time(default=None)
 
 
 class Code(SQLModel, table=True):
@@ -337,6 +423,8 @@ class Outgoing(SQLModel, table=True):
     text: str = _text()
     buttons: list[dict[str, str]] = _json(list)
     """Each with label and value, the action, and the number of its matter if it has one."""
+    keyboard: str = Field(default="", sa_column_kwargs=_later("''"))
+    """contact (below the message one can share one's own number), remove (no more) or none"""
     photos: list[int] = _json(list)
     silent: bool = False
     state: str = "waiting"

@@ -22,14 +22,14 @@ from sqlmodel import Session, col, func, select
 
 from handlers.people import bind_account
 from handlers.roster import add_community, import_roster, read_roster
-from handlers.tx import House, Tx
+from handlers.tx import Tx
 from store.database import Database
 from store.migrations import upgrade
 from store.tables import Attempt, Inbox, Notice, Outgoing, Person, Place
 from tests.bot.hall import open_port
 from tests.bot_api import BotApi, User
 from tests.killing import IN_START, LATE_TICK, Nursery, Program, Run, forget_lease, postgresql
-from tests.people import MORNING, ROSTER
+from tests.people import HOUSE, MORNING, ROSTER
 
 WAYS = ("polling", "webhook")
 LONGEST_LIFE = 0.8
@@ -73,7 +73,7 @@ class Street:
         database.write_now(self._furnish)
 
     def _furnish(self, session: Session) -> None:
-        tx = Tx(session, MORNING, House())
+        tx = Tx(session, MORNING, HOUSE)
         community = add_community(tx, "阳光花园", time_zone="Asia/Shanghai", language="zh")
         import_roster(tx, community, read_roster(ROSTER.encode()))
         for name, user in self.people.items():

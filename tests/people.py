@@ -19,10 +19,13 @@ from bot.delivery import Letter, Never, Taken
 from conversations.said import File, Said
 from handlers.people import bind_account
 from handlers.roster import add_community, add_place, import_roster, read_roster
-from handlers.tx import Tx
+from handlers.tx import House, Tx
 from store.tables import Community, CommunitySetting, Person
+from store.vault import Vault
 
 NAME = "test"
+KEY = "a key of the tests"
+HOUSE = House(Vault(KEY))
 # A Monday, 09:00 in Shanghai.
 MORNING = datetime(2026, 3, 2, 1, 0, tzinfo=UTC)
 ROSTER = """楼栋,单元,房号,面积,姓名,身份,工种,值班,编号

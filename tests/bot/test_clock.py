@@ -14,9 +14,10 @@ from handlers.actions import ACTIONS, Action
 from handlers.rights import CLOCK, RIGHTS
 from handlers.tell import FAN_OUT, publish
 from handlers.timers import TRIES, set_timer, stop_timer
-from handlers.tx import House, Tx
+from handlers.tx import Tx
 from store.database import Database
 from store.tables import Community, Counter, Home, HomeRole, Notice, Outgoing, Person, Place, Timer
+from tests.people import HOUSE
 
 MORNING = datetime(2026, 3, 2, 1, 0, tzinfo=UTC)
 
@@ -36,7 +37,7 @@ class Ringing:
 
     def another(self) -> Ticker:
         """One more process on the same database."""
-        return Ticker(self.database, House(), lambda: self.at, self._wake)
+        return Ticker(self.database, HOUSE, lambda: self.at, self._wake)
 
     def _wake(self) -> None:
         self.woken += 1
@@ -58,7 +59,7 @@ class Ringing:
                 session.add(
                     Person(id=number, community_id=1, name=f"P{number}", pseudonym=number, created_at=MORNING)
                 )
-            set_timer(Tx(session, self.at, House()), 1, f"test.ring:{number}", due_at)
+            set_timer(Tx(session, self.at, HOUSE), 1, f"test.ring:{number}", due_at)
 
         self.database.write_now(work)
 
@@ -140,7 +141,7 @@ async def test_setting_the_same_action_again_moves_it(ringing: Ringing) -> None:
 
 async def test_a_stopped_timer_does_not_fire(ringing: Ringing) -> None:
     ringing.set(1, MORNING)
-    ringing.database.write_now(lambda session: stop_timer(Tx(session, MORNING, House()), "test.ring:1"))
+    ringing.database.write_now(lambda session: stop_timer(Tx(session, MORNING, HOUSE), "test.ring:1"))
     await ringing.ticker.tick()
     assert ringing.rung == []
 
@@ -291,7 +292,7 @@ def crowd(session: Session) -> None:
 
 
 def announce(session: Session) -> None:
-    tx = Tx(session, MORNING, House())
+    tx = Tx(session, MORNING, HOUSE)
     knows = session.get_one(Person, KNOWS)
     publish(tx, 1, "repair.mine", about="repair:1", but=knows, photos=[], list="电梯{停}")
 

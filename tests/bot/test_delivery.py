@@ -26,10 +26,11 @@ from bot.pace import CHAT_SECONDS, KEPT_FOR_URGENT, LONGER, Pace
 from handlers.inbox import failed
 from handlers.tell import ANSWER, BROADCAST, NEWS, URGENT, open_notice, tell
 from handlers.timers import due
-from handlers.tx import House, Tx
+from handlers.tx import Tx
 from store.database import Database, StoreUnavailable
 from store.tables import Attempt, Community, Outgoing, Person, Place
 from tests.benchmarks import simulated
+from tests.people import HOUSE
 
 MORNING = datetime(2026, 3, 2, 1, 0, tzinfo=UTC)
 MESSENGER = "test"
@@ -135,9 +136,7 @@ class Post:
     def tell(self, person: int, key: str, **options: Any) -> None:
         """Say something as the handlers do."""
         self.database.write_now(
-            lambda session: tell(
-                Tx(session, self.at, House()), session.get_one(Person, person), key, **options
-            )
+            lambda session: tell(Tx(session, self.at, HOUSE), session.get_one(Person, person), key, **options)
         )
 
     async def all(self) -> None:

@@ -6,10 +6,10 @@ import pytest
 from sqlmodel import Session, col, select
 
 from handlers.roster import BadRoster, Imported, add_community, import_roster, read_roster
-from handlers.tx import House, Tx
+from handlers.tx import Tx
 from store.database import Database
 from store.tables import Community, Home, HomeRole, Person, Role
-from tests.people import MORNING
+from tests.people import HOUSE, MORNING
 
 HEAD = "楼栋,单元,房号,面积,姓名,身份,工种,值班时间,编号\n"
 PLAIN = (
@@ -23,7 +23,7 @@ def database(database_url: str) -> Iterator[Database]:
     made = Database(database_url, durable=False)
     made.write_now(
         lambda session: add_community(
-            Tx(session, MORNING, House()), "阳光花园", time_zone="Asia/Shanghai", language="zh"
+            Tx(session, MORNING, HOUSE), "阳光花园", time_zone="Asia/Shanghai", language="zh"
         )
     )
     yield made
@@ -35,7 +35,7 @@ def imported(database: Database, text: str) -> Imported:
 
     def work(session: Session) -> Imported:
         community = session.exec(select(Community)).one()
-        return import_roster(Tx(session, MORNING, House()), community, lines)
+        return import_roster(Tx(session, MORNING, HOUSE), community, lines)
 
     return database.write_now(work)
 

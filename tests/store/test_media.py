@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from store.media import EDGE, MOST_BYTES, Kept, MediaStorage
+from store.vault import Vault
 
 GPS = 0x8825
 ORIENTATION = 0x0112
@@ -19,7 +20,7 @@ CAMERA = 0x010F
 
 @pytest.fixture
 def storage(tmp_path: Path) -> MediaStorage:
-    return MediaStorage(tmp_path / "media")
+    return MediaStorage(tmp_path / "media", Vault("key"))
 
 
 def encoded(image: Image.Image, form: str = "JPEG", **options: Any) -> bytes:
