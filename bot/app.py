@@ -14,18 +14,20 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 import structlog
+from sqlmodel import Session
 
 import moderation.urgency
 from bot.browser import Browser
 from bot.clock import Clock, Ticker, scheduler
-from bot.delivery import Delivery, Send
+from bot.delivery import Delivery, Letter, Send, Taken
 from bot.pace import Pace
 from bot.settings import Settings
 from conversations.errors import Refused, Unclear
 from conversations.said import Said
 from handlers import inbox
 from handlers.inbox import Receipt
-from handlers.tx import House
+from handlers.privacy import begin_retention
+from handlers.tx import House, Tx
 from store.database import Database, StoreUnavailable
 from store.lease import hold, let_go
 from store.media import Kept, MediaStorage
@@ -70,9 +72,14 @@ class App:
             limits = settings.telegram
             paces["telegram"] = Pace(limits.per_second, limits.chat_per_second, limits.group_per_minute)
         self.house = House(
-            vault, settings.policy.model_dump(), frozenset(messengers), file=self.media.read_file
+            vault,
+            settings.policy.model_dump(),
+            frozenset(messengers),
+            file=self.media.read_file,
+            link=self.telegram.link if self.telegram is not None else None,
         )
-        self.delivery = Delivery(self.database, messengers, self.clock.now, self.browser.delivered, paces)
+        senders = {name: self._revealing(send) for name, send in messengers.items()}
+        self.delivery = Delivery(self.database, senders, self.clock.now, self.browser.delivered, paces)
         self.ticker = Ticker(self.database, self.house, self.clock.now, self.delivery.wake.set)
         self.holder = "only" if self.database.is_sqlite else secrets.token_hex(8)
         self.warming = threading.Thread(target=moderation.urgency.warm, name="warm", daemon=True)
@@ -83,6 +90,7 @@ class App:
         """Bring the schema up to date and begin to deliver and to tick; the rules load beside it."""
         await asyncio.to_thread(upgrade, self.database.engine)
         await asyncio.to_thread(self._check_key)
+        await self.database.write(self._begin_retention)
         self.warming.start()
         self.tasks = [asyncio.create_task(self._lead())]
         self.scheduler.start()
@@ -91,6 +99,18 @@ class App:
     def _check_key(self) -> None:
         with self.database.read() as session:
             check_key(session, self.house.vault)
+
+    def _revealing(self, send: Send) -> Send:
+        """What is hidden in a row's words is opened on its way out, and never written down."""
+
+        async def reveal(letter: Letter) -> Taken:
+            letter.row.text = self.house.vault.reveal(letter.row.text)
+            return await send(letter)
+
+        return reveal
+
+    def _begin_retention(self, session: Session) -> None:
+        begin_retention(Tx(session, self.clock.now(), self.house))
 
     async def stop(self) -> None:
         """Finish the messages in hand, then let go of everything."""

@@ -227,7 +227,7 @@ class Browser:
                 Message(
                     id=f"o{first.id}",
                     mine=False,
-                    text="" if deleted else row.text,
+                    text="" if deleted else self.app.house.vault.reveal(row.text),
                     photos=tuple(f"/playground/media/{photo}" for photo in photos),
                     buttons=tuple(Button(each["label"], each["value"]) for each in row.buttons),
                     edited=edited,

@@ -14,9 +14,9 @@ from sqlmodel import Session, col, select
 
 from bot.pace import Pace
 from handlers.places import move
-from handlers.tell import ANSWER, BROADCAST, NEWS, URGENT
+from handlers.tell import ANSWER, BROADCAST, NEWS, OWN_CHAT, URGENT
 from store.database import Database, StoreUnavailable
-from store.tables import Attempt, Outgoing, Place
+from store.tables import Account, Attempt, Outgoing, Place
 
 log = structlog.get_logger()
 
@@ -344,7 +344,8 @@ class Delivery:
         """What waits for a chat that takes nothing goes to the person's other chat, or is marked as unreachable."""
         other = session.exec(
             select(Place.id)
-            .where(Place.person_id == place.person_id, col(Place.person_id).is_not(None))
+            .join(Account, OWN_CHAT)
+            .where(Account.person_id == place.person_id, Place.id != place.id)
             .where(col(Place.blocked_at).is_(None), col(Place.messenger).in_(list(self.senders)))
             .order_by(col(Place.heard_at).desc().nulls_last(), col(Place.id))
             .limit(1)

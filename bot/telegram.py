@@ -134,6 +134,13 @@ class Telegram:
             self.trouble = ""
         return not self.trouble
 
+    def link(self, code: str) -> str:
+        """The address that brings the holder of a code in; "" until Telegram has told us our name."""
+        try:
+            return f"https://t.me/{self.bot.username}?start={code}"
+        except RuntimeError:  # not reached yet
+            return ""
+
     async def run(self) -> None:
         """Take updates for as long as this process is the one that does."""
         while not await self.is_reached():  # nobody tells us when the network is back

@@ -13,6 +13,11 @@ BUILDING = re.compile(r"([0-9A-Za-z]{1,4})\s*(?:号楼|栋|幢|座|#楼?)")
 COMMON = ("hall", "lift", "garage")
 
 
+def of_several_communities(answers: Answers, facts: Facts) -> bool:
+    """The person lives in several communities, and nobody speaks for them."""
+    return "for" not in answers and len(facts.get("communities", ())) > 1
+
+
 def sounds_dangerous(answers: Answers, facts: Facts) -> bool:
     """The words may mean danger; the door judged them."""
     return facts.get("verdict") == "ask"
@@ -127,6 +132,7 @@ REPAIR = Script(
     free=free_report,
     steps={
         "danger": Choice("now", "calm", yes="now", no="calm", when=sounds_dangerous),
+        "community": Choice(source="communities", when=of_several_communities),
         "place": PLACE["place"],
         "what": Text(max=LONGEST),
         "home": PLACE["home"],
@@ -137,6 +143,9 @@ REPAIR = Script(
         "sure": Confirm(),
     },
 )
+
+# Staff bring in a matter for an owner who telephones or walks in.
+WALK_IN = Script(name="walk_in", finish="repair.enter", words="repair", free=free_report, steps=REPAIR.steps)
 
 # The page has left already: what follows only makes it easier for the crew to find the place.
 EMERGENCY = Script(

@@ -62,10 +62,11 @@ class Said(BaseModel):
     """One text, tap or set of files, as its messenger delivered it.
 
     `key` is unique on its messenger and the same at every repetition; `place` is the chat and `sender` the
-    account, both as the messenger names them, `name` what the account calls itself; `tap` is the value of the
-    button that was pressed and `on` the message under which it stood; `thread` is the topic of a group; an
-    `edited` text was sent before in other words; an `outsider` may not be in the group where they press a button.
-    `also` are the keys of further messages that came with it, one for each file after the first: one album.
+    account, both as the messenger names them, `name` what the account calls itself, `language` what it reads;
+    `tap` is the value of the button that was pressed and `on` the message under which it stood; `thread` is the
+    topic of a group; an `edited` text was sent before in other words; an `outsider` may not be in the group where
+    they press a button. `also` are the keys of further messages that came with it, one for each file after the
+    first: one album.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -80,6 +81,7 @@ class Said(BaseModel):
     tap: Words = ""
     on: str = ""
     name: Words = ""
+    language: str = ""
     thread: str = ""
     forum: bool = False
     edited: bool = False

@@ -9,7 +9,7 @@ from sqlmodel import SQLModel, select
 from conversations.errors import Refused
 from handlers.rights import acts_for_community, may
 from handlers.tx import Tx
-from store.tables import Audit, Person
+from store.tables import Audit, Community, Person
 
 
 @dataclass(frozen=True)
@@ -18,6 +18,7 @@ class Action:
 
     Only a `button` can be tapped or typed; the others are the ends of talks and the clock's. One that `stays` can be
     tapped again and again, since it only shows or asks something; another has done its work with the first tap.
+    The row is one of the person's own community, unless the action goes `abroad`.
     """
 
     name: str
@@ -25,19 +26,25 @@ class Action:
     table: type[SQLModel] | None
     button: bool
     stays: bool = False
+    abroad: bool = False
 
 
 ACTIONS: dict[str, Action] = {}
 
 
 def action(
-    name: str, table: type[SQLModel] | None = None, *, button: bool = False, stays: bool = False
+    name: str,
+    table: type[SQLModel] | None = None,
+    *,
+    button: bool = False,
+    stays: bool = False,
+    abroad: bool = False,
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Declare `do(tx, person, row, **answers)`, or without a table `do(tx, person, **answers)`, as an action."""
 
     def declare(do: Callable[..., None]) -> Callable[..., None]:
         assert name not in ACTIONS, name
-        ACTIONS[name] = Action(name, do, table, button, stays)
+        ACTIONS[name] = Action(name, do, table, button, stays, abroad)
         return do
 
     return declare
@@ -91,6 +98,9 @@ def _row(tx: Tx, act: Action, subject: str, person: Person | None) -> Any:
         raise Refused("refused.unknown")
     key = act.table.__table__.c.id  # type: ignore[attr-defined]
     row: Any = tx.session.exec(select(act.table).where(key == int(subject)).with_for_update()).first()
-    if row is None or (person is not None and row.community_id != person.community_id):
+    if row is None:
+        raise Refused("refused.unknown")
+    community_id = row.id if isinstance(row, Community) else row.community_id
+    if person is not None and community_id != person.community_id and not act.abroad:
         raise Refused("refused.unknown")
     return row

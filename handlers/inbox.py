@@ -16,19 +16,23 @@ from conversations.words import normal, spoken
 from handlers import judge, repair
 from handlers.actions import perform, stays, tap
 from handlers.codes import code_in
-from handlers.menu import COMMANDS
-from handlers.people import is_resident
+from handlers.joining import ask_consent, begin, communities, join_buttons, use_contact
+from handlers.menu import COMMANDS, IN_GROUP, show_waiting
+from handlers.people import communities_of, is_guest, is_resident, roles_of, speak_as
 from handlers.places import ANONYMOUS, changed, heard_in_group, join_staff, use_code
 from handlers.policy import policy_of
 from handlers.repair_cards import advice, office
 from handlers.talk import VALUE, ask, chooses, end, expects_words, hear, here, interrupt, open_talk
-from handlers.tell import ANSWER, REST, URGENT, close, reader_of, shown_under, tell
+from handlers.tell import ANSWER, REST, URGENT, close, reader_of, shown_under, tell, tell_staff
 from handlers.tx import House, Mark, Tx
 from store.tables import Account, Community, Inbox, Outgoing, Person, Place, Talk
 
 HEARD_STEP = timedelta(minutes=1)
+AWAY = timedelta(days=7)
 MENUS = 60
 LONGEST_NAME = 40
+LONGEST_CRY = 500
+JOIN_START = re.compile(r"join\.start:(\d{1,17})", re.ASCII)
 SAME_PRESS = timedelta(minutes=1)
 WORN_OUT = ("refused.taken", "refused.over", "refused.unknown", "unclear.stale")
 
@@ -140,6 +144,9 @@ def _take_up(session: Session, inbox_id: int, house: House, now: datetime) -> tu
     if row is None:
         raise LookupError(inbox_id)
     said = Said.model_validate(row.payload)
+    if said.contact is not None:
+        shown = said.contact.model_copy(update={"phone": house.vault.reveal(said.contact.phone)})
+        said = said.model_copy(update={"contact": shown})
     tx = _surroundings(session, said, house, now)
     tx.inbox_id = row.id
     row.state, row.error = "done", ""
@@ -185,7 +192,7 @@ def _enter(session: Session, said: Said, house: House, now: datetime, error: str
             "key": said.key,
             "place": said.place,
             "sender": said.sender,
-            "payload": _payload(tx.place, said),
+            "payload": _payload(tx, said),
             "state": "failed" if error else "done",
             "error": error,
             "received_at": said.at,
@@ -197,8 +204,16 @@ def _enter(session: Session, said: Said, house: House, now: datetime, error: str
     return tx
 
 
-def _payload(place: Place, said: Said) -> dict[str, Any]:
-    """What is kept of a message: not what people say to each other in a group in which we only write."""
+def _payload(tx: Tx, said: Said) -> dict[str, Any]:
+    """What is kept of a message: not what people say to each other in a group in which we only write.
+
+    A telephone number that was shared is sealed.
+    """
+    place = tx.place
+    assert place is not None
+    if said.contact is not None:
+        hidden = said.contact.model_copy(update={"phone": tx.house.vault.hide(said.contact.phone)})
+        said = said.model_copy(update={"contact": hidden})
     if place.kind in ("group", "board") and not said.text.startswith("/"):
         said = said.model_copy(update={"text": "", "files": ()})
     return said.model_dump(mode="json")
@@ -229,6 +244,7 @@ def _keep_keys(session: Session, said: Said, tx: Tx) -> None:
 # Who speaks, where, and what they were talking about: one statement a message, since each message needs it.
 SURROUNDINGS = (
     select(Place, Person, Community, Talk)
+    .add_columns(Account)
     .outerjoin(
         Account,
         and_(
@@ -254,14 +270,17 @@ def _surroundings(session: Session, said: Said, house: House, now: datetime) -> 
         session.add(Place(messenger=said.messenger, external_id=said.place, kind=said.place_kind))
         session.flush()
         found = session.execute(SURROUNDINGS, where).one()
-    place, person, community, talk = found
+    place, person, community, talk, account = found
     if person is not None and place.kind == "private":
         place.person_id, place.community_id = person.id, person.community_id
+    came_back = person is not None and (
+        place.blocked_at is not None or (place.heard_at is not None and now - place.heard_at > AWAY)
+    )
     if place.heard_at is None or now - place.heard_at > HEARD_STEP or place.blocked_at is not None:
         place.heard_at, place.blocked_at = now, None
     if said.forum and not place.forum:
         place.forum = True
-    tx = Tx(session, now, house, said, place, person, talk)
+    tx = Tx(session, now, house, said, place, person, talk, account, came_back=came_back)
     if community is not None:
         tx.known["community", community.id] = community
     return tx
@@ -282,6 +301,39 @@ def route(tx: Tx, said: Said) -> None:
     if person is None:
         _stranger(tx, said, place)
         return
+    if place.kind == "private" and not _has_agreed(tx, person, said):
+        _before_consent(tx, person, said)
+        return
+    _act(tx, person, place, said)
+    if tx.came_back and place.kind == "private":
+        show_waiting(tx, person)
+
+
+def _has_agreed(tx: Tx, person: Person, said: Said) -> bool:
+    """Whether the holder agreed to what is stored; an emergency that calls a member of the crew waits for nothing."""
+    if tx.account is None or tx.account.agreed_at is not None:
+        return True
+    return said.tap.startswith("repair.") and "crew" in roles_of(tx, person)
+
+
+def _before_consent(tx: Tx, person: Person, said: Said) -> None:
+    """Only consent, the language, and an emergency."""
+    chosen = spoken("consent").get(normal(said.text), "")
+    name = said.tap or (f"consent.{chosen}" if chosen else "")
+    words = visible(said.text)
+    if name in ("consent.agree", "consent.refuse"):
+        tap(tx, person, name)
+        return
+    if name == "language" or COMMANDS.get(spoken("command").get(normal(said.text), "")) == "language":
+        perform(tx, person, "language")
+    elif words and _is_urgent(tx, person, words):
+        repair.read_free(tx, person, words, photos_in(said))
+    elif words and is_guest(tx, person):
+        _in_danger(tx, said, tx.community(person.community_id), person)
+    ask_consent(tx, person)
+
+
+def _act(tx: Tx, person: Person, place: Place, said: Said) -> None:
     talk = tx.talk
     if said.edited:
         _edited(tx, person, talk, said)
@@ -290,7 +342,8 @@ def route(tx: Tx, said: Said) -> None:
     if said.tap:
         _tap(tx, person, talk, said)
     elif command:
-        perform(tx, person, COMMANDS[command])
+        in_group = place.kind == "staff" and command in IN_GROUP
+        perform(tx, person, IN_GROUP[command] if in_group else COMMANDS[command])
         if command != "repair":
             _ask_again(tx, person, talk)
     elif talk is not None:
@@ -304,8 +357,12 @@ def _is_about_the_chat(tx: Tx, said: Said, place: Place) -> bool:
     if said.change is not None:
         changed(tx, said)
         return True
+    if said.contact is not None and place.kind == "private":
+        use_contact(tx, said, place)
+        return True
     code = code_in(said.text)
-    alone = place.kind == "private" and tx.person is None  # in groups people say all sorts of words
+    # In groups people say all sorts of words, and so do those who are in already.
+    alone = place.kind == "private" and (tx.person is None or is_guest(tx, tx.person))
     if code and (alone or said.text.startswith("/")):
         use_code(tx, said, code)
         return True
@@ -337,6 +394,8 @@ def _tap(tx: Tx, person: Person, talk: Talk | None, said: Said) -> None:
     """A button; its message then shows what was chosen, and loses the buttons that have done their work."""
     assert tx.place is not None
     shown = shown_under(tx, tx.place, said.on)
+    if shown is not None and shown.community_id not in (None, person.community_id):
+        person, talk = _as_in(tx, person, shown.community_id), None
     if shown is not None and not _holds(shown, said.tap) and _tapped_before(tx, said):
         return  # a second press of the same button
     if shown is not None and _holds(shown, said.tap) and not stays(said.tap):
@@ -344,6 +403,12 @@ def _tap(tx: Tx, person: Person, talk: Talk | None, said: Said) -> None:
     _tap_in_talk(tx, person, talk, said)
     if shown is not None and tx.mark is not None and not tx.mark.used:
         close(tx, shown, _without(shown, said.tap))
+
+
+def _as_in(tx: Tx, person: Person, community_id: int) -> Person:
+    """Who the sender is in another of their communities: a button acts where its message came from."""
+    found = [account for account, community in communities_of(tx) if community.id == community_id]
+    return speak_as(tx, found[0]) if found else person
 
 
 def _holds(row: Outgoing, value: str) -> bool:
@@ -438,13 +503,28 @@ def _typed_button(tx: Tx, person: Person, place: Place, said: Said) -> bool:
     if not word:
         return False
     standing, _ = _menus(tx, place)
-    # In the admin group people say numbers to each other.
-    if word.isascii() and word.isdigit() and len(word) < 3 and standing and place.kind != "staff":
-        buttons = standing[0].buttons
-        if 0 < int(word) <= len(buttons):
-            tap(tx, person, buttons[int(word) - 1]["value"])
-            return True
+    numbered = (
+        _numbered(standing, word) if place.kind != "staff" else ""
+    )  # there people say numbers to each other
+    if numbered:
+        tap(tx, person, numbered)
+        return True
     return _tap_labelled(tx, person, place, said, word)
+
+
+def _typed_value(tx: Tx, place: Place, said: Said) -> str:
+    """The button that a stranger typed: by its number, or by its label."""
+    word = normal(said.text)
+    standing, _ = _menus(tx, place) if word else ([], [])
+    return _numbered(standing, word) or next(iter(_labelled(standing, word)), "")
+
+
+def _numbered(standing: list[Outgoing], word: str) -> str:
+    """The button of the last menu whose number was typed; empty if none was."""
+    if not (word.isascii() and word.isdigit() and len(word) < 3 and standing):
+        return ""
+    buttons = standing[0].buttons
+    return buttons[int(word) - 1]["value"] if 0 < int(word) <= len(buttons) else ""
 
 
 def _tap_labelled(tx: Tx, person: Person, place: Place, said: Said, word: str) -> bool:
@@ -503,6 +583,8 @@ def _free(tx: Tx, person: Person, place: Place, said: Said) -> None:
         return  # staff talk with each other there: we do not interrupt
     files = photos_in(said)
     problem = file_problem(said)
+    if words and is_guest(tx, person):
+        _in_danger(tx, said, tx.community(person.community_id), person)
     if (words or files) and repair.read_free(tx, person, words, files):
         if problem:
             tell(tx, person, problem)
@@ -515,38 +597,54 @@ def _free(tx: Tx, person: Person, place: Place, said: Said) -> None:
         raise Unclear("unclear.kind")
     if is_resident(tx, person):
         raise Unclear("unclear.free", phone=office(tx, person.community_id))
+    if is_guest(tx, person):
+        perform(tx, person, "help")
+        return
     raise Unclear("unclear.free_work")
 
 
 def _stranger(tx: Tx, said: Said, place: Place) -> None:
     """Somebody whom no community knows: how to come in, and in danger what to do."""
-    community = _community_of(tx, place)
     if place.kind != "private":
         if said.sender == ANONYMOUS and (said.tap or said.text.startswith("/")):
             tell(tx, place, "place.anonymous")
         elif said.outsider:
             tell(tx, place, "place.who_is_it", who=said.name)
         return
+    found = communities(tx, place)
+    asked = JOIN_START.fullmatch(said.tap or _typed_value(tx, place, said))
+    if asked is not None and int(asked[1]) in [each.id for each in found]:
+        begin(tx, said, place, int(asked[1]))
+        return
+    community = found[0] if len(found) == 1 else None
     if community is not None:
         place.community_id = community.id  # so that it reads the community's language
-    phone = (policy_of(tx, community.id).office_phone if community else "") or "—"
-    name = community.name if community else ""
-    verdict = judge.urgency(tx, community.id, visible(said.text)) if community and said.text else None
-    if verdict is not None and verdict.verdict != "normal":
-        tell(tx, place, "stranger.urgent", lane=URGENT, advice=advice(verdict.kind), phone=phone)
+        if COMMANDS.get(spoken("command").get(normal(said.text), "")) == "join.start":
+            begin(tx, said, place, community.id)
+            return
+        _in_danger(tx, said, community, None)
     tell(
         tx,
         place,
-        "stranger.plain" if community else "stranger.nowhere",
+        "stranger.plain" if community else "stranger.several" if found else "stranger.nowhere",
         lane=ANSWER,
-        community=name,
-        phone=phone,
+        buttons=join_buttons(tx, place) if found else (),
+        community=community.name if community else "",
+        phone=(policy_of(tx, community.id).office_phone if community else "") or "—",
     )
+    if found:
+        tell(tx, place, "stranger.contact", lane=ANSWER, keyboard="contact")
 
 
-def _community_of(tx: Tx, place: Place) -> Community | None:
-    """The community of a chat; the installation's only one if the chat has none yet."""
-    if place.community_id is not None:
-        return tx.community(place.community_id)
-    communities = tx.session.exec(select(Community).limit(2)).all()
-    return communities[0] if len(communities) == 1 else None
+def _in_danger(tx: Tx, said: Said, community: Community, guest: Person | None) -> None:
+    """Whoever is not in gets advice and the office's number; staff hear of it, since nobody else will come."""
+    place, words = tx.place, visible(said.text)
+    assert place is not None
+    verdict = judge.urgency(tx, community.id, words) if words else None
+    if verdict is None or verdict.verdict == "normal":
+        return
+    phone = policy_of(tx, community.id).office_phone or "—"
+    tell(tx, guest or place, "stranger.urgent", lane=URGENT, advice=advice(verdict.kind), phone=phone)
+    tell_staff(
+        tx, community.id, "stranger.staff", lane=URGENT, name=said.name or "—", what=words[:LONGEST_CRY]
+    )

@@ -1,13 +1,13 @@
-"""What one can do here: help for each role, one's own matters, the language, and reading on."""
+"""What one can do here: help for each role, one's own matters, the language, the community, and reading on."""
 
-from conversations.words import LANGUAGES
-from handlers import repair
+from conversations.words import LANGUAGES, Say
+from handlers import audit, crew, homes, joining, privacy, repair  # noqa: F401  whose actions the commands name
 from handlers.actions import action
-from handlers.people import is_resident, roles_of
+from handlers.people import communities_of, is_guest, is_resident, owns, roles_of, speak_as
 from handlers.talk import here
-from handlers.tell import tell
+from handlers.tell import Button, tell
 from handlers.tx import Tx
-from store.tables import Person, Rest
+from store.tables import Account, Person, Rest
 
 COMMANDS = {
     "help": "help",
@@ -17,21 +17,65 @@ COMMANDS = {
     "tickets": "repair.open",
     "language": "language",
     "link": "link",
+    "join": "join",
+    "community": "communities",
+    "home": "home.find",
+    "crew": "crew.list",
+    "committee": "committee.list",
+    "audit": "audit",
+    "agents": "agents",
+    "mydata": "mydata",
+    "forget": "forget",
 }
+FOR_STAFF = ("repair.open", "home.find", "crew.list", "committee.list", "audit", "link")
+FOR_ROLE: dict[str, tuple[str, ...]] = {
+    "help.owner": ("repair.start", "my", "agents"),
+    "help.resident": ("repair.start", "my"),
+    "help.crew": ("repair.open",),
+    "help.committee": (),
+    "help.staff_private": (),
+}
+IN_GROUP = {"repair": "home.find"}
+"""What a command means in the admin group, where staff speak for others."""
 
 
 @action("help", button=True, stays=True)
 def help_(tx: Tx, person: Person) -> None:
-    """Show each role just what it can do."""
-    roles = roles_of(tx, person)
+    """Show each role just what it can do, and what waits for it."""
     if tx.place is not None and tx.place.kind == "staff":
-        tell(tx, tx.place, "help.staff", buttons=("repair.open",))
-    elif is_resident(tx, person):
-        tell(tx, person, "help.resident", name=person.name, buttons=("repair.start", "my", "language"))
-    elif "crew" in roles:
-        tell(tx, person, "help.crew", name=person.name, buttons=("repair.open", "language"))
-    else:
-        tell(tx, person, "help.staff_private", name=person.name, buttons=("repair.open", "language"))
+        tell(tx, tx.place, "help.staff", buttons=FOR_STAFF)
+        return
+    if is_guest(tx, person):
+        joining.tell_guest(tx, person)
+        return
+    key = _help_key(tx, person)
+    several = ["communities"] if len(communities_of(tx)) > 1 else []
+    more = [Say("role.committee")] if "committee" in roles_of(tx, person) else []
+    tell(
+        tx,
+        person,
+        _help_key(tx, person),
+        name=person.name,
+        community=tx.community(person.community_id).name,
+        more=Say("help.more", roles=more) if more and key != "help.committee" else "",
+        buttons=[*FOR_ROLE[key], *several, "language"],
+    )
+    show_waiting(tx, person)
+
+
+def _help_key(tx: Tx, person: Person) -> str:
+    """Whose help somebody needs, by what they do here most."""
+    roles = roles_of(tx, person)
+    if "crew" in roles:
+        return "help.crew"
+    if is_resident(tx, person):
+        return "help.owner" if owns(tx, person) else "help.resident"
+    return "help.committee" if "committee" in roles else "help.staff_private"
+
+
+def show_waiting(tx: Tx, person: Person) -> None:
+    """Show what waits for somebody who comes in or comes back."""
+    repair.show_waiting(tx, person)
 
 
 @action("thanks")
@@ -44,10 +88,11 @@ def thanks(tx: Tx, person: Person) -> None:
 @action("my", button=True, stays=True)
 def my(tx: Tx, person: Person) -> None:
     """One's own matters: what an owner reported, what the crew has to do, what staff have to watch."""
-    if is_resident(tx, person) and not (tx.place is not None and tx.place.kind == "staff"):
-        repair.mine(tx, person)
-    else:
+    in_group = tx.place is not None and tx.place.kind == "staff"
+    if in_group or ("crew" in roles_of(tx, person) and not is_resident(tx, person)):
         repair.open_list(tx, person)
+    else:
+        repair.mine(tx, person)
 
 
 @action("language", button=True, stays=True)
@@ -57,6 +102,24 @@ def language(tx: Tx, person: Person) -> None:
     person.language = LANGUAGES[(position + 1) % len(LANGUAGES)]
     tx.session.add(person)
     tell(tx, here(tx, person), "language.changed", buttons=("help", "language"))
+
+
+@action("communities", button=True, stays=True)
+def choose_community(tx: Tx, person: Person) -> None:
+    """Let somebody of several communities choose the one they speak of from now on."""
+    theirs = communities_of(tx)
+    name = tx.community(person.community_id).name
+    if len(theirs) < 2:
+        tell(tx, person, "community.only", name=name)
+        return
+    buttons = [Button(f"community.enter:{account.id}", label=each.name[:40]) for account, each in theirs[:20]]
+    tell(tx, person, "community.which", name=name, buttons=buttons)
+
+
+@action("community.enter", Account, button=True, stays=True, abroad=True)
+def enter_community(tx: Tx, person: Person, account: Account) -> None:
+    """From now on the sender speaks of this community."""
+    help_(tx, speak_as(tx, account))
 
 
 @action("rest.show", Rest, button=True, stays=True)

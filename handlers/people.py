@@ -7,18 +7,40 @@ from zoneinfo import ZoneInfo
 from sqlmodel import col, select
 
 from handlers.tx import Tx
-from store.tables import Account, Home, HomeRole, Person, Place, Role
+from store.tables import Account, Community, Home, HomeRole, Person, Place, Role
 
 
 def roles_of(tx: Tx, person: Person) -> set[str]:
-    """The person's work: staff, crew."""
+    """The person's work: staff, crew, committee."""
     roles = select(Role.role).where(Role.person_id == person.id)
     return tx.once("roles", person.id, lambda: set(tx.session.exec(roles)))
 
 
 def is_resident(tx: Tx, person: Person) -> bool:
-    """Whether the person owns or rents a home."""
+    """Whether the person owns a home, rents one or lives in one."""
     return bool(homes_of(tx, person))
+
+
+def is_guest(tx: Tx, person: Person) -> bool:
+    """Whether nothing ties the person to the community: not let in yet, or gone."""
+    return not is_resident(tx, person) and not roles_of(tx, person)
+
+
+def ties_of(tx: Tx, home: Home) -> list[tuple[Person, HomeRole]]:
+    """Everybody of a home: owners (the one who represents them first), then tenants and family."""
+    ties = (
+        select(Person, HomeRole)
+        .join(HomeRole, col(HomeRole.person_id) == col(Person.id))
+        .where(HomeRole.home_id == home.id)
+        .order_by(col(HomeRole.role) != "owner", col(HomeRole.represents).desc(), col(HomeRole.id))
+    )
+    return list(tx.session.exec(ties))
+
+
+def owns(tx: Tx, person: Person) -> bool:
+    """Whether the person owns a home."""
+    owned = select(HomeRole.id).where(HomeRole.person_id == person.id, HomeRole.role == "owner")
+    return tx.session.exec(owned.limit(1)).first() is not None
 
 
 def homes_of(tx: Tx, person: Person) -> list[Home]:
@@ -54,17 +76,31 @@ def crew_of(tx: Tx, community_id: int) -> list[tuple[Person, Role]]:
     )
 
 
-def on_duty(tx: Tx, community_id: int, kind: str) -> list[Person]:
-    """The crew whose hours it is and who can do this kind; without such, whoever's hours it is."""
-    zone = ZoneInfo(tx.community(community_id).time_zone)
-    present = [(person, role) for person, role in crew_of(tx, community_id) if duty(role.duty, tx.now, zone)]
-    skilled = [person for person, role in present if can_do(role, kind)]
-    return skilled or [person for person, _ in present]
+def on_duty(tx: Tx, community_id: int, kind: str, building: str = "") -> list[Person]:
+    """The crew whose hours it is and who do this kind in this building; without such, whoever's hours it is."""
+    present = [(person, role) for person, role in crew_of(tx, community_id) if is_on_duty(tx, role)]
+    return [person for person, _ in best_for(present, kind, building)]
+
+
+def is_on_duty(tx: Tx, role: Role) -> bool:
+    """Whether it is the hour of somebody with this role."""
+    return duty(role.duty, tx.now, ZoneInfo(tx.community(role.community_id).time_zone))
+
+
+def best_for(crew: list[tuple[Person, Role]], kind: str, building: str) -> list[tuple[Person, Role]]:
+    """Of a crew those who do this kind in this building; without such, who do this kind; else all of them."""
+    able = [each for each in crew if can_do(each[1], kind)]
+    return [each for each in able if serves(each[1], building)] or able or crew
 
 
 def can_do(role: Role, kind: str) -> bool:
     """Whether somebody with this role can do a kind of repair; no skills named: all kinds."""
     return not role.skills or kind in role.skills
+
+
+def serves(role: Role, building: str) -> bool:
+    """Whether somebody with this role is there for a building; no buildings named: all; "": not known which."""
+    return not role.buildings or not building or building in role.buildings
 
 
 def duty(hours: str, now: datetime, zone: ZoneInfo) -> bool:
@@ -90,24 +126,60 @@ def new_person(tx: Tx, community_id: int, name: str) -> Person:
     return person
 
 
-def add_account(tx: Tx, person: Person, messenger: str, external_id: str) -> None:
-    """Let an account of a messenger be this person."""
-    tx.session.add(
-        Account(
-            community_id=person.community_id,
-            person_id=person.id,
-            messenger=messenger,
-            external_id=external_id,
-        )
+def add_account(tx: Tx, person: Person, messenger: str, external_id: str, *, agreed: bool = False) -> Account:
+    """Let an account of a messenger be this person, who has `agreed` to what is stored or is asked when they write."""
+    account = Account(
+        community_id=person.community_id,
+        person_id=person.id,
+        messenger=messenger,
+        external_id=external_id,
+        agreed_at=tx.now if agreed else None,
     )
+    tx.session.add(account)
+    return account
 
 
-def bind_account(tx: Tx, person: Person, messenger: str, external_id: str) -> None:
+def accounts_of(tx: Tx, person: Person) -> list[Account]:
+    """The person's accounts, the oldest first."""
+    accounts = select(Account).where(Account.person_id == person.id).order_by(col(Account.id))
+    return list(tx.session.exec(accounts))
+
+
+def communities_of(tx: Tx) -> list[tuple[Account, Community]]:
+    """The communities in which the sender's account is known, each with its row there."""
+    account = tx.account
+    if account is None:
+        return []
+    known = (
+        select(Account, Community)
+        .join(Community, col(Community.id) == col(Account.community_id))
+        .where(Account.messenger == account.messenger, Account.external_id == account.external_id)
+        .order_by(col(Account.id))
+    )
+    return tx.once("communities", account.id, lambda: list(tx.session.exec(known)))
+
+
+def speak_as(tx: Tx, account: Account) -> Person:
+    """From now on the holder of this private chat speaks as who they are in another of their communities."""
+    person = tx.session.get_one(Person, account.person_id)
+    if tx.place is not None and tx.place.kind == "private":
+        tx.place.person_id, tx.place.community_id = person.id, person.community_id
+        tx.session.add(tx.place)
+        tx.session.flush()
+    tx.person, tx.account, tx.talk = person, account, None
+    return person
+
+
+def bind_account(
+    tx: Tx, person: Person, messenger: str, external_id: str, *, agreed: bool = False
+) -> Account:
     """Let an account of a messenger be this person, with a private chat of the same name."""
-    add_account(tx, person, messenger, external_id)
+    account = add_account(tx, person, messenger, external_id, agreed=agreed)
     # Somebody who wrote before they were known has a chat already.
     place = tx.session.exec(
         select(Place).where(Place.messenger == messenger, Place.external_id == external_id)
     ).first() or Place(messenger=messenger, external_id=external_id)
     place.person_id, place.community_id = person.id, person.community_id
     tx.session.add(place)
+    tx.session.flush()
+    return account

@@ -1,19 +1,27 @@
 """Places: how somebody comes in, how a group becomes the community's, and what happens to a chat."""
 
+from datetime import timedelta
+
 from sqlalchemy import update
 from sqlmodel import Session, col, select
 
 from conversations.errors import Refused
 from conversations.said import Said
-from handlers.actions import action, perform
+from handlers.actions import action
 from handlers.codes import find_code, is_open, new_code, use_up
-from handlers.people import add_account, bind_account, homes_of, new_person, roles_of
+from handlers.joining import come_in
+from handlers.people import add_account, new_person, roles_of
 from handlers.talk import here
 from handlers.tell import places_of_kind, tell, tell_staff
 from handlers.tx import Tx
 from store.tables import Account, Code, Outgoing, Person, Place, Role, Talk
 
 LINK_HOURS = 1
+# Wrong codes: a few slips cost nothing, then each costs twice the wait of the one before, then a day.
+FREE_SLIPS = 3
+MOST_SLIPS = 10
+FIRST_WAIT = timedelta(seconds=30)
+LONG_WAIT = timedelta(days=1)
 ANONYMOUS = "anonymous"
 """The sender of whoever writes in the name of their group, so that nobody knows who it is."""
 
@@ -25,16 +33,22 @@ def use_code(tx: Tx, said: Said, typed: str) -> None:
     """Let a code do what it is for, here: bring its person in, or make this group the community's."""
     place = tx.place
     assert place is not None
+    if place.codes_barred_until is not None and place.codes_barred_until > tx.now:
+        tell(tx, here(tx, tx.person) if tx.person else place, "code.barred", until=place.codes_barred_until)
+        return
     code = find_code(tx, typed)
     if code is not None and code.used_at is not None and _did_it_before(tx, place, code):
         tell(tx, here(tx, tx.person) if tx.person else place, "code.used_here")
         return
     if code is None or not is_open(tx, code):
-        raise Refused("code.wrong")
+        _wrong(tx, said, place)
+        return
+    place.wrong_codes, place.codes_barred_until = 0, None
+    tx.session.add(place)
     if code.purpose == "person" and place.kind != "private":
         tell(tx, place, "code.seen_by_others")
     elif code.purpose == "person":
-        _come_in(tx, said, place, code)
+        come_in(tx, said, place, tx.session.get_one(Person, code.person_id))
     elif place.kind == "private":
         raise Refused("code.for_group")
     elif code.purpose == "staff":
@@ -51,39 +65,31 @@ def _did_it_before(tx: Tx, place: Place, code: Code) -> bool:
     return (place.community_id, place.kind) == (code.community_id, code.purpose)
 
 
-def _come_in(tx: Tx, said: Said, place: Place, code: Code) -> None:
-    person = tx.session.get_one(Person, code.person_id)
-    known = tx.session.exec(
-        select(Account).where(Account.messenger == said.messenger, Account.external_id == said.sender)
-    ).first()
-    if known is None:
-        bind_account(tx, person, said.messenger, said.sender)
-    elif known.community_id == code.community_id and _only_met_in_group(tx, known.person_id):
-        _is_the_same(tx, known, place, person)
-    else:
-        raise Refused("code.known_already")
-    tx.person = person
-    tx.session.flush()
-    perform(tx, person, "help")
+def _wrong(tx: Tx, said: Said, place: Place) -> None:
+    """A code that opens nothing: whoever guesses has to wait longer and longer, and staff hear of it."""
+    if place.wrong_codes >= MOST_SLIPS:
+        place.wrong_codes = 0  # the day is over
+    place.wrong_codes += 1
+    slips = place.wrong_codes - FREE_SLIPS
+    if place.wrong_codes >= MOST_SLIPS:
+        place.codes_barred_until = tx.now + LONG_WAIT
+        _tell_of_guessing(tx, said, place)
+    elif slips >= 0:
+        place.codes_barred_until = tx.now + FIRST_WAIT * 2**slips
+    tx.session.add(place)
+    to = here(tx, tx.person) if tx.person else place
+    tell(tx, to, "code.wrong")
+    if slips >= 0:
+        tell(tx, to, "code.barred", until=place.codes_barred_until)
 
 
-def _only_met_in_group(tx: Tx, person_id: int) -> bool:
-    """Whether all that is known of somebody is that they spoke in the admin group."""
-    person = tx.session.get_one(Person, person_id)
-    return not homes_of(tx, person) and roles_of(tx, person) <= {"staff"}
-
-
-def _is_the_same(tx: Tx, account: Account, place: Place, person: Person) -> None:
-    """Whoever spoke in the admin group first turns out to be somebody of the roster."""
-    for role in tx.session.exec(select(Role).where(Role.person_id == account.person_id)).all():
-        if role.role not in roles_of(tx, person):
-            role.person_id = person.id
-            tx.session.add(role)
-        else:
-            tx.session.delete(role)
-    account.person_id = place.person_id = person.id
-    tx.session.add_all([account, place])
-    tx.known.clear()
+def _tell_of_guessing(tx: Tx, said: Said, place: Place) -> None:
+    """Of a chat that belongs to no community yet every admin group is told."""
+    groups = select(Place.community_id).where(Place.kind == "staff").distinct()
+    ids = [place.community_id] if place.community_id is not None else tx.session.exec(groups).all()
+    for community_id in ids:
+        if community_id is not None:
+            tell_staff(tx, community_id, "code.guessing", name=said.name or "—", times=MOST_SLIPS)
 
 
 def _claim(tx: Tx, place: Place, code: Code) -> None:
@@ -130,7 +136,7 @@ def _belongs(tx: Tx, place: Place, code: Code, kind: str) -> None:
 def link(tx: Tx, person: Person) -> None:
     """Give staff a code that makes the owners' group the community's."""
     code = new_code(tx, person.community_id, "board", hours=LINK_HOURS)
-    tell(tx, here(tx, person), "place.link", code=code)
+    tell(tx, here(tx, person), "place.link", code=tx.house.vault.hide(code))
 
 
 # --- who is in the admin group ----------------------------------------------------------------------

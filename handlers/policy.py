@@ -3,7 +3,7 @@
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
-from sqlmodel import select
+from sqlmodel import Session, select
 
 from handlers.tx import Tx
 from store.tables import CommunitySetting
@@ -25,6 +25,19 @@ class Policy(BaseModel):
     unconfirmed_seconds: int = Field(60, ge=10, le=3600)
     talk_hours: int = Field(24, ge=1, le=720)
     reports_a_day: int = Field(20, ge=1, le=1000)
+    said_days: int = Field(180, ge=1, le=3650)
+    sent_days: int = Field(1095, ge=30, le=36500)
+    guest_days: int = Field(30, ge=1, le=3650)
+
+
+DEMO_STATE = "playground.demo"
+RESTS = "rests"
+
+
+def resting(session: Session) -> list[int]:
+    """The demo communities that a reset of the playground has put aside."""
+    states = session.exec(select(CommunitySetting).where(CommunitySetting.name == DEMO_STATE))
+    return [state.community_id for state in states if state.value == RESTS]
 
 
 def policy_of(tx: Tx, community_id: int) -> Policy:

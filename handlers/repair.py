@@ -7,14 +7,24 @@ from typing import Any
 from sqlmodel import col, select
 
 from conversations.errors import NotNow, Refused
-from conversations.repair import DONE, EMERGENCY, MORE, REOPEN, REPAIR, where_in
+from conversations.repair import DONE, EMERGENCY, MORE, REOPEN, REPAIR, WALK_IN, where_in
 from conversations.said import File
 from conversations.steps import Answers, LazyFacts
 from conversations.words import LANGUAGES, Say, texts, unpack
 from handlers import judge
 from handlers.actions import action, perform
 from handlers.calendar import working_deadline
-from handlers.people import buildings_of, can_do, crew_of, homes_of, is_resident, on_duty, roles_of
+from handlers.people import (
+    best_for,
+    buildings_of,
+    communities_of,
+    crew_of,
+    homes_of,
+    is_resident,
+    on_duty,
+    roles_of,
+    speak_as,
+)
 from handlers.policy import policy_of
 from handlers.repair_cards import (
     ON_IT,
@@ -44,12 +54,12 @@ from handlers.repair_cards import (
     to_reporter,
     where,
 )
-from handlers.talk import Known, ask, end, end_about, know, open_talk, start
+from handlers.talk import Known, ask, end, end_about, here, know, no_facts, open_talk, start
 from handlers.tell import URGENT, Button, holders, publish, reader_of, take_back, tell
 from handlers.timers import set_timer, stop_timer
 from handlers.tx import Tx
 from moderation.urgency import Verdict
-from store.tables import Counter, Person, Repair, Talk
+from store.tables import Counter, HomeRole, Person, Repair, Talk
 
 OPEN = (*WORK, "done")
 SAME_EMERGENCY = timedelta(hours=1)
@@ -64,19 +74,28 @@ LONGEST = 4096
 def facts_for(tx: Tx, person: Person, answers: Answers) -> dict[str, Callable[[], Any]]:
     """What the questions of a repair need to know: homes, buildings (one's own first), and the judgement."""
     reader = tx.reader(person.community_id, person.language)
+    owner = _for_whom(tx, person, answers)
 
     def homes() -> list[tuple[str, str]]:
-        return [(str(home.id), reader.show(address(home))) for home in homes_of(tx, person)]
+        return [(str(home.id), reader.show(address(home))) for home in homes_of(tx, owner)]
 
     def buildings() -> list[tuple[str, str]]:
-        own = [home.building for home in homes_of(tx, person)]
+        own = [home.building for home in homes_of(tx, owner)]
         names = sorted(buildings_of(tx, person.community_id), key=lambda name: name not in own)
         return [(name, reader.say("where.building", building=name)) for name in names]
 
     def verdict() -> str:
         return _judged(tx, person, answers).verdict if answers.get("what") else ""
 
-    return {"homes": homes, "buildings": buildings, "verdict": verdict}
+    def communities() -> list[tuple[str, str]]:
+        return [(str(each.id), each.name) for _, each in communities_of(tx)]
+
+    return {"homes": homes, "buildings": buildings, "verdict": verdict, "communities": communities}
+
+
+def _for_whom(tx: Tx, person: Person, answers: Answers) -> Person:
+    """Whose report it is: the speaker's, or that of an owner for whom staff speak (only a talk of staff names one)."""
+    return tx.session.get_one(Person, answers["for"]) if "for" in answers else person
 
 
 def _judged(tx: Tx, person: Person, answers: Answers, language: str = "zh") -> Verdict:
@@ -88,6 +107,8 @@ def _judged(tx: Tx, person: Person, answers: Answers, language: str = "zh") -> V
 
 def heard(tx: Tx, person: Person, talk: Talk, changed: Collection[str]) -> bool:
     """Danger never waits for the end of the form: the page leaves with the answer that shows it."""
+    if "community" in changed and answers_elsewhere(tx, person, talk):
+        return True
     if "what" in changed and "danger" not in changed:  # "no danger" was said of other words
         talk.answers = {name: answer for name, answer in talk.answers.items() if name != "danger"}
     answers = talk.answers
@@ -103,6 +124,20 @@ def heard(tx: Tx, person: Person, talk: Talk, changed: Collection[str]) -> bool:
     else:
         stop_timer(tx, f"repair.unconfirmed:{talk.id}")
     return False
+
+
+def answers_elsewhere(tx: Tx, person: Person, talk: Talk) -> bool:
+    """It is about another community of the same person: the talk goes on there. False if it is about this one."""
+    answers = talk.answers
+    there = [account for account, each in communities_of(tx) if str(each.id) == answers["community"]]
+    if not there or there[0].community_id == person.community_id:
+        return False
+    end(tx, talk)
+    kept: Answers = {
+        name: answers[name] for name in ("community", "what", "danger", "photos") if name in answers
+    }
+    start(tx, speak_as(tx, there[0]), "repair", answers=kept)
+    return True
 
 
 def _doubt(tx: Tx, talk: Talk) -> None:
@@ -172,12 +207,8 @@ def heard_place(tx: Tx, person: Person, talk: Talk, changed: Collection[str]) ->
     return False
 
 
-def no_facts(tx: Tx, person: Person, answers: Answers) -> dict[str, Callable[[], Any]]:
-    """Questions that need to know nothing."""
-    return {}
-
-
 know(Known(REPAIR, facts_for, heard, urgent=urgent_in_form, dropped=rescue))
+know(Known(WALK_IN, facts_for, heard, dropped=rescue))
 know(Known(EMERGENCY, facts_for, heard_place, urgent=urgent_again, ends_in_silence=True))
 know(Known(MORE, no_facts, urgent=urgent_in_more))
 know(Known(DONE, no_facts))
@@ -235,6 +266,7 @@ def emergency(
     tx: Tx, person: Person, answers: Answers, confirmed: bool = True, ask_where: bool = True
 ) -> None:
     """Register and page at once; then ask only what helps the crew to find the place."""
+    by, person = person, _for_whom(tx, person, answers)
     verdict = _judged(tx, person, answers)
     before = _same_emergency(tx, person, verdict.kind, answers)
     if before is not None:
@@ -253,6 +285,8 @@ def emergency(
         buttons=[each for each in owner_buttons(repair) if not each.action.startswith("repair.more")],
         last=to_reporter(repair),
     )
+    if by is not person:
+        _tell_entered(tx, by, person, repair)
     _ring(tx, repair)
     publish(
         tx,
@@ -327,7 +361,7 @@ def _show_to_who_has_it(tx: Tx, repair: Repair) -> None:
 def unconfirmed(tx: Tx, person: None, talk: Talk) -> None:
     """It sounds dangerous, and the person went silent: page it as not confirmed."""
     owner = tx.session.get_one(Person, talk.person_id)
-    if talk.script == "repair" and _is_doubtful(tx, owner, talk):
+    if talk.script in ("repair", "walk_in") and _is_doubtful(tx, owner, talk):
         end(tx, talk)
         emergency(tx, owner, talk.answers, confirmed=False)
 
@@ -350,6 +384,28 @@ def report(tx: Tx, person: Person, **answers: Any) -> None:
         raise NotNow(
             "refused.too_many_reports", most=policy.reports_a_day, phone=office(tx, person.community_id)
         )
+    _report(tx, person, answers)
+
+
+@action("repair.for", HomeRole, button=True, stays=True)
+def begin_for(tx: Tx, person: Person, tie: HomeRole) -> None:
+    """Staff report something for an owner who telephones or walks in."""
+    known = {"for": tie.person_id}
+    start(tx, person, "walk_in", about=f"person:{tie.person_id}", answers=known)
+
+
+@action("repair.enter", Person)
+def enter(tx: Tx, person: Person, owner: Person, **answers: Any) -> None:
+    """What staff reported for an owner is the owner's report."""
+    _tell_entered(tx, person, owner, _report(tx, owner, answers))
+
+
+def _tell_entered(tx: Tx, by: Person, owner: Person, repair: Repair) -> None:
+    key = "repair.entered" if can_be_reached(tx, owner) else "repair.entered_unreached"
+    tell(tx, here(tx, by), key, number=repair.number, name=owner.name or Say("person.forgotten"))
+
+
+def _report(tx: Tx, person: Person, answers: Answers) -> Repair:
     repair = _register(tx, person, answers, _judged(tx, person, answers), urgent=False)
     _assign(tx, repair)
     tell_owner(
@@ -368,6 +424,7 @@ def report(tx: Tx, person: Person, **answers: Any) -> None:
         but=person,
         **public(tx, repair),
     )
+    return repair
 
 
 def _reports_today(tx: Tx, person: Person) -> int:
@@ -490,7 +547,7 @@ def _ring(tx: Tx, repair: Repair, but: Person | None = None) -> None:
         for person, _ in crew_of(tx, repair.community_id)
         if (but is None or person.id != but.id) and can_be_reached(tx, person)
     ]
-    duty = {person.id for person in on_duty(tx, repair.community_id, repair.kind)}
+    duty = {person.id for person in on_duty(tx, repair.community_id, repair.kind, repair.building)}
     called = [person for person in everybody if repair.ring > 1 or person.id in duty]
     for person in called or everybody:
         show_card(tx, repair, person, key="repair.page", anew=True, lane=URGENT)
@@ -548,7 +605,7 @@ def _least_busy(tx: Tx, repair: Repair, but: Person | None) -> Person | None:
         for each in crew_of(tx, repair.community_id)
         if (but is None or each[0].id != but.id) and can_be_reached(tx, each[0])
     ]
-    able = [(person, role) for person, role in crew if can_do(role, repair.kind)] or crew
+    able = best_for(crew, repair.kind, repair.building)
     ranked = sorted(
         able, key=lambda each: (len(_tickets(tx, each[0])), repair.kind not in each[1].skills, each[0].id)
     )
@@ -594,6 +651,12 @@ def accept(tx: Tx, person: Person, repair: Repair) -> None:
     add_event(tx, repair, "event.accepted", person)
     tell_owner(tx, repair, "repair.accepted", who=person.name, lane=URGENT if repair.urgent else None)
     refresh(tx, repair)
+
+
+def release(tx: Tx, person: Person) -> None:
+    """Give the tickets of somebody who leaves the crew to others."""
+    for repair in _tickets(tx, person):
+        decline(tx, person, repair)
 
 
 @action("repair.decline", Repair, button=True)
@@ -851,6 +914,15 @@ def open_list(tx: Tx, person: Person) -> None:
     all_of_them = in_group or "crew" not in roles_of(tx, person)
     repairs = _open_repairs(tx, person.community_id) if all_of_them else _to_do(tx, person)
     _list(tx, person, repairs, "repair.tickets")
+
+
+def show_waiting(tx: Tx, person: Person) -> None:
+    """What waits for an answer: work that its reporter has not confirmed, tickets that the crew has in hand."""
+    asked = select(Repair).where(Repair.person_id == person.id, Repair.state == "done")
+    for repair in tx.session.exec(asked.order_by(col(Repair.id)).limit(10)).all():
+        tell_owner(tx, repair, "repair.waits", what=brief(repair))
+    if "crew" in roles_of(tx, person) and _to_do(tx, person):
+        open_list(tx, person)
 
 
 def mine(tx: Tx, person: Person) -> None:

@@ -66,7 +66,7 @@ def _masked(tx: Tx, repair: Repair, text: str) -> str:
     """Free words as the public may read them: no telephone numbers, no rooms, not the name of who wrote them."""
     reporter = tx.session.get_one(Person, repair.person_id)
     text = ROOM.sub("***", PHONE.sub("***", text))
-    for known in (*(home.room for home in homes_of(tx, reporter)), reporter.name):
+    for known in filter(None, (*(home.room for home in homes_of(tx, reporter)), reporter.name)):
         text = text.replace(known, "***")
     return text
 

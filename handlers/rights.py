@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from handlers.people import is_resident, roles_of
+from handlers.people import is_guest, is_resident, roles_of
 from handlers.tx import Tx
 from store.tables import Person
 
@@ -12,8 +12,29 @@ Capacity = Callable[[Tx, Person, Any], bool]
 
 
 def resident(tx: Tx, person: Person, row: Any) -> bool:
-    """Owner or tenant of a home in the community."""
+    """Owner, co-owner, tenant or family of a home in the community."""
     return is_resident(tx, person)
+
+
+def guest(tx: Tx, person: Person, row: Any) -> bool:
+    """Somebody who is not in: not let in yet, or gone."""
+    return is_guest(tx, person)
+
+
+def newcomer(tx: Tx, person: Person, row: Any) -> bool:
+    """A guest whose own telephone number is that of the person in the row, who is tied to the community."""
+    same = row is not None and person.phone_hash != "" and row.phone_hash == person.phone_hash
+    return same and is_guest(tx, person) and not is_guest(tx, row)
+
+
+def holder(tx: Tx, person: Person, row: Any) -> bool:
+    """Who speaks by the account in the row, there or in another community."""
+    account = tx.account
+    return (
+        row is not None
+        and account is not None
+        and (row.messenger, row.external_id) == (account.messenger, account.external_id)
+    )
 
 
 def reporter(tx: Tx, person: Person, row: Any) -> bool:
@@ -22,8 +43,19 @@ def reporter(tx: Tx, person: Person, row: Any) -> bool:
 
 
 def staff(tx: Tx, person: Person, row: Any) -> bool:
-    """Property staff."""
-    return "staff" in roles_of(tx, person)
+    """Property staff: whoever acts in the community's admin group, at this moment, and is in it."""
+    place = tx.place
+    inside = tx.said is None or not tx.said.outsider
+    return place is not None and (place.kind, place.community_id, inside) == (
+        "staff",
+        person.community_id,
+        True,
+    )
+
+
+def colleague(tx: Tx, person: Person, row: Any) -> bool:
+    """Somebody who works for the community, wherever they speak."""
+    return bool(roles_of(tx, person) & {"staff", "crew"})
 
 
 def crew(tx: Tx, person: Person, row: Any) -> bool:
@@ -34,6 +66,11 @@ def crew(tx: Tx, person: Person, row: Any) -> bool:
 def crew_in_charge(tx: Tx, person: Person, row: Any) -> bool:
     """The member of the crew who has this very ticket."""
     return row is not None and row.crew_id == person.id and crew(tx, person, row)
+
+
+def principal(tx: Tx, person: Person, row: Any) -> bool:
+    """Who gave the power to act for them."""
+    return row is not None and row.principal_id == person.id
 
 
 def shown_to(tx: Tx, person: Person, row: Any) -> bool:
@@ -55,12 +92,58 @@ RIGHTS: Mapping[str, tuple[Capacity | str, ...]] = {
     "thanks": (anybody,),
     "my": (anybody,),
     "language": (anybody,),
+    "consent.agree": (anybody,),
+    "consent.refuse": (anybody,),
+    "communities": (anybody,),
+    "community.enter": (holder,),
+    "join": (anybody,),
+    "join.start": (guest,),
+    "join.as": (newcomer,),
+    "join.request": (guest,),
+    "join.approve": (staff,),
+    "join.decline": (staff,),
     "link": (staff,),
     "rest.show": (shown_to,),
+    "home.find": (staff,),
+    "home.found": (staff,),
+    "home.show": (staff,),
+    "tie.show": (staff,),
+    "tie.invite": (staff,),
+    "tie.represent": (staff,),
+    "tie.remove": (staff,),
+    "tie.removed": (staff,),
+    "agents": (resident,),
+    "agent.new": (staff,),
+    "agent.appoint": (staff,),
+    "agent.revoke": (principal, staff),
+    "crew.list": (staff,),
+    "crew.show": (staff,),
+    "crew.add": (staff,),
+    "crew.added": (staff,),
+    "crew.invite": (staff,),
+    "crew.skills": (staff,),
+    "crew.skilled": (staff,),
+    "crew.buildings": (staff,),
+    "crew.served": (staff,),
+    "crew.hours": (staff,),
+    "crew.timed": (staff,),
+    "crew.remove": (staff,),
+    "crew.removed": (staff,),
+    "committee.list": (staff,),
+    "committee.add": (staff,),
+    "committee.added": (staff,),
+    "audit": (staff,),
+    "mydata": (anybody,),
+    "forget": (anybody,),
+    "erase": (anybody,),
+    "forget.clear": (CLOCK,),
+    "privacy.retain": (CLOCK,),
+    "repair.for": (staff,),
+    "repair.enter": (staff,),
     "talk.expire": (CLOCK,),
     "repair.start": (resident,),
     "repair.report": (resident,),
-    "repair.emergency": (resident, crew, staff),
+    "repair.emergency": (resident, crew, staff, colleague),
     "repair.unconfirmed": (CLOCK,),
     "repair.affirm": (reporter,),
     "repair.locate": (reporter,),
@@ -101,4 +184,4 @@ def may(tx: Tx, person: Person | None, action: str, row: Any) -> Capacity | str 
 
 def acts_for_community(capacity: Capacity | str) -> bool:
     """Whether acting in this capacity belongs into the audit log."""
-    return capacity in (staff, crew, crew_in_charge)
+    return capacity in (staff, colleague, crew, crew_in_charge)

@@ -56,6 +56,11 @@ class Known:
 SCRIPTS: dict[str, Known] = {}
 
 
+def no_facts(tx: Tx, person: Person, answers: Answers) -> dict[str, Callable[[], Any]]:
+    """Questions that need to know nothing."""
+    return {}
+
+
 def know(known: Known) -> None:
     """Let talks of this script be held."""
     SCRIPTS[known.script.name] = known

@@ -5,12 +5,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, insert, literal, true
+from sqlalchemy import ColumnElement, and_, func, insert, literal, true
 from sqlmodel import Session, col, select
 
 from conversations.words import LANGUAGES, Reader, cut, pack, unpack
 from handlers.tx import Tx
-from store.tables import HomeRole, Notice, Outgoing, Person, Place, Rest
+from store.tables import Account, HomeRole, Notice, Outgoing, Person, Place, Rest
 
 # Lanes: a lower one always goes first.
 URGENT, ANSWER, NEWS, BROADCAST = range(4)
@@ -217,7 +217,8 @@ def place_of(tx: Tx, person: Person) -> Place | None:
         return here
     return tx.session.exec(
         select(Place)
-        .where(Place.person_id == person.id, col(Place.blocked_at).is_(None), _served(tx))
+        .join(Account, OWN_CHAT)
+        .where(Account.person_id == person.id, col(Place.blocked_at).is_(None), _served(tx))
         .order_by(ONLY_TRIED, col(Place.heard_at).desc().nulls_last(), col(Place.id))
     ).first()
 
@@ -228,6 +229,12 @@ def _served(tx: Tx) -> ColumnElement[bool]:
     return true() if served is None else col(Place.messenger).in_(served)
 
 
+# A private chat has the name of the account that holds it; who lives in two communities has one chat for both.
+OWN_CHAT = and_(
+    col(Account.messenger) == col(Place.messenger),
+    col(Account.external_id) == col(Place.external_id),
+    col(Place.kind) == "private",
+)
 # Whoever tries somebody's part in the playground must not take their messages away from their real phone.
 ONLY_TRIED = col(Place.messenger) == "browser"
 
@@ -388,13 +395,14 @@ def lay_aside(tx: Tx, notice_id: int, error: str) -> None:
 def _write_batch(tx: Tx, notice: Notice, people: list[Person]) -> None:
     """One row a person, rendered once a language."""
     chats: dict[int | None, int] = {}
-    for place in tx.session.exec(
-        select(Place)
-        .where(col(Place.person_id).in_([person.id for person in people]), _served(tx))
+    for person_id, place_id in tx.session.exec(
+        select(Account.person_id, Place.id)
+        .join(Place, OWN_CHAT)
+        .where(col(Account.person_id).in_([person.id for person in people]), _served(tx))
         .where(col(Place.blocked_at).is_(None))
         .order_by(ONLY_TRIED.desc(), col(Place.heard_at).asc().nulls_first(), col(Place.id).desc())
     ):
-        chats[place.person_id] = place.id  # the one heard last stays
+        chats[person_id] = place_id  # the one heard last stays
     facts = unpack(notice.facts)
     words, below = {}, {}
     for language in {person.language for person in people}:

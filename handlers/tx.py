@@ -20,13 +20,15 @@ class House:
     """What the installation gives to every transaction: each community's default policy, and who can be reached.
 
     `messengers` are those that are served; a chat on another one is none. None: all are. `vault` seals telephone
-    numbers; `file` reads a sealed file that somebody sent, by its key (FileNotFoundError if it is gone).
+    numbers; `file` reads a sealed file that somebody sent, by its key (FileNotFoundError if it is gone); `link` is
+    the address that brings the holder of a code in ("" if there is none).
     """
 
     vault: Vault
     policy: Mapping[str, Any] = field(default_factory=dict)
     messengers: frozenset[str] | None = None
     file: Callable[[str], bytes] | None = None
+    link: Callable[[str], str] | None = None
 
 
 @dataclass
@@ -53,6 +55,8 @@ class Tx:
     """The talk that was open in the place when the message came."""
     account: Account | None = None
     """By which account of theirs the person speaks."""
+    came_back: bool = False
+    """Whether they had blocked us, or were not heard for a week."""
     inbox_id: int | None = None
     fresh: set[tuple[str, int]] = field(default_factory=set)
     """Cards that this transaction sent anew, by card and place: they show the present already."""

@@ -142,6 +142,8 @@ class Person(SQLModel, table=True):
     phone: str = _text(default="", sa_column_kwargs=_later("''"))
     """Sealed by the vault; empty: not known."""
     phone_hash: str = Field(default="", index=True, sa_column_kwargs=_later("''"))
+    left_at: datetime | None = _time(default=None)
+    """Since when nothing ties them to the community any more, if something ever did."""
     is_developer: bool = Field(default=False, sa_column_kwargs=_later("false"))
     language: str = "zh"
     # Append-only logs name a person by this number, so that the person can be forgotten.
@@ -225,7 +227,7 @@ class JoinRequest(SQLModel, table=True):
     match_id: int | None = _ref("person", default=None)
     """Who of the roster they say they are, if the roster has them."""
     state: str = "waiting"
-    """waiting, approved, declined or withdrawn"""
+    """waiting, approved or declined"""
     created_at: datetime = _time()
     decided_at: datetime | None = _time(default=None)
 

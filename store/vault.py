@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import os
+import re
 import secrets
 from base64 import urlsafe_b64encode
 from pathlib import Path
@@ -13,6 +14,9 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from sqlmodel import Session, col, select
 
 from store.tables import Person
+
+HIDDEN = "\ue000\ue001"
+HIDDEN_TEXT = re.compile(f"{HIDDEN[0]}([^{HIDDEN[1]}]*){HIDDEN[1]}")
 
 
 class WrongKey(Exception):
@@ -46,6 +50,14 @@ class Vault:
         except InvalidToken:
             pass
         raise WrongKey
+
+    def hide(self, text: str) -> str:
+        """The text sealed within other words, so that it is read only on its way out."""
+        return f"{HIDDEN[0]}{self.seal(text)}{HIDDEN[1]}"
+
+    def reveal(self, words: str) -> str:
+        """The words with what is hidden in them opened."""
+        return HIDDEN_TEXT.sub(lambda found: self.open(found[1]), words)
 
     def seal_bytes(self, data: bytes) -> bytes:
         """The sealed bytes, a third longer."""

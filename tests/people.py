@@ -201,7 +201,7 @@ class Building:
         community = add_community(tx, "阳光花园", time_zone="Asia/Shanghai", language="zh")
         import_roster(tx, community, read_roster(ROSTER.encode()))
         for person in session.exec(select(Person)).all():
-            bind_account(tx, person, self.messenger, self.account(person.name))
+            bind_account(tx, person, self.messenger, self.account(person.name), agreed=True)
         for kind in ("staff", "board"):
             add_place(tx, community, self.messenger, self.chat_id(kind), kind)
         return community

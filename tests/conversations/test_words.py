@@ -26,6 +26,7 @@ from conversations.words import LANGUAGES, Reader, Say, normal, pack, spoken, te
 from handlers import repair_cards
 from handlers.actions import ACTIONS
 from handlers.menu import COMMANDS
+from handlers.rights import RIGHTS, acts_for_community
 from handlers.talk import SCRIPTS
 from handlers.tell import Button
 from store.tables import Person, Repair
@@ -119,6 +120,12 @@ SCRIPT_KEYS = {key for known in SCRIPTS.values() for key in script_keys(known.sc
 # What an f-string in the code may become, by its shape.
 EXPANSIONS: dict[str, set[str]] = {
     "state.{}": {f"state.{state}" for state in STATES},
+    "join.state.{}": {f"join.state.{state}" for state in ("waiting", "approved", "declined")},
+    "home.status.{}": {f"home.status.{status}" for status in ("delivered", "undelivered", "unsold")},
+    "proxy.kind.{}": {"proxy.kind.proxy", "proxy.kind.guardian"},
+    "role.{}": {f"role.{role}" for role in ("owner", "tenant", "family", "staff", "crew", "committee")},
+    "act.{}": {f"act.{name}" for name, rights in RIGHTS.items() if any(map(acts_for_community, rights))},
+    "crew.wrong_{}": {f"crew.wrong_{name}" for name in ("kinds", "hours", "buildings", "phone", "who")},
     "kind.{}": {f"kind.{kind}" for kind in KINDS},
     "advice.{}": {f"advice.{kind}" for kind in KINDS if f"advice.{kind}" in ALL} | {"advice.other"},
     "repair.entry.{}": {"repair.entry.any_time", "repair.entry.call_first"},
@@ -140,6 +147,7 @@ GIVEN: dict[str, set[str]] = {
     "file_problem": {
         f"unclear.{name}" for name in ("photo_too_large", "not_a_photo", "not_fetched", "voice", "video")
     },
+    "_help_key": {f"help.{name}" for name in ("owner", "resident", "crew", "committee", "staff_private")},
     "_card_key": {"repair.card", "repair.page", "repair.ticket"},
 }
 
@@ -298,7 +306,7 @@ def test_no_key_is_unused() -> None:
 
 def test_every_group_of_typed_words_is_one_that_the_code_asks_for() -> None:
     groups = {key.split(".")[1] for key in ALL if key.startswith("say.")}
-    assert groups == {"answer", "command", "control", "place"}
+    assert groups == {"answer", "command", "consent", "control", "place"}
 
 
 def test_what_people_type_names_what_the_code_knows() -> None:
@@ -308,7 +316,7 @@ def test_what_people_type_names_what_the_code_knows() -> None:
     assert set(spoken("answer").values()) == {"yes", "no"}
 
 
-@pytest.mark.parametrize("group", ["answer", "command", "control", "place"])
+@pytest.mark.parametrize("group", ["answer", "command", "consent", "control", "place"])
 def test_no_typed_word_means_two_things_within_its_group(group: str) -> None:
     meanings: dict[str, set[str]] = {}
     for language in LANGUAGES:

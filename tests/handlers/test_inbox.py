@@ -293,7 +293,9 @@ async def test_who_wrote_before_they_were_known_is_known_afterwards(
 
     def bind(session: Session) -> None:
         person = session.exec(select(Person).where(Person.name == "周先生")).one()
-        bind_account(Tx(session, building.clock.now(), building.app.house), person, NAME, "新业主")
+        bind_account(
+            Tx(session, building.clock.now(), building.app.house), person, NAME, "新业主", agreed=True
+        )
 
     building.app.database.write_now(bind)
     await newcomer.says("我的")

@@ -30,6 +30,7 @@ def upgrade() -> None:
         ("outgoing", "keyboard", sa.String(), "''"),
     ):
         op.add_column(table, sa.Column(column, kind, nullable=False, server_default=sa.text(default)))
+    op.add_column("person", sa.Column("left_at", TIME, nullable=True))
     op.add_column("account", sa.Column("agreed_at", TIME, nullable=True))
     op.add_column("place", sa.Column("codes_barred_until", TIME, nullable=True))
     op.create_index(op.f("ix_person_phone_hash"), "person", ["phone_hash"], unique=False)

@@ -1,0 +1,43 @@
+"""The log of what staff and crew did, as staff read it."""
+
+from sqlmodel import col, select
+
+from conversations.words import Say
+from handlers.actions import ACTIONS, action
+from handlers.talk import here
+from handlers.tell import reader_of, tell
+from handlers.tx import Tx
+from store.tables import Audit, Person, Repair
+
+MOST = 100
+
+
+@action("audit", button=True, stays=True)
+def audit(tx: Tx, person: Person) -> None:
+    """The latest acts, the newest first: when, who, what."""
+    rows = tx.session.exec(
+        select(Audit, Person)
+        .join(Person, col(Person.pseudonym) == col(Audit.pseudonym), isouter=True)
+        .where(Audit.community_id == person.community_id)
+        .order_by(col(Audit.id).desc())
+        .limit(MOST)
+    ).all()
+    reader = reader_of(tx, here(tx, person))
+    lines = [
+        reader.say("audit.line", at=row.at, who=_name(who), what=_what(tx, row.action)) for row, who in rows
+    ]
+    tell(tx, here(tx, person), "audit.list" if lines else "audit.none", list="\n".join(lines))
+
+
+def _name(person: Person | None) -> Say | str:
+    return (person.name if person is not None else "") or Say("person.forgotten")
+
+
+def _what(tx: Tx, done: str) -> Say:
+    name, _, subject = done.partition(":")
+    act = ACTIONS.get(name)
+    if act is None:
+        return Say("audit.gone", action=name)
+    row = tx.session.get(Repair, int(subject)) if act.table is Repair and subject else None
+    about = Say("audit.repair_mark", number=row.number) if row is not None else ""
+    return Say("audit.what", act=Say(f"act.{name}"), about=about)

@@ -1,0 +1,506 @@
+"""Coming in: by an invitation, by one's telephone number, or by a request that staff approve; and consent to it."""
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import update
+from sqlmodel import col, select
+
+from conversations.errors import Refused
+from conversations.joining import JOIN
+from conversations.said import Said
+from conversations.words import LANGUAGES, Say, normal
+from handlers.actions import action, perform
+from handlers.people import (
+    accounts_of,
+    bind_account,
+    homes_of,
+    is_guest,
+    new_person,
+    roles_of,
+    ties_of,
+)
+from handlers.phones import masked, normal_phone, phone_of, set_phone
+from handlers.policy import policy_of, resting
+from handlers.repair_cards import address, office
+from handlers.talk import Known, end, here, know, no_facts, start
+from handlers.tell import ANSWER, Button, reader_of, tell, tell_staff
+from handlers.tx import Tx
+from store.tables import (
+    Account,
+    Community,
+    Home,
+    HomeRole,
+    JoinRequest,
+    Outgoing,
+    Person,
+    Place,
+    Rest,
+    Role,
+    Talk,
+)
+
+MOST_REQUESTS = 3
+"""How many requests one guest may send before staff must have declined or approved them otherwise."""
+ADDRESS = re.compile(r"[0-9A-Za-z]+")
+
+
+# --- as whom an account speaks ----------------------------------------------------------------------
+
+
+def come_in(tx: Tx, said: Said, place: Place, person: Person) -> None:
+    """Let the sender be this person, in this private chat; then ask for consent, or say what they can do.
+
+    Refused if the account is somebody else of the same community already.
+    """
+    known = tx.session.exec(
+        select(Account).where(
+            Account.messenger == said.messenger,
+            Account.external_id == said.sender,
+            Account.community_id == person.community_id,
+        )
+    ).first()
+    others = [each for each in accounts_of(tx, person) if each is not known]
+    if known is None:
+        known = bind_account(tx, person, said.messenger, said.sender)
+    elif known.person_id != person.id:
+        _becomes(tx, known, person)
+    if others:  # a stolen letter must not stay unseen
+        tell(tx, person, "join.new_account", office=office(tx, person.community_id))
+    if said.language in LANGUAGES:
+        person.language = said.language
+    place.person_id, place.community_id = person.id, person.community_id
+    tx.session.add_all([place, person])
+    tx.session.flush()
+    tx.known.clear()
+    tx.person, tx.account = person, known
+    if known.agreed_at is None:
+        ask_consent(tx, person)
+    else:
+        perform(tx, person, "help")
+
+
+def _becomes(tx: Tx, account: Account, person: Person) -> None:
+    """An account of a guest, or of whoever only spoke in the admin group, turns out to be somebody of the roster."""
+    before = tx.session.get_one(Person, account.person_id)
+    if homes_of(tx, before) or not roles_of(tx, before) <= {"staff"}:
+        raise Refused("code.known_already")
+    for role in tx.session.exec(select(Role).where(Role.person_id == before.id)).all():
+        if role.role not in roles_of(tx, person):
+            role.person_id = person.id
+            tx.session.add(role)
+        else:
+            tx.session.delete(role)
+    account.person_id = person.id
+    tx.session.add(account)
+    tx.session.flush()
+    if not accounts_of(tx, before):
+        _take_over(tx, before, person)
+
+
+def _take_over(tx: Tx, before: Person, person: Person) -> None:
+    """Whatever is about a guest is about the person now."""
+    for talk in tx.session.exec(select(Talk).where(Talk.person_id == before.id)).all():
+        end(tx, talk)
+    connection = tx.session.connection()
+    for table in (JoinRequest, Outgoing, Rest):
+        about = col(table.person_id) == before.id
+        connection.execute(update(table).where(about).values(person_id=person.id))
+    if before.phone and not person.phone:
+        person.phone, person.phone_hash = before.phone, before.phone_hash
+    before.phone = before.phone_hash = ""  # the row stays: the log of acts may name its number
+    tx.session.add_all([before, person])
+
+
+# --- consent ----------------------------------------------------------------------------------------
+
+
+def ask_consent(tx: Tx, person: Person) -> None:
+    """Say in plain words what is stored, and ask."""
+    guest = is_guest(tx, person)
+    key = "consent.ask_guest" if guest else "consent.ask"
+    tell(
+        tx,
+        person,
+        key,
+        buttons=("consent.agree", "consent.refuse", "language"),
+        last="consent",
+        name=person.name,
+        community=tx.community(person.community_id).name,
+        office=office(tx, person.community_id),
+        days=policy_of(tx, person.community_id).said_days,
+    )
+
+
+@action("consent.agree", button=True)
+def agree(tx: Tx, person: Person) -> None:
+    """The holder of this account agrees to what is stored."""
+    if tx.account is None:
+        raise Refused("refused.unknown")
+    if tx.account.agreed_at is None:
+        tx.account.agreed_at = tx.now
+        tx.session.add(tx.account)
+        tx.session.flush()
+    if is_guest(tx, person) and not _requests(tx, person):
+        start(tx, person, "join")
+    else:
+        perform(tx, person, "help")
+
+
+@action("consent.refuse", button=True)
+def refuse(tx: Tx, person: Person) -> None:
+    """Without consent the account is forgotten; a guest is, too."""
+    if tx.account is None or tx.account.agreed_at is not None or tx.place is None:
+        raise Refused("refused.unknown")
+    tell(tx, person, "consent.refused", phone=office(tx, person.community_id))
+    tx.session.delete(tx.account)
+    tx.place.person_id = None
+    tx.session.add(tx.place)
+    if is_guest(tx, person) and not _requests(tx, person):
+        person.name = person.phone = person.phone_hash = ""
+        tx.session.add(person)
+    tx.session.flush()
+
+
+# --- by one's telephone number ----------------------------------------------------------------------
+
+
+def use_contact(tx: Tx, said: Said, place: Place) -> None:
+    """A number that was shared by the messenger's button: whoever has it in a roster comes in."""
+    assert said.contact is not None
+    phone = normal_phone(said.contact.phone)
+    if not said.contact.own or not phone:
+        tell(tx, place, "contact.not_own", keyboard="contact")
+        return
+    tell(tx, place, "contact.received", phone=masked(phone), keyboard="remove")
+    found = _with_phone(tx, phone)
+    if not found:
+        _unknown_number(tx, said, place, phone)
+        return
+    for people in found.values():
+        if len(people) == 1:
+            come_in(tx, said, place, people[0])
+        else:
+            _which_one(tx, said, place, phone, people)
+
+
+def _with_phone(tx: Tx, phone: str) -> dict[int, list[Person]]:
+    """The people of this number who are tied to a community, by community."""
+    found: dict[int, list[Person]] = {}
+    same = select(Person).where(Person.phone_hash == tx.house.vault.hash(phone)).order_by(col(Person.id))
+    for person in tx.session.exec(same):
+        if not is_guest(tx, person):
+            found.setdefault(person.community_id, []).append(person)
+    return found
+
+
+def _unknown_number(tx: Tx, said: Said, place: Place, phone: str) -> None:
+    if tx.person is not None and is_guest(tx, tx.person):
+        set_phone(tx, tx.person, phone)
+    offer = [] if tx.person is not None else join_buttons(tx, place)
+    tell(tx, tx.person or place, "contact.unknown", phone=masked(phone), buttons=offer)
+
+
+def _which_one(tx: Tx, said: Said, place: Place, phone: str, people: Sequence[Person]) -> None:
+    """Two people have one number: who has it in hand says which."""
+    guest = guest_of(tx, said, place, people[0].community_id)
+    if not is_guest(tx, guest):
+        perform(tx, guest, "help")
+        return
+    set_phone(tx, guest, phone)
+    tx.session.flush()
+    reader = reader_of(tx, guest)
+    buttons = [
+        Button(f"join.as:{each.id}", label=f"{each.name} {_home_line(tx, each, reader)}".strip()[:40])
+        for each in people[:8]
+    ]
+    tell(tx, guest, "join.which", buttons=buttons)
+
+
+def _home_line(tx: Tx, person: Person, reader: Any) -> str:
+    homes = homes_of(tx, person)
+    return str(reader.show(address(homes[0]))) if homes else ""
+
+
+@action("join.as", Person, button=True)
+def join_as(tx: Tx, person: Person, chosen: Person) -> None:
+    """A guest whose number is that of several people is this one."""
+    assert tx.said is not None and tx.place is not None
+    come_in(tx, tx.said, tx.place, chosen)
+
+
+# --- by a request -----------------------------------------------------------------------------------
+
+
+def guest_of(tx: Tx, said: Said, place: Place, community_id: int) -> Person:
+    """Who the sender is in a community: a guest, unless they are known there."""
+    known = tx.session.exec(
+        select(Person)
+        .join(Account, col(Account.person_id) == col(Person.id))
+        .where(
+            Account.messenger == said.messenger,
+            Account.external_id == said.sender,
+            Account.community_id == community_id,
+        )
+    ).first()
+    if known is None:
+        known = new_person(tx, community_id, said.name[:LONGEST_NAME] or "访客")
+        if said.language in LANGUAGES:
+            known.language = said.language
+        tx.account = bind_account(tx, known, said.messenger, said.sender)
+    tx.person = known
+    place.person_id, place.community_id = known.id, community_id
+    tx.session.add_all([known, place])
+    tx.session.flush()
+    return known
+
+
+LONGEST_NAME = 30
+
+
+def join_buttons(tx: Tx, place: Place) -> list[Button]:
+    """What a stranger can ask for: to come in to one of the communities."""
+    found = communities(tx, place)
+    if len(found) == 1:
+        return [Button(f"join.start:{found[0].id}")]
+    reader = reader_of(tx, place)
+    return [
+        Button(f"join.start:{each.id}", label=f"{reader.say('button.join.start')} · {each.name}")
+        for each in found[:8]
+    ]
+
+
+def communities(tx: Tx, place: Place) -> list[Community]:
+    """The community of a chat, or all that are not put aside."""
+    if place.community_id is not None:
+        return [tx.community(place.community_id)]
+    shown = select(Community).where(col(Community.id).not_in(resting(tx.session)))
+    return list(tx.session.exec(shown.order_by(col(Community.id))))
+
+
+def begin(tx: Tx, said: Said, place: Place, community_id: int) -> None:
+    """A stranger wants to come in: they become a guest, and are asked for consent first."""
+    guest = guest_of(tx, said, place, community_id)
+    assert tx.account is not None
+    if tx.account.agreed_at is None:
+        ask_consent(tx, guest)
+    else:
+        start_join(tx, guest, tx.community(community_id))
+
+
+@action("join")
+def join(tx: Tx, person: Person) -> None:
+    """Whoever types that they want to come in."""
+    if is_guest(tx, person):
+        start_join(tx, person, tx.community(person.community_id))
+    else:
+        tell(tx, here(tx, person), "code.known_already", buttons=("help",))
+
+
+def tell_guest(tx: Tx, person: Person) -> None:
+    """What somebody who is not in can do."""
+    tell(
+        tx,
+        person,
+        "help.guest",
+        community=tx.community(person.community_id).name,
+        phone=office(tx, person.community_id),
+        state=_state_of_request(tx, person),
+        buttons=[f"join.start:{person.community_id}", "language"],
+    )
+
+
+def _state_of_request(tx: Tx, person: Person) -> Any:
+    waits = any(each.state == "waiting" for each in _requests(tx, person))
+    return Say("help.guest_waits" if waits else "help.guest_asks")
+
+
+@action("join.start", Community, button=True, stays=True)
+def start_join(tx: Tx, person: Person, community: Community) -> None:
+    """Open the form of a request, unless one waits already."""
+    waiting = [each for each in _requests(tx, person) if each.state == "waiting"]
+    if waiting:
+        tell(tx, person, "join.waits", phone=office(tx, person.community_id))
+    elif len(_requests(tx, person)) >= MOST_REQUESTS:
+        raise Refused("join.too_many", phone=office(tx, person.community_id))
+    else:
+        start(tx, person, "join")
+
+
+def _requests(tx: Tx, person: Person) -> list[JoinRequest]:
+    asked = select(JoinRequest).where(JoinRequest.person_id == person.id).order_by(col(JoinRequest.id))
+    return list(tx.session.exec(asked))
+
+
+know(Known(JOIN, no_facts))
+
+
+@action("join.request")
+def request(tx: Tx, person: Person, **answers: Any) -> None:
+    """Show staff who wants to come in, beside what the roster says."""
+    asked = JoinRequest(
+        community_id=person.community_id,
+        person_id=person.id,
+        name=answers["name"],
+        home=answers["home"],
+        role=answers["role"],
+        created_at=tx.now,
+    )
+    _look_up(tx, asked)
+    tx.session.add(asked)
+    tx.session.flush()
+    tell(tx, person, "join.sent", phone=office(tx, person.community_id))
+    _card(tx, asked, anew=True)
+
+
+def find_home(tx: Tx, community_id: int, text: str) -> Home | None:
+    """The home that an address names, as "3号楼2单元1201" or "3-2-1201"; None if none or several fit."""
+    parts = ADDRESS.findall(text.upper())
+    if not 2 <= len(parts) <= 4:
+        return None
+    homes = tx.session.exec(select(Home).where(Home.community_id == community_id, Home.room == parts[-1]))
+    fitting = [
+        home
+        for home in homes
+        if home.building.upper() == parts[0]
+        and (len(parts) == 2 or not home.entrance or home.entrance.upper() == parts[1])
+    ]
+    return fitting[0] if len(fitting) == 1 else None
+
+
+def _look_up(tx: Tx, asked: JoinRequest) -> None:
+    """Write down which home and whom of the roster the claim means."""
+    home = find_home(tx, asked.community_id, asked.home)
+    asked.home_id = home.id if home else None
+    same = [
+        person
+        for person, _ in (ties_of(tx, home) if home else [])
+        if normal(person.name) == normal(asked.name) or _is_forgotten(tx, person, asked.name)
+    ]
+    asked.match_id = same[0].id if len(same) == 1 else None
+
+
+def _is_forgotten(tx: Tx, person: Person, name: str) -> bool:
+    return bool(person.name_hash) and person.name_hash == tx.house.vault.hash(name)
+
+
+def _card(tx: Tx, asked: JoinRequest, *, anew: bool = False) -> None:
+    guest = tx.session.get_one(Person, asked.person_id)
+    home = tx.session.get(Home, asked.home_id) if asked.home_id else None
+    match = tx.session.get(Person, asked.match_id) if asked.match_id else None
+    phone = masked(phone_of(tx, guest))
+    tell_staff(
+        tx,
+        asked.community_id,
+        "join.card",
+        card=f"join:{asked.id}",
+        anew=anew,
+        buttons=_card_buttons(tx, asked, match),
+        name=asked.name,
+        role=Say(f"role.{asked.role}"),
+        home=asked.home,
+        phone=Say("join.card_phone", phone=phone) if phone else "",
+        roster=_roster_line(tx, home),
+        state=Say(f"join.state.{asked.state}"),
+    )
+
+
+def _roster_line(tx: Tx, home: Home | None) -> Any:
+    if home is None:
+        return Say("join.no_such_home")
+    people = [
+        Say("join.roster_person", name=person.name or Say("person.forgotten"), role=Say(f"role.{tie.role}"))
+        for person, tie in ties_of(tx, home)
+    ]
+    return Say("join.roster_home", home=address(home), people=people or Say("where.nobody"))
+
+
+def _card_buttons(tx: Tx, asked: JoinRequest, match: Person | None) -> list[Button]:
+    if asked.state != "waiting":
+        return []
+    reader = tx.reader(asked.community_id)
+    approve = []
+    if match is not None:
+        label = reader.say("join.approve_match", name=(match.name or asked.name)[:20])
+        approve = [Button(f"join.approve:{asked.id}", label=label)]
+    elif asked.home_id is not None:
+        label = reader.say("join.approve_new", role=Say(f"role.{asked.role}"))
+        approve = [Button(f"join.approve:{asked.id}", label=label)]
+    return [*approve, Button(f"join.decline:{asked.id}")]
+
+
+@action("join.approve", JoinRequest, button=True)
+def approve(tx: Tx, person: Person, asked: JoinRequest) -> None:
+    """Staff let somebody in: as whom the roster has, or as one more person of the home."""
+    _must_wait(asked)
+    before = (asked.home_id, asked.match_id)
+    _look_up(tx, asked)
+    if (asked.home_id, asked.match_id) != before or asked.home_id is None:
+        _card(tx, asked)  # the roster has changed since staff looked
+        tell(tx, here(tx, person), "join.look_again", name=asked.name)
+        return
+    asked.state, asked.decided_at = "approved", tx.now
+    guest = tx.session.get_one(Person, asked.person_id)
+    tx.session.add(asked)
+    tx.session.flush()
+    if asked.match_id is not None:
+        let_in = tx.session.get_one(Person, asked.match_id)
+        let_in.name, let_in.name_hash = let_in.name or asked.name, ""
+        tx.session.add(let_in)
+        for account in accounts_of(tx, guest):
+            _rebind(tx, account, let_in)
+    else:
+        guest.name, let_in = asked.name, guest
+        tie = HomeRole(
+            community_id=asked.community_id,
+            home_id=asked.home_id,
+            person_id=guest.id,
+            role=asked.role,
+            from_roster=False,
+        )
+        tx.session.add_all([guest, tie])
+    tx.session.flush()
+    tx.known.clear()
+    _card(tx, asked)
+    tell(tx, let_in, "join.approved", lane=ANSWER, name=let_in.name)
+    perform(tx, let_in, "help")
+
+
+def _rebind(tx: Tx, account: Account, person: Person) -> None:
+    """The guest's account is the roster's person now."""
+    others = accounts_of(tx, person)
+    if others:
+        tell(tx, person, "join.new_account", office=office(tx, person.community_id))
+    _becomes(tx, account, person)
+    chats = select(Place).where(
+        Place.messenger == account.messenger, Place.external_id == account.external_id
+    )
+    for chat in tx.session.exec(chats):
+        chat.person_id = person.id
+        tx.session.add(chat)
+    tx.session.flush()
+
+
+@action("join.decline", JoinRequest, button=True)
+def decline(tx: Tx, person: Person, asked: JoinRequest) -> None:
+    """Staff do not know who that is."""
+    _must_wait(asked)
+    asked.state, asked.decided_at = "declined", tx.now
+    tx.session.add(asked)
+    tx.session.flush()
+    _card(tx, asked)
+    guest = tx.session.get_one(Person, asked.person_id)
+    again = len(_requests(tx, guest)) < MOST_REQUESTS
+    tell(
+        tx,
+        guest,
+        "join.declined",
+        phone=office(tx, asked.community_id),
+        buttons=[f"join.start:{asked.community_id}"] if again else (),
+    )
+
+
+def _must_wait(asked: JoinRequest) -> None:
+    if asked.state != "waiting":
+        raise Refused("join.decided", name=asked.name, state=Say(f"join.state.{asked.state}"))
