@@ -3,19 +3,21 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import asdict
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 import structlog
-from sqlmodel import Session, col, select
+from sqlmodel import Session, col, select, union
 
 from bot.delivery import Letter, Taken
 from bot.playground import Button, Message, Person, Phone, Upload
-from conversations.said import File, Said
+from conversations.said import Contact, File, Said
 from conversations.words import LANGUAGES, texts
 from handlers.people import bind_account, homes_of
+from handlers.phones import masked, normal_phone
 from handlers.repair_cards import address
 from handlers.roster import add_community, add_place, import_roster, read_roster
 from handlers.tell import URGENT
@@ -46,7 +48,7 @@ DEMO = "阳光花园（演示）"
 SHIFT = "playground.clock_shift"
 DEMO_STATE = "playground.demo"
 RESTS = "rests"
-STRANGER = "stranger"
+STRANGERS = ("stranger", "stranger2", "stranger3")
 MOST_RESIDENTS = 40
 HISTORY = 400
 TITLES = {
@@ -56,7 +58,8 @@ TITLES = {
     "crew": ("维修师傅", "Repair crew"),
     "board": ("公示栏", "Notice board"),
 }
-STRANGERS = ("陌生人（未登记）", "A stranger")
+A_STRANGER = ("陌生人", "Stranger")
+NOT_YET = ("未登记", "not registered")
 
 
 class Browser:
@@ -81,13 +84,15 @@ class Browser:
         text: str = "",
         tap: str = "",
         on: str = "",
+        contact: str = "",
         uploads: Sequence[Upload] = (),
     ) -> str:
         """Take one message; "" once it is committed, else a sentence for its sender."""
+        in_group = place == self._chat("staff")
         try:
             if not await asyncio.to_thread(self._knows, who):
                 await self.app.database.write(self._welcome)
-            kept = [await self.app.keep_photo(up.data) for up in uploads]
+            files = tuple([await self._kept(upload, in_group) for upload in uploads])
         except StoreUnavailable as error:
             log.error("a message was not kept", error=str(error))
             return texts("zh")["failed.not_kept"]
@@ -97,14 +102,12 @@ class Browser:
             place=place,
             sender=who,
             at=self.app.clock.now(),
-            place_kind="group" if place == self._chat("staff") else "private",
+            place_kind="group" if in_group else "private",
             text=text,
             tap=tap,
             on=on.removeprefix("o"),
-            files=tuple(
-                File(storage=each.storage, mime=each.mime, size=each.size, problem=each.problem)
-                for each in kept
-            ),
+            contact=Contact(phone=contact, own=True) if contact and not in_group else None,
+            files=files,
         )
         try:
             await self.app.receive(said)
@@ -113,6 +116,13 @@ class Browser:
             return texts("zh")["failed.not_kept"]
         self._changed(place)
         return ""
+
+    async def _kept(self, upload: Upload, in_group: bool) -> File:
+        """A photo; in the admin group also a file that is none."""
+        if not in_group or upload.mime.startswith("image/"):
+            return File().model_copy(update=asdict(await self.app.keep_photo(upload.data)))
+        file = File(kind="file", name=upload.name)
+        return file.model_copy(update=asdict(await self.app.keep_file(upload.data)))
 
     async def send(self, letter: Letter) -> Taken:
         """Deliver one letter: its row is the message."""
@@ -130,15 +140,16 @@ class Browser:
         column = LANGUAGES.index(language)
         with self.app.database.read() as session:
             residents, staff, crew = self._people(session)
-        stranger = Person(self._chat(STRANGER), STRANGERS[column], "", self._chat(STRANGER))
-        owners = (*residents, stranger)
+            strangers = self._strangers(session, column)
+        owners, workers = (*residents, *strangers), (*crew, strangers[-1])
         group = self._chat("staff")
         members = tuple(Person(each.account, each.name, each.note, group) for each in staff)
+        at_work = members[0].account if members else ""
         return [
             Phone("owner", TITLES["owner"][column], owners, owners[0].account),
             Phone("neighbour", TITLES["neighbour"][column], owners, owners[1 % len(owners)].account),
-            Phone("staff", TITLES["staff"][column], members, members[0].account if members else "", group),
-            Phone("crew", TITLES["crew"][column], tuple(crew), crew[0].account if crew else ""),
+            Phone("staff", TITLES["staff"][column], members, at_work, group, any_file=True),
+            Phone("crew", TITLES["crew"][column], workers, workers[0].account),
             Phone("board", TITLES["board"][column], place=self._chat("board")),
         ]
 
@@ -160,11 +171,20 @@ class Browser:
         for person, role in session.exec(
             select(tables.Person, Role)
             .join(Role, col(Role.person_id) == col(tables.Person.id))
-            .where(Role.community_id == self.community_id)
+            .where(Role.community_id == self.community_id, col(Role.role).in_(list(work)))
             .order_by(col(tables.Person.id))
         ):
             work[role.role].append(self._holder(person, role.duty))
         return shown, work["staff"], work["crew"]
+
+    def _strangers(self, session: Session, column: int) -> list[Person]:
+        """Phones of whoever comes from outside; once they have come in, with the name."""
+        accounts = [self._chat(name) for name in STRANGERS]
+        names = self._names(session, set(accounts))
+        return [
+            Person(account, f"{A_STRANGER[column]} {number}", names.get(account) or NOT_YET[column], account)
+            for number, account in enumerate(accounts, 1)
+        ]
 
     def _holder(self, person: tables.Person, note: str) -> Person:
         account = self._chat(f"p{person.id}")
@@ -193,26 +213,35 @@ class Browser:
                 ).all()
         labels = {button["value"]: button["label"] for row in reversed(sent) for button in row.buttons}
         lines = [(row.received_at, 0, row.id, self._heard(row, who, names, labels)) for row in heard]
-        lines += [(row.created_at, 1, row.id, message) for row, message in self._sent(sent)]
+        private = chat is not None and chat.kind == "private"
+        lines += [(row.created_at, 1, row.id, message) for row, message in self._sent(sent, private)]
         lines.sort(key=lambda line: line[:3])
         return [message for *_, message in lines][-limit:]
 
     def _heard(self, row: Inbox, who: str, names: dict[str, str], labels: dict[str, str]) -> Message:
         said = Said.model_validate(row.payload)
         text = said.text or labels.get(said.tap, said.tap)
+        if said.contact is not None:
+            text = f"📱 {masked(normal_phone(said.contact.phone) or said.contact.phone)}"
         return Message(
             id=f"i{row.id}",
             mine=row.sender == who,
             text=text,
             sender=names.get(row.sender, ""),
-            photos=tuple(f"/playground/media/{file.storage}" for file in said.files if file.storage),
+            photos=tuple(
+                f"/playground/media/{file.storage}"
+                for file in said.files
+                if file.kind == "photo" and file.storage
+            ),
+            files=tuple(file.name for file in said.files if file.kind == "file"),
             key=row.key.partition(":")[2],
             at=self._hour(row.received_at),
             day=self._day(row.received_at),
         )
 
-    def _sent(self, rows: Sequence[Outgoing]) -> list[tuple[Outgoing, Message]]:
+    def _sent(self, rows: Sequence[Outgoing], private: bool) -> list[tuple[Outgoing, Message]]:
         shown: dict[str, tuple[Outgoing, Message]] = {}
+        keyboard = next((row for row in rows if row.keyboard and private), None)
         for row in reversed(rows):
             first, edited = row, False
             if row.message_id != str(row.id):
@@ -230,6 +259,9 @@ class Browser:
                     text="" if deleted else self.app.house.vault.reveal(row.text),
                     photos=tuple(f"/playground/media/{photo}" for photo in photos),
                     buttons=tuple(Button(each["label"], each["value"]) for each in row.buttons),
+                    asks_number=first is keyboard
+                    and first.keyboard == "contact"
+                    and not (row.buttons or deleted),
                     edited=edited,
                     deleted=deleted,
                     urgent=first.lane == URGENT,
@@ -354,7 +386,7 @@ class Browser:
         return community
 
     def _knows(self, who: str) -> bool:
-        if who == self._chat(STRANGER):
+        if who in map(self._chat, STRANGERS):
             return True
         with self.app.database.read() as session:
             account = select(Account.id).where(Account.messenger == NAME, Account.external_id == who)
@@ -366,16 +398,30 @@ class Browser:
         self._give_phones(tx, session.get_one(Community, self.community_id))
 
     def _give_phones(self, tx: Tx, community: Community) -> None:
-        """An account and a chat for everybody who has none, and the chats of the community."""
+        """An account and a chat for everybody of the roster who has none, and the chats of the community.
+
+        Whoever holds such a phone only tries a part: it counts as having agreed.
+        """
         known = set(tx.session.exec(select(Account.external_id).where(Account.messenger == NAME)))
+        of_roster = union(select(HomeRole.person_id), select(Role.person_id))
         for person in tx.session.exec(
-            select(tables.Person).where(tables.Person.community_id == community.id)
+            select(tables.Person)
+            .where(tables.Person.community_id == community.id)
+            .where(col(tables.Person.id).in_(of_roster))
         ).all():
             name = f"{community.id}.p{person.id}"
             if name not in known:
                 bind_account(tx, person, NAME, name)
+        for account in tx.session.exec(
+            select(Account)
+            .where(Account.messenger == NAME, col(Account.agreed_at).is_(None))
+            .where(col(Account.external_id).startswith(f"{community.id}.p"))
+        ):
+            account.agreed_at = tx.now
+            tx.session.add(account)
         chats = set(tx.session.exec(select(Place.external_id).where(Place.messenger == NAME)))
-        for name, kind in (("staff", "staff"), ("board", "board"), (STRANGER, "private")):
+        strangers = [(name, "private") for name in STRANGERS]
+        for name, kind in (("staff", "staff"), ("board", "board"), *strangers):
             if f"{community.id}.{name}" not in chats:
                 add_place(tx, community, NAME, f"{community.id}.{name}", kind)
 

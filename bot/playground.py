@@ -8,6 +8,7 @@ import hmac
 import ipaddress
 import json
 import logging
+import re
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import asdict, dataclass
@@ -36,6 +37,7 @@ MOST_PHOTOS = 12
 SHORTEST_KEY = 16
 CLOCK_MOVES = (60, 600, 3600, 86400)
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
+PHONE = re.compile(r"\+?[\d\s().\-]{5,24}")
 SHOWN_IMAGES = ("image/jpeg", "image/png", "image/webp")
 HEARTBEAT_SECONDS = 10.0
 
@@ -64,6 +66,7 @@ class Phone:
     people: tuple[Person, ...] = ()
     who: str = ""  # the account that holds the phone until somebody else is chosen on the page
     place: str = ""  # only where there are no people: what this screen shows
+    any_file: bool = False  # whether more than photos can be sent from here
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,9 @@ class Message:
     at: str  # "09:41"
     sender: str = ""  # shown in the staff group
     photos: tuple[str, ...] = ()  # addresses under /playground/media/
+    files: tuple[str, ...] = ()  # names of what is no photo
     buttons: tuple[Button, ...] = ()
+    asks_number: bool = False  # below it stands the button that shares the phone's number
     edited: bool = False
     deleted: bool = False
     urgent: bool = False
@@ -122,9 +127,13 @@ class Backend(Protocol):
         text: str = "",
         tap: str = "",
         on: str = "",
+        contact: str = "",
         uploads: Sequence[Upload] = (),
     ) -> str:
-        """Take one message: "" once committed, else a sentence for its sender. A repeated key acts once."""
+        """Take one message: "" once committed, else a sentence for its sender. A repeated key acts once.
+
+        `contact` is the number of the phone, when it is shared.
+        """
 
     def media(self, key: str, place: str, who: str) -> tuple[bytes, str] | None:
         """The bytes and the type of a picture, or None when `who` may not see it at that place."""
@@ -171,7 +180,19 @@ WORDS: dict[str, tuple[str, str]] = {
     "say": ("说点什么…", "Message…"),
     "send": ("发送", "Send"),
     "attach": ("添加照片", "Add photos"),
-    "remove": ("移除照片", "Remove photo"),
+    "attach_any": ("添加照片或文件", "Add photos or files"),
+    "remove": ("移除", "Remove"),
+    "contact": ("📱 用手机号登记", "📱 Share my number"),
+    "number": ("这部手机的号码", "This phone's number"),
+    "number_hint": (
+        "试用场里的手机没有真号码，请写一个。",
+        "A phone of the playground has no real number: please make one up.",
+    ),
+    "share": ("登记", "Share"),
+    "bad_number": (
+        "这不像手机号。请写完整的号码，例如 13800138000。",
+        "This does not look like a phone number. Please write all of it, for example 13800138000.",
+    ),
     "photo": ("照片", "Photo"),
     "close": ("关闭", "Close"),
     "board_only": ("全小区可见 · 只供查看", "Seen by everybody · read only"),
@@ -193,12 +214,12 @@ WORDS: dict[str, tuple[str, str]] = {
         "The service cannot be reached. Your message is kept here; please try again soon.",
     ),
     "too_large": (
-        "照片加起来太大了，一次最多 25 MB。请少选几张再发。",
-        "Together the photos are too large: at most 25 MB at once. Please send fewer.",
+        "加起来太大了，一次最多 25 MB。请少选几个再发。",
+        "Together this is too large: at most 25 MB at once. Please send fewer.",
     ),
     "too_many": (
-        "一次最多发 12 张照片。请分几次发。",
-        "At most 12 photos at once. Please send them in turns.",
+        "一次最多发 12 张照片或文件。请分几次发。",
+        "At most 12 photos or files at once. Please send them in turns.",
     ),
     "too_long": (
         "这段话太长了，一次最多 4000 字。请分几次发。",
@@ -445,11 +466,13 @@ class Pages:
         if not seat.who:
             raise Refusal(403, "read_only")
         text, tap, key = fields.get("text", ""), fields.get("tap", ""), fields.get("key", "")
-        on = fields.get("on", "")
-        if not key or not (text.strip() or tap or uploads):
+        on, contact = fields.get("on", ""), fields.get("contact", "")
+        if not key or not (text.strip() or tap or contact or uploads):
             raise Refusal(422, "nothing")
         if len(text) > TEXT_CAP:
             raise Refusal(422, "too_long")
+        if contact and not PHONE.fullmatch(contact):
+            raise Refusal(422, "bad_number")
         sentence = await self.backend.say(
             place=seat.place,
             who=seat.who,
@@ -457,6 +480,7 @@ class Pages:
             text=text,
             tap=tap,
             on=on,
+            contact=contact,
             uploads=uploads,
         )
         return JSONResponse({"error": sentence}, status_code=422) if sentence else JSONResponse({})

@@ -7,7 +7,7 @@ import os
 import time
 import unicodedata
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakValueDictionary
@@ -15,7 +15,16 @@ from weakref import WeakValueDictionary
 import structlog
 import telegram
 from sqlmodel import Session, col, select
-from telegram import Bot, InlineKeyboardButton, InlineKeyboardMarkup, InputMediaPhoto, LinkPreviewOptions
+from telegram import (
+    Bot,
+    InlineKeyboardButton,
+    InlineKeyboardMarkup,
+    InputMediaPhoto,
+    KeyboardButton,
+    LinkPreviewOptions,
+    ReplyKeyboardMarkup,
+    ReplyKeyboardRemove,
+)
 from telegram.error import (
     BadRequest,
     ChatMigrated,
@@ -33,7 +42,7 @@ from bot.settings import Telegram as Settings
 from bot.telegram_introduction import introduce, introduce_group
 from bot.telegram_said import album_of, files_of, is_in, said_from
 from conversations.said import File, Said
-from conversations.words import texts
+from conversations.words import LANGUAGES, texts
 from store.database import StoreUnavailable
 from store.tables import Community, Media, Outgoing, Place
 
@@ -311,21 +320,25 @@ class Telegram:
             log.info("a press was not answered", error=str(error))
 
     async def _kept(self, said: Said, kind: str, source: Any) -> File:
-        """The file as the talk knows it; photos are fetched, from where they may belong to a matter."""
+        """The file as the talk knows it; it is fetched from where it may belong to a matter."""
         mime, size = getattr(source, "mime_type", None) or "", source.file_size or 0
-        if kind != "photo" or not await asyncio.to_thread(self._takes_photos, said):
+        if not await asyncio.to_thread(self._takes, kind, said):
             return File(kind=kind, mime=mime, size=size)  # type: ignore[arg-type]
         async with self.fetching:
             data = await self._fetched(source.file_id)
+        name = (source.file_name or "") if kind == "file" else ""
+        file = File(kind=kind, name=name)  # type: ignore[arg-type]
         if isinstance(data, str):
-            return File(problem=data)
-        kept = await self.app.keep_photo(data)
-        return File(storage=kept.storage, mime=kept.mime, size=kept.size, problem=kept.problem)
+            return file.model_copy(update={"problem": data})
+        kept = await (self.app.keep_file(data) if kind == "file" else self.app.keep_photo(data))
+        return file.model_copy(update=asdict(kept))
 
-    def _takes_photos(self, said: Said) -> bool:
-        """Not what people show each other in a group that is not the admin group."""
+    def _takes(self, kind: str, said: Said) -> bool:
+        """Photos in private chats and in the admin group, other files in the latter; nothing from other groups."""
         if said.place_kind == "private":
-            return True
+            return kind == "photo"
+        if kind not in ("photo", "file"):
+            return False
         with self.app.database.read() as session:
             here = (Place.messenger == said.messenger, Place.external_id == said.place, Place.kind == "staff")
             return session.exec(select(Place.id).where(*here)).first() is not None
@@ -435,7 +448,7 @@ class Telegram:
                 message = await self.bot.send_message(
                     chat,
                     _within(row.text, LONGEST_TEXT),
-                    reply_markup=_keyboard(row),
+                    reply_markup=_below(letter),
                     link_preview_options=NO_PREVIEW,
                     **common,
                 )
@@ -558,6 +571,19 @@ def _is_caption(row: Outgoing) -> bool:
 
 def _within(text: str, limit: int) -> str:
     return text if len(text) <= limit else f"{text[: limit - 1]}…"
+
+
+def _below(letter: Letter) -> InlineKeyboardMarkup | ReplyKeyboardMarkup | ReplyKeyboardRemove | None:
+    """What stands below a new message: its buttons, else what one may press in the place of writing."""
+    row = letter.row
+    if (
+        row.buttons or letter.place.kind != "private"
+    ):  # Telegram has no room for both, and groups share no number
+        return _keyboard(row)
+    if row.keyboard == "contact":
+        button = KeyboardButton(texts(LANGUAGES[0])["button.contact"], request_contact=True)
+        return ReplyKeyboardMarkup([[button]], resize_keyboard=True, one_time_keyboard=True)
+    return ReplyKeyboardRemove() if row.keyboard == "remove" else None
 
 
 def _keyboard(row: Outgoing) -> InlineKeyboardMarkup | None:

@@ -7,14 +7,14 @@ from typing import Any
 from telegram import Bot, CallbackQuery, ChatMemberUpdated, Message, MessageEntity, Update, User
 from telegram.constants import ChatMemberStatus, ChatType
 
-from conversations.said import Change, Said
+from conversations.said import Change, Contact, Said
 from handlers.places import ANONYMOUS
 
 NAME = "telegram"
 GONE = (ChatMemberStatus.LEFT, ChatMemberStatus.BANNED)
 # What else a message may be, by the names of its fields: it cannot be read, and its sender hears so.
 OTHER = (
-    "sticker", "contact", "location", "venue", "dice", "poll", "game", "story", "animation", "audio", "document",
+    "sticker", "location", "venue", "dice", "poll", "game", "story", "animation", "audio", "document",
     "checklist", "paid_media", "invoice",
 )  # fmt: skip
 
@@ -80,8 +80,8 @@ def _message(message: Message, bot: Bot, at: datetime, *, edited: bool) -> Said 
     if user is None or (user.is_bot and not anonymous):
         return None
     text = _text(message, bot)
-    other = next((name for name in OTHER if getattr(message, name, None)), "")
-    if text is None or not (text or other or any(files_in(message))):
+    contact, other = _contact(message), _other(message)
+    if text is None or not (text or contact or other or any(files_in(message))):
         return None
     if edited and message.location is not None:
         return None  # somebody walks, and shows where
@@ -96,9 +96,30 @@ def _message(message: Message, bot: Bot, at: datetime, *, edited: bool) -> Said 
         text=text,
         thread=_thread(message),
         edited=edited,
+        contact=contact,
         other=other,
     )
     return said.model_copy(update={"sender": ANONYMOUS, "name": ""}) if anonymous else said
+
+
+def _other(message: Message) -> str:
+    """What else a message is; a number that people show each other in a group is nobody's way in."""
+    if message.contact is not None and _contact(message) is None:
+        return "contact"
+    return next((name for name in OTHER if getattr(message, name, None)), "")
+
+
+def _contact(message: Message) -> Contact | None:
+    """A number that somebody shares with us; their own only if Telegram says so and they did not pass it on."""
+    contact = message.contact
+    if contact is None or message.chat.type != ChatType.PRIVATE:
+        return None
+    user = message.from_user
+    own = user is not None and contact.user_id == user.id and message.forward_origin is None
+    phone = contact.phone_number
+    if own:  # an account's number is told with its country's code, by some clients without the plus
+        phone = f"+{phone.removeprefix('+')}"
+    return Contact(phone=phone, own=own)
 
 
 def _thread(message: Any) -> str:

@@ -287,7 +287,8 @@ class Methods:
             if p.get("protect_content"):
                 body["has_protected_content"] = True
             self._check_links(method, body)
-            chat.keep(body, silent=p.get("disable_notification", False))
+            under_keyboard = bool(markup) and "inline_keyboard" not in (markup or {})
+            chat.keep(body, silent=p.get("disable_notification", False), under_keyboard=under_keyboard)
             self.api.accept(method, body)
             bodies.append(body)
         self._keyboard(chat, markup or {})
@@ -302,9 +303,10 @@ class Methods:
     @staticmethod
     def _keyboard(chat: Chat, markup: Body) -> None:
         if "keyboard" in markup:
-            chat.keyboard = [button["text"] for row in markup["keyboard"] for button in row]
+            chat.keys = [button for row in markup["keyboard"] for button in row]
+            chat.keys_once = markup.get("one_time_keyboard", False)
         elif "remove_keyboard" in markup:
-            chat.keyboard = []
+            chat.keys = []
 
     def _thread(self, chat: Chat, p: Body) -> int | None:
         thread = p.get("message_thread_id")
@@ -440,7 +442,7 @@ class Methods:
             raise bad("message to edit not found")
         old = kept.body
         kind = kind_of(old)
-        if old["from"]["id"] != self.api.bot_id or kind in SERVICE:
+        if old["from"]["id"] != self.api.bot_id or kind in SERVICE or kept.under_keyboard:
             raise wrong("message can't be edited")
         if method == "editMessageText" and kind != "text":
             raise wrong("there is no text in the message to edit")

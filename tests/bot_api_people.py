@@ -70,6 +70,8 @@ class Kept:
 
     body: Body
     silent: bool = False
+    under_keyboard: bool = False
+    """Whether it brought or removed a reply keyboard: such a message can't be edited."""
 
     def shown(self) -> Shown:
         body = self.body
@@ -141,7 +143,10 @@ class Chat:
         self.id = number
         self.kept: dict[int, Kept] = {}
         self.deleted: list[Shown] = []
-        self.keyboard: list[str] = []
+        self.keys: list[Body] = []
+        """The buttons of the reply keyboard that is shown."""
+        self.keys_once = False
+        """Whether it hides after its first use."""
         self.actions: list[str] = []
         self.pinned: list[int] = []
         api.chats[number] = self
@@ -159,6 +164,11 @@ class Chat:
     @property
     def private(self) -> bool:
         return self.kind == "private"
+
+    @property
+    def keyboard(self) -> list[str]:
+        """The labels of the reply keyboard that is shown."""
+        return [key["text"] for key in self.keys]
 
     def sees(self, text: str, *labels: str) -> Shown:
         """The latest message of the bot with this text and these buttons."""
@@ -193,9 +203,9 @@ class Chat:
             }
         return body | content
 
-    def keep(self, body: Body, *, silent: bool = False) -> Body:
+    def keep(self, body: Body, *, silent: bool = False, under_keyboard: bool = False) -> Body:
         """Let a message stand in the chat."""
-        self.kept[body["message_id"]] = Kept(body, silent)
+        self.kept[body["message_id"]] = Kept(body, silent, under_keyboard)
         return body
 
     def post(
@@ -330,14 +340,36 @@ class User:
         """Send a place on the map."""
         return self._sends({"location": {"latitude": latitude, "longitude": longitude}}, chat)
 
+    def shares_contact(self, phone: str) -> Body:
+        """Press the button that shares the own number; like some programs Telegram's tell it without the plus."""
+        assert any(key.get("request_contact") for key in self.chat.keys), (
+            f"no button asks {self.first_name} for the number: {self.chat.keyboard}"
+        )
+        assert phone.startswith("+"), "an account's number has its country's code"
+        if self.chat.keys_once:
+            self.chat.keys = []
+        return self.sends_contact(phone.removeprefix("+"), self.id)
+
     def sends_contact(
-        self, phone: str, own: bool = True, chat: Group | None = None, *, user_id: int | None = None
+        self,
+        phone: str,
+        user_id: int | None = None,
+        chat: Group | None = None,
+        *,
+        forwarded_from: User | None = None,
     ) -> Body:
-        """Share the own telephone number, or somebody else's (with whose account, if it has one)."""
-        contact: Body = {"phone_number": phone, "first_name": self.first_name if own else "Somebody"}
-        if own or user_id:
-            contact["user_id"] = self.id if own else user_id
-        return self._sends({"contact": contact}, chat)
+        """Send somebody's card: with their account, if they have one that is known; perhaps passed on."""
+        known = self.api.users.get(user_id or 0)
+        contact: Body = {"phone_number": phone, "first_name": known.first_name if known else "Somebody"}
+        if user_id:
+            contact["user_id"] = user_id
+        content: Body = {"contact": contact}
+        if forwarded_from:
+            date = int(self.api.now())
+            content["forward_origin"] = {
+                "type": "user", "date": date, "sender_user": forwarded_from.card(),
+            }  # fmt: skip
+        return self._sends(content, chat)
 
     def sends_sticker(self, chat: Group | None = None) -> Body:
         """Send a sticker."""

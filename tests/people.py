@@ -16,7 +16,7 @@ from bot import settings
 from bot.app import App
 from bot.clock import Clock
 from bot.delivery import Letter, Never, Taken
-from conversations.said import File, Said
+from conversations.said import Contact, File, Said
 from handlers.people import bind_account
 from handlers.roster import add_community, add_place, import_roster, read_roster
 from handlers.tx import House, Tx
@@ -64,6 +64,7 @@ class Shown:
     urgent: bool
     edited: bool = False
     seen: bool = False
+    keyboard: str = ""
 
 
 @dataclass
@@ -71,9 +72,15 @@ class Chat:
     """What one chat of the test messenger shows; it refuses what a real messenger would."""
 
     messages: list[Shown] = field(default_factory=list)
+    keyboard: str = ""
+    """"contact" while a button to share one's own number is offered."""
 
     def take(self, letter: Letter, number: str) -> str:
         row = letter.row
+        if row.keyboard and (row.buttons or row.change != "send"):
+            raise Never("a keyboard together with buttons, or with a change")
+        if row.keyboard == "contact" and letter.place.kind != "private":
+            raise Never("a number can be asked for in private chats only")
         if row.change == "delete" and not letter.message_id:
             raise Never("no message to delete")
         if row.change != "delete" and not 0 < len(row.text) <= 4096:
@@ -84,11 +91,15 @@ class Chat:
             raise Never("a button without a label, or with a value over 64 bytes")
         buttons = {button["label"]: button["value"] for button in row.buttons}
         assert len(buttons) == len(row.buttons), f"two buttons with one label: {row.buttons}"
-        shown = Shown(number, row.text, buttons, len(row.photos), row.silent, row.lane == 0)
+        shown = Shown(
+            number, row.text, buttons, len(row.photos), row.silent, row.lane == 0, keyboard=row.keyboard
+        )
         if row.change == "close" and not letter.message_id:
             raise Never("no message to close")
         if row.change == "send" or not letter.message_id:
             self.messages.append(shown)
+            if row.keyboard:
+                self.keyboard = row.keyboard.replace("remove", "")
             return number
         (old,) = (message for message in self.messages if message.id == letter.message_id)
         if row.change == "delete":
@@ -96,6 +107,8 @@ class Chat:
             return old.id
         if (old.text, old.buttons) == (shown.text, shown.buttons):
             return old.id  # a real messenger says "not modified", which its adapter takes as done
+        if old.keyboard:
+            raise Never("a message with a keyboard can't be changed")
         old.text, old.buttons = shown.text, shown.buttons
         if row.change == "edit":  # what is closed is no news
             old.edited, old.seen = True, False
@@ -137,6 +150,21 @@ class Phone:
         await self.says(
             "", files=[File(storage=kept.storage, mime=kept.mime, size=kept.size, problem=kept.problem)]
         )
+
+    async def shares_contact(self, number: str, *, own: bool = True) -> None:
+        """Press the button that shares one's own number; or send the card of somebody else."""
+        if own:
+            assert self.chat.keyboard == "contact", f"no button asks for {self.account}'s number:\n{self}"
+            self.chat.keyboard = ""
+        await self._send(contact=Contact(phone=number, own=own))
+
+    async def sends_file(self, data: bytes, name: str) -> None:
+        """Send a file that is no photo; like a real adapter it is kept in the admin group alone."""
+        file = File(kind="file", size=len(data))
+        if self.kind == "staff":
+            kept = self.building.app.media.keep_file(data)
+            file = File(kind="file", storage=kept.storage, size=kept.size, problem=kept.problem, name=name)
+        await self._send(files=(file,))
 
     async def _send(self, *, key: str = "", **what: Any) -> None:
         for message in self.chat.messages:

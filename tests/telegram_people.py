@@ -1,6 +1,8 @@
 """The people of the tests on Telegram: the same says and taps, through the real client and the strict server."""
 
 import asyncio
+import mimetypes
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ from bot import settings
 from bot.app import App
 from bot.telegram import HEARD
 from conversations.said import File
+from handlers.phones import normal_phone
 from tests.bot_api import BotApi, Group, User
 from tests.bot_api import Shown as Message
 from tests.people import Building, Phone, Shown, StoppedClock, photo
@@ -109,6 +112,11 @@ class TelegramChat:
         self.known: dict[int, Shown] = {}
 
     @property
+    def keyboard(self) -> str:
+        keys = self.building.api.chats[int(self.building.chat_id(self.name))].keys
+        return "contact" if any(key.get("request_contact") for key in keys) else ""
+
+    @property
     def messages(self) -> list[Shown]:
         number = int(self.building.chat_id(self.name))
         standing: list[Shown] = []
@@ -151,9 +159,27 @@ class TelegramPhone(Phone):
         )
 
     async def sends_photo(self, data: bytes | None = None) -> None:
+        bytes_ = data if data is not None else photo()
+        await self._lets(lambda: self.user.sends_photo(bytes_, chat=self.where))
+
+    async def shares_contact(self, number: str, *, own: bool = True) -> None:
+        known = normal_phone(number)
+        account = known if known.startswith("+") else f"+86{known}"
+        await self._lets(
+            lambda: self.user.shares_contact(account) if own else self.user.sends_contact(number)
+        )
+
+    async def sends_file(self, data: bytes, name: str) -> None:
+        mime = mimetypes.guess_type(name)[0] or "application/octet-stream"
+        await self._lets(lambda: self.user.sends_document(data, name, mime, chat=self.where))
+
+    async def _lets(self, does: Callable[[], object]) -> None:
+        """Let somebody do something, in a group as its member, and all that follows from it."""
         self._look()
         before = len(self.building.api.updates)
-        self.user.sends_photo(data if data is not None else photo(), chat=self.where)
+        if self.where is not None and self.user.id not in self.where.members:
+            self.where.joins(self.user)
+        does()
         await self.building.take(before)
 
     @property
@@ -169,10 +195,7 @@ class TelegramPhone(Phone):
             message.seen = True
 
     async def _send(self, *, key: str = "", **what: Any) -> None:
-        self._look()
-        before = len(self.building.api.updates)
-        self._does(**what)
-        await self.building.take(before)
+        await self._lets(lambda: self._does(**what))
 
     def _does(
         self,
@@ -189,8 +212,6 @@ class TelegramPhone(Phone):
         if more or thread:
             pytest.skip(f"Telegram has no {more} of this shape")
         user, where = self.user, self.where
-        if where is not None and user.id not in where.members:
-            where.joins(user)
         if tap:
             user.forges(self._message(on), tap)
         elif edited:

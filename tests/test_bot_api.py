@@ -262,8 +262,8 @@ async def test_what_people_send(api: BotApi, bot: tg.Bot, anna: User) -> None:
     anna.sends_video(caption="film")
     anna.sends_document(b"abc", "a.txt", "text/plain")
     anna.sends_location(31.2, 121.5)
-    anna.sends_contact("+8613800000000")
-    anna.sends_contact("+8613800000001", own=False)
+    anna.sends_contact("+8613800000000", anna.id)
+    anna.sends_contact("+8613800000001")
     anna.sends_sticker()
     message = anna.writes("before")
     anna.edits(message, "after")
@@ -396,14 +396,62 @@ async def test_replies(api: BotApi, bot: tg.Bot, anna: User) -> None:
     assert not (await bot.send_message(anna.id, "a", reply_parameters=anyway)).reply_to_message
 
 
+def asking(**options: bool) -> tg.ReplyKeyboardMarkup:
+    """A keyboard with which somebody may share their number."""
+    return tg.ReplyKeyboardMarkup([[tg.KeyboardButton("My number", request_contact=True)]], **options)
+
+
 async def test_reply_keyboards(api: BotApi, bot: tg.Bot, anna: User, group: Group) -> None:
-    contact = tg.ReplyKeyboardMarkup([[tg.KeyboardButton("My number", request_contact=True)]])
+    contact = asking()
     await bot.send_message(anna.id, "?", reply_markup=contact)
     assert anna.chat.keyboard == ["My number"]
     await bot.send_message(anna.id, "!", reply_markup=tg.ReplyKeyboardRemove())
     assert anna.chat.keyboard == [] and api.mistakes == []
     await refused(bot.send_message(group.id, "?", reply_markup=contact), "private chats only")
-    assert len(api.mistakes) == 1
+    assert len(api.mistakes) == 1 and group.keyboard == []
+
+
+async def test_a_number_is_shared_by_the_button_that_is_shown(api: BotApi, bot: tg.Bot, anna: User) -> None:
+    with pytest.raises(AssertionError, match="no button asks Anna"):
+        anna.shares_contact("+8613800000000")
+    await bot.send_message(anna.id, "?", reply_markup=tg.ReplyKeyboardMarkup([["Yes"]]))
+    with pytest.raises(AssertionError, match="no button asks Anna"):
+        anna.shares_contact("+8613800000000")
+    await bot.send_message(anna.id, "?", reply_markup=asking(resize_keyboard=True))
+    await bot.send_message(anna.id, "!", reply_markup=keyboard(Yes="y"))
+    with pytest.raises(AssertionError, match="country's code"):
+        anna.shares_contact("13800000000")
+    anna.shares_contact("+8613800000000")
+    assert anna.chat.keyboard == ["My number"]
+    await bot.send_message(anna.id, "?", reply_markup=asking(one_time_keyboard=True))
+    anna.shares_contact("+8613800000000")
+    assert anna.chat.keyboard == []
+    li = api.user("Li")
+    anna.sends_contact("+8613800000001", li.id, forwarded_from=li)
+    *_, shared, passed_on = await bot.get_updates()
+    assert shared.message and shared.message.contact and passed_on.message and passed_on.message.contact
+    own, card = shared.message.contact, passed_on.message.contact
+    assert (own.phone_number, own.user_id, own.first_name) == ("8613800000000", anna.id, "Anna")
+    assert (card.user_id, card.first_name, passed_on.message.forward_origin.type) == (li.id, "Li", "user")
+    assert shared.message.forward_origin is None and api.mistakes == []
+
+
+async def test_a_message_with_a_reply_keyboard_is_never_edited(api: BotApi, bot: tg.Bot, anna: User) -> None:
+    for markup in (asking(), tg.ReplyKeyboardRemove()):
+        sent = await bot.send_message(anna.id, "?", reply_markup=markup)
+        await refused(bot.edit_message_text("!", anna.id, sent.message_id), "Message can't be edited")
+    assert len(api.mistakes) == 2
+
+
+async def test_a_file_that_somebody_sent_is_fetched(
+    api: BotApi, bot: tg.Bot, anna: User, group: Group
+) -> None:
+    anna.sends_document("楼栋,房号".encode(), "名册.csv", "text/csv", chat=group)
+    (update,) = (await bot.get_updates())[-1:]
+    assert update.message and update.message.document and update.message.document.file_name == "名册.csv"
+    file = await update.message.document.get_file()
+    assert bytes(await file.download_as_bytearray()) == "楼栋,房号".encode()
+    assert file.file_path and file.file_path.endswith(".csv")
 
 
 # --- who may be written to -----------------------------------------------------------------------------

@@ -61,7 +61,7 @@ function build(seen, number) {
     slot: seen.slot, number, element, who: null, place: "", people: [], stick: true, wanted: 0, running: null,
     shown: new Map(), shownFor: null, waiting: [], files: [], queue: Promise.resolve(),
     log: $(".log", element), list: $(".messages", element), select: $("select", element),
-    input: $("textarea", element), tab: make("button", { type: "button" }, make("span", { className: "dot" }),
+    input: $("textarea", element), picker: $("input[type=file]", element), tab: make("button", { type: "button" }, make("span", { className: "dot" }),
       make("span", { className: "label" }), make("span", { className: "unseen news" })),
   };
   element.dataset.slot = phone.tab.dataset.slot = seen.slot;
@@ -80,6 +80,12 @@ function update(phone, seen) {
   phone.element.setAttribute("aria-label", seen.title);
   phone.log.setAttribute("aria-label", `${seen.title} · ${words.messages}`);
   phone.people = seen.people;
+  phone.anyFile = seen.any_file;
+  phone.element.classList.toggle("any-file", seen.any_file);
+  phone.picker.accept = seen.any_file ? "" : "image/*";
+  const attach = $(".attach", phone.element);
+  attach.title = seen.any_file ? words.attach_any : words.attach;
+  attach.setAttribute("aria-label", attach.title);
   const read = !seen.people.length;
   for (const part of [".composer", ".holder"]) $(part, phone.element).hidden = read;
   $(".reading", phone.element).hidden = !read;
@@ -200,6 +206,7 @@ function draw(phone, message, day) {
   if (message.sender && !message.mine) item.append(make("p", { className: "sender" }, message.sender));
   const bubble = make("div", { className: "bubble" });
   if (message.photos.length) bubble.append(photosOf(message.photos));
+  for (const name of message.files) bubble.append(fileNamed(name));
   if (message.text) bubble.append(make("p", { className: "text" }, message.text));
   const marks = [message.urgent && words.urgent, message.silent && words.silent, message.edited && words.edited];
   bubble.append(make("p", { className: "meta" },
@@ -210,8 +217,14 @@ function draw(phone, message, day) {
     item.append(make("div", { className: "buttons" }, ...message.buttons.map((button) => make("button",
       { type: "button", data: { mark: button.value, on: message.id } }, button.label))));
   }
+  if (message.asks_number) {
+    item.append(make("div", { className: "buttons" },
+      make("button", { type: "button", className: "share", data: { mark: "number" } }, words.contact)));
+  }
   return item;
 }
+
+const fileNamed = (name) => make("p", { className: "file" }, `📎 ${name}`);
 
 function photosOf(addresses) {
   return make("div", { className: "photos" }, ...addresses.map((src, index) => {
@@ -222,8 +235,9 @@ function photosOf(addresses) {
 
 // --- Sending ---------------------------------------------------------------------------------------------------
 
-function send(phone, { text = "", tap = "", on = "", label = "", files = [] }) {
-  const item = { key: newKey(), who: phone.who, text, tap, on, label, files, photos: files.map((file) => URL.createObjectURL(file)) };
+function send(phone, { text = "", tap = "", on = "", label = "", contact = "", files = [] }) {
+  const photos = files.filter(isPhoto).map((file) => URL.createObjectURL(file));
+  const item = { key: newKey(), who: phone.who, text, tap, on, label, contact, files, photos };
   item.element = make("li", { className: tap ? "message tapped" : "message mine" });
   phone.waiting.push(item);
   phone.stick ||= !tap;
@@ -240,8 +254,8 @@ function post(phone, item) {
       item.light ??= await Promise.all(item.files.map(light));
       if (item.light.length > page.mostPhotos) throw new Error(words.too_many);
       if (item.light.reduce((sum, file) => sum + file.size, 0) > page.bodyCap - 100000) throw new Error(words.too_large);
-      const { who, key, text, tap: value, on } = item;
-      await ask("say", {}, { slot: phone.slot, who, key, text, tap: value, on, photos: item.light });
+      const { who, key, text, tap: value, on, contact } = item;
+      await ask("say", {}, { slot: phone.slot, who, key, text, tap: value, on, contact, photos: item.light });
       item.done = true;
     } catch (error) {
       item.error = error.message;
@@ -264,6 +278,7 @@ function paint(phone, item) {
   });
   const bubble = make("div", { className: "bubble" });
   if (item.photos.length) bubble.append(photosOf(item.photos));
+  for (const file of item.files) if (!isPhoto(file)) bubble.append(fileNamed(file.name));
   if (item.text || item.label) bubble.append(make("p", { className: "text" }, item.text || item.label));
   bubble.append(make("p", { className: "meta" }, item.error ? words.unsent : words.sending));
   const trouble = make("div", { className: "error" }, make("p", { role: "alert" }, item.error), retry, drop);
@@ -290,7 +305,7 @@ function note(phone, sentence) {
 
 // A phone's camera makes 5 MB and more; a messenger sends a lighter copy. What cannot be drawn goes as it is.
 async function light(file) {
-  if (file.size < 1500000) return file;
+  if (file.size < 1500000 || !isPhoto(file)) return file;
   try {
     const picture = await createImageBitmap(file, { imageOrientation: "from-image" });
     const scale = Math.min(1, 2048 / Math.max(picture.width, picture.height));
@@ -305,11 +320,12 @@ async function light(file) {
 
 // --- Writing ---------------------------------------------------------------------------------------------------
 
+const isPhoto = (file) => file.type.startsWith("image/");
+
 function wire(phone) {
-  const { element, input, log } = phone;
-  const picker = $("input[type=file]", element);
+  const { element, input, log, picker } = phone;
   const chooseFiles = (files) => {
-    phone.files.push(...[...files].filter((file) => file.type.startsWith("image/")));
+    phone.files.push(...[...files].filter((file) => phone.anyFile || isPhoto(file)));
     showDrafts(phone);
     input.focus();
   };
@@ -341,7 +357,10 @@ function wire(phone) {
     if (phone.people.length) chooseFiles(event.dataTransfer.files);
   });
   $(".chips", element).addEventListener("click", ({ target }) => { if (target.dataset.text) send(phone, { text: target.dataset.text }); });
-  phone.list.addEventListener("click", ({ target }) => { if (target.dataset.on) tap(phone, target); });
+  phone.list.addEventListener("click", ({ target }) => {
+    if (target.dataset.on) tap(phone, target);
+    if (target.classList.contains("share")) askNumber(phone);
+  });
   phone.select.addEventListener("change", () => {
     phone.who = phone.select.value;
     phone.place = phone.people.find((one) => one.account === phone.who).place;
@@ -364,17 +383,40 @@ async function tap(phone, button) {
   button.removeAttribute("aria-busy");
 }
 
+// A phone of the playground has no number, so its holder says which one it is to share.
+const number = $("#number");
+let asked = null;
+
+function askNumber(phone) {
+  asked = phone;
+  $(".error", number).hidden = true;
+  $("input", number).value = "";
+  number.showModal();
+}
+
+$("form", number).addEventListener("submit", (event) => {
+  event.preventDefault();
+  const contact = $("input", number).value.normalize("NFKC").trim();
+  const good = /^\+?[\d\s().-]{5,24}$/.test(contact);
+  $(".error", number).hidden = good;
+  if (!good) { $("input", number).focus(); return; }
+  number.close();
+  send(asked, { contact, label: "📱" });
+  asked.input.focus();
+});
+
 function showDrafts(phone) {
   const drafts = $(".drafts", phone.element);
   drafts.hidden = !phone.files.length;
   drafts.replaceChildren(...phone.files.map((file) => {
-    const src = URL.createObjectURL(file);
     const remove = make("button", { type: "button", title: words.remove, aria: { label: words.remove } }, "×");
     remove.addEventListener("click", () => {
       phone.files = phone.files.filter((other) => other !== file);
       showDrafts(phone);
       phone.input.focus();
     });
+    if (!isPhoto(file)) return make("span", { className: "draft" }, fileNamed(file.name), remove);
+    const src = URL.createObjectURL(file);
     return make("span", { className: "draft" }, make("img", { src, alt: file.name, onload: () => URL.revokeObjectURL(src) }), remove);
   }));
 }

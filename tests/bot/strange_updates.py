@@ -146,6 +146,8 @@ OTHER: list[Body] = [
         }
     },
     {"contact": {"phone_number": "1", "first_name": ""}},
+    {"contact": {"phone_number": "\ud83d\0", "first_name": "\0", "user_id": 2**52, "vcard": ""}},
+    {"contact": {"phone_number": "", "first_name": "", "user_id": 0}, "forward_origin": None},
     {"location": {"latitude": 0, "longitude": -180}},
     {"venue": {"location": {"latitude": 90, "longitude": 0}, "title": "\ud83d", "address": "\0"}},
     {"dice": {"emoji": "🎲", "value": 6}},

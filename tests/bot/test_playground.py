@@ -91,6 +91,19 @@ def test_a_whole_repair_on_five_screens(desk: Page, tmp_path: Path) -> None:
     sees(desk, OWNER, "抱歉，报修 1")
 
 
+def test_strangers_have_phones_and_staff_send_files(desk: Page) -> None:
+    desk.select_option(f"{OWNER} select", label="陌生人 1 · 未登记")
+    desk.select_option(f"{CREW} select", label="陌生人 3 · 未登记")
+    for phone in (OWNER, CREW):
+        write(desk, phone, "你好")
+        sees(desk, phone, "阳光花园")
+    roster = {"name": "名册.csv", "mimeType": "text/csv", "buffer": "楼栋,房号".encode()}
+    desk.set_input_files(f"{STAFF} input[type=file]", [roster])
+    desk.press(f"{STAFF} textarea", "Enter")
+    sees(desk, STAFF, "📎 名册.csv")
+    expect(desk.locator(f"{STAFF} .waiting .message")).to_have_count(0)
+
+
 def dripping_tap() -> bytes:
     """A drawing for the README's picture."""
     image = Image.new("RGB", (640, 480), "#dfe7e4")

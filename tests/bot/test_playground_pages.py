@@ -40,7 +40,7 @@ LI = Person("li", "李师傅", "水电", "private:li")
 PHONES = (
     Phone("owner", "业主的手机", (CHEN, WANG, STRANGER), "chen"),
     Phone("neighbour", "邻居的手机", (CHEN, WANG, STRANGER), "wang"),
-    Phone("staff", "物业管理群", (ZHOU, LIN), "zhou"),
+    Phone("staff", "物业管理群", (ZHOU, LIN), "zhou", any_file=True),
     Phone("crew", "维修师傅的手机", (LI,), "li"),
     Phone("board", "公示栏", (), "", "board"),
 )
@@ -84,6 +84,7 @@ class Fake:
         text: str = "",
         tap: str = "",
         on: str = "",
+        contact: str = "",
         uploads: tuple[Upload, ...] | list[Upload] = (),
     ) -> str:
         self.tried.append(key)
@@ -101,6 +102,7 @@ class Fake:
                 "text": text,
                 "tap": tap,
                 "on": on,
+                "contact": contact,
                 "uploads": list(uploads),
             }
         )
@@ -254,6 +256,7 @@ async def test_a_message_reaches_the_backend_whole(fake: Fake, page: httpx.Async
             "text": "水管漏了",
             "tap": "",
             "on": "",
+            "contact": "",
             "uploads": [Upload("a.png", "image/png", b"png"), Upload("b.jpg", "image/jpeg", b"jpg")],
         }
     ]
@@ -272,6 +275,9 @@ async def test_what_the_backend_refuses_is_said_in_its_words(fake: Fake, page: h
         ({"text": "  "}, 422, "nothing"),
         ({"text": "好", "key": ""}, 422, "nothing"),
         ({"text": "长" * 4001}, 422, "too_long"),
+        ({"contact": "我的号码"}, 422, "bad_number"),
+        ({"contact": "1" * 25}, 422, "bad_number"),
+        ({"contact": "138"}, 422, "bad_number"),
         ({"text": "好", "slot": "board"}, 403, "read_only"),
         ({"text": "好", "who": "zhou"}, 404, "gone"),
     ],
@@ -282,6 +288,12 @@ async def test_what_cannot_be_taken_is_answered_with_a_sentence(
     answer = await page.post("/playground/say?lang=en", data=form(**fields))
     assert (answer.status_code, answer.json()) == (status, sentence(word, "en"))
     assert fake.heard == []
+
+
+async def test_a_number_reaches_the_backend(fake: Fake, page: httpx.AsyncClient) -> None:
+    answer = await page.post("/playground/say", data=form(contact="+86 138-0013-8000"))
+    assert (answer.status_code, answer.json()) == (200, {})
+    assert [(said["contact"], said["text"]) for said in fake.heard] == [("+86 138-0013-8000", "")]
 
 
 async def test_a_thirteenth_photo_is_refused(fake: Fake, page: httpx.AsyncClient) -> None:
@@ -531,7 +543,7 @@ def test_the_words_are_complete_in_both_languages() -> None:
 PIXEL = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 )
-OWNER, CREW = "[data-slot=owner].phone", "[data-slot=crew].phone"
+OWNER, STAFF, CREW = (f"[data-slot={slot}].phone" for slot in ("owner", "staff", "crew"))
 
 
 @pytest.fixture
@@ -677,6 +689,71 @@ def test_a_photo_is_sent_and_can_be_taken_back_before(fake: Fake, desk: Page) ->
     eventually(lambda: len(fake.heard) == 1)
     assert fake.heard[0]["uploads"] == [Upload("漏水.png", "image/png", PIXEL)]
     expect(desk.locator(f"{OWNER} .drafts")).to_be_hidden()
+
+
+def test_a_number_is_shared_by_the_button_below_the_message(fake: Fake, desk: Page) -> None:
+    fake.post("private:chen", "您好，请用手机号登记。", asks_number=True)
+    button = desk.locator(OWNER).get_by_role("button", name=WORDS["contact"][0])
+    button.click()
+    asked = desk.get_by_label(WORDS["number"][0]).and_(desk.locator("input"))
+    expect(asked).to_be_focused()
+    asked.fill("我的")
+    asked.press("Enter")
+    expect(desk.locator("#number .error")).to_have_text(WORDS["bad_number"][0])
+    asked.fill("１３８００１３８０００")
+    desk.locator("#number").get_by_role("button", name=WORDS["share"][0]).click()
+    expect(desk.locator("#number")).to_be_hidden()
+    eventually(lambda: len(fake.heard) == 1)
+    said = fake.heard[0]
+    assert [said[part] for part in ("contact", "who", "text", "tap")] == ["13800138000", "chen", "", ""]
+    fake.places["private:chen"] = [replace(m, asks_number=False) for m in fake.places["private:chen"]]
+    fake.post("private:chen", "📱 138****8000", sender="chen", key=said["key"])
+    expect(button).to_have_count(0)
+    expect(desk.locator(f"{OWNER} .message.mine .text")).to_have_text(["📱 138****8000"])
+
+
+def test_nobody_shares_a_number_by_closing_the_prompt(fake: Fake, mobile: Page) -> None:
+    fake.post("private:chen", "您好，请用手机号登记。", asks_number=True)
+    mobile.click(f"{OWNER} .share")
+    mobile.locator("#number").get_by_role("button", name=WORDS["no"][0]).click()
+    expect(mobile.locator("#number")).to_be_hidden()
+    assert fake.tried == []
+
+
+def test_a_number_that_was_not_sent_goes_out_again(fake: Fake, desk: Page) -> None:
+    fake.post("private:chen", "您好，请用手机号登记。", asks_number=True)
+    fake.broken = True
+    desk.click(f"{OWNER} .share")
+    desk.keyboard.type("13800138000")
+    desk.keyboard.press("Enter")
+    expect(desk.locator(f"{OWNER} .error p")).to_have_text(WORDS["failed"][0])
+    fake.broken = False
+    desk.click(f"{OWNER} >> text=重试")
+    eventually(lambda: [said["contact"] for said in fake.heard] == ["13800138000"])
+    expect(desk.locator(f"{OWNER} .message.mine")).to_have_count(0)
+
+
+def test_in_the_admin_group_any_file_can_be_sent(fake: Fake, desk: Page) -> None:
+    roster = {"name": "三号楼业主名册（2026 年 3 月更新）.csv", "mimeType": "text/csv", "buffer": b"a,b"}
+    picture = {"name": "漏水.png", "mimeType": "image/png", "buffer": PIXEL}
+    for phone in (STAFF, OWNER):
+        desk.set_input_files(f"{phone} input[type=file]", [roster, picture])
+    expect(desk.locator(f"{STAFF} .draft")).to_have_count(2)
+    expect(desk.locator(f"{OWNER} .draft")).to_have_count(1)
+    expect(desk.locator(f"{STAFF} .attach")).to_have_attribute("title", WORDS["attach_any"][0])
+    expect(desk.locator(f"{OWNER} .attach")).to_have_attribute("title", WORDS["attach"][0])
+    fake.broken = True
+    desk.press(f"{STAFF} textarea", "Enter")
+    expect(desk.locator(f"{STAFF} .failed .file")).to_have_text(f"📎 {roster['name']}")
+    fake.broken = False
+    desk.click(f"{STAFF} >> text=重试")
+    eventually(lambda: len(fake.heard) == 1)
+    assert fake.heard[0]["uploads"] == [
+        Upload(str(roster["name"]), "text/csv", b"a,b"),
+        Upload("漏水.png", "image/png", PIXEL),
+    ]
+    fake.post("group:office", "", sender="zhou", files=(str(roster["name"]),))
+    expect(desk.locator(f"{STAFF} .mine .file").last).to_have_text(f"📎 {roster['name']}")
 
 
 def test_somebody_else_can_hold_the_phone(fake: Fake, desk: Page) -> None:
