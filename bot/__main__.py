@@ -5,7 +5,9 @@ import json
 import sqlite3
 import sys
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from io import TextIOWrapper
 from pathlib import Path
@@ -15,6 +17,7 @@ from zoneinfo import available_timezones
 import typer
 from alembic.util import CommandError
 from rich.console import Console
+from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
@@ -27,7 +30,9 @@ from bot.settings import BadSettings, Settings
 from bot.web import Server
 from conversations.errors import Refused, Unclear
 from handlers import inbox
-from handlers.codes import CLAIM_HOURS, Invitation, claim_codes, invitations
+from handlers.codes import CLAIM_HOURS, INVITED_HOURS, Invitation, claim_codes, invitations
+from handlers.people import buildings_of
+from handlers.policy import policy_of
 from handlers.roster import BadRoster, Imported, add_community, import_roster, read_roster
 from handlers.tx import House, Tx
 from moderation.judge import judge_lines
@@ -38,6 +43,7 @@ from store.tables import Community, Inbox
 from store.vault import WrongKey
 
 if TYPE_CHECKING:
+    from bot.invitation_pages import Letterhead
     from bot.telegram import Telegram
 
 cli = typer.Typer(
@@ -56,6 +62,9 @@ for name, group in {"judge": judge, "roster": roster, "community": community, "d
 # What people wrote is printed, too: nothing in it is markup.
 out = Console(soft_wrap=True, markup=False, highlight=False)
 err = Console(stderr=True, soft_wrap=True, markup=False, highlight=False)
+
+MANY = 100
+"""Invitations from which drawing them takes so long that its progress is shown."""
 
 Data = Annotated[Path | None, typer.Option("--data", help="数据目录。Folder for all data.")]
 File = Annotated[
@@ -280,33 +289,119 @@ def invite(
     who: Annotated[
         str, typer.Argument(help="姓名；不写则是还没进来的所有人。A name; or everybody not in yet.")
     ] = "",
+    *,
+    building: Annotated[str, typer.Option(help="只要这一栋，例如 3。This building only.")] = "",
+    pdf: Annotated[
+        Path | None, typer.Option(help="写成可剪开的 A4 PDF，不能已存在。As pages to cut; must not exist.")
+    ] = None,
+    again: Annotated[
+        bool, typer.Option("--again", help="有邀请的也重新生成，旧的作废。Anew for all; the old ones end.")
+    ] = False,
     name: Annotated[
         str, typer.Option("--community", help="小区名称；只有一个小区时可不写。Needed if there are several.")
     ] = "",
     data: Data = None,
 ) -> None:
-    """给住户和师傅生成 Telegram 邀请链接（一次有效）。Links that let people in on Telegram; each works once."""
+    """给住户和师傅生成 Telegram 邀请（一次有效），印成一行行或 PDF。Invitations to Telegram, as lines or a PDF."""
+    from bot.invitation_pages import link  # the PDF's library takes a second to load
+
     found = loaded(data)
     username = asyncio.run(_bot_name(found))
-    store = database(found)
 
-    def work(session: Session) -> list[Invitation]:
-        return invitations(_tx(session, found), _community(session, name), who, "telegram")
+    def work(session: Session) -> tuple[list[Invitation], "Letterhead"]:
+        tx = _tx(session, found)
+        chosen = _community(session, name)
+        where = _building(tx, chosen, building)
+        made = invitations(tx, chosen, who, "telegram", building=where, again=again)
+        return made, _letterhead(tx, chosen, username)
 
+    with closing(database(found)) as store, _new_file(pdf):
+        try:
+            made, head = store.write_now(work)
+        except LookupError as error:
+            fail(str(error))
+        if not made:
+            fail(_nobody(who))
+        if pdf is not None:
+            _write_pages(pdf, made, head)
+    for each in made if pdf is None else ():
+        out.print(f"{each.name}\t{each.about}\t{link(username, each.code)}")
+    if who or again:
+        err.print("他们以前的邀请（如果有）已作废。Their earlier invitations, if any, have ended.")
+
+
+def _building(tx: Tx, community: Community, typed: str) -> str:
+    """The building as the roster names it; empty for all."""
+    known = buildings_of(tx, community.id)
+    for each in known:
+        if typed.replace(" ", "") in (each, f"{each}号楼", f"{each}栋", f"{each}幢"):
+            return each
+    if typed:
+        raise LookupError(f"没有「{typed}」这栋楼，有：{'、'.join(known)}。There is no such building.")
+    return ""
+
+
+def _letterhead(tx: Tx, community: Community, username: str) -> "Letterhead":
+    from bot.invitation_pages import Letterhead
+
+    return Letterhead(
+        community.name,
+        username,
+        policy_of(tx, community.id).office_phone,
+        tx.now + timedelta(hours=INVITED_HOURS),
+        replace(tx.reader(community.id), lasting=True),
+    )
+
+
+def _nobody(who: str) -> str:
+    if who:
+        return (
+            f"名册里没有「{who}」，或者已经进来了。There is no {who!r} in the roster, or they are in already."
+        )
+    return (
+        "名册里的人都已经进来了，或者手上有一张还有效的邀请（加 --again 重新生成，旧的作废）。"
+        "Everybody in the roster is in already, or has an invitation; --again makes new ones."
+    )
+
+
+@contextmanager
+def _new_file(file: Path | None) -> Iterator[None]:
+    """A file that only its owner can read; it goes again if it is not written to the end."""
+    if file is None:
+        yield
+        return
     try:
-        made = store.write_now(work)
-    except LookupError as error:
-        fail(str(error))
-    finally:
-        store.close()
-    if not made:
-        if who:
-            fail(
-                f"名册里没有「{who}」，或者已经进来了。There is no {who!r} in the roster, or they are in already."
-            )
-        fail("名册里的人都已经进来了。Everybody in the roster is in already.")
-    for each in made:
-        out.print(f"{each.name}\t{each.about}\thttps://t.me/{username}?start={each.code}")
+        file.touch(mode=0o600, exist_ok=False)
+    except FileExistsError:
+        fail(f"{file} 已存在，没有覆盖。It exists already; nothing was overwritten.")
+    except OSError as error:
+        fail(f"写不了 {file}：{error.strerror}。The file cannot be written.")
+    try:
+        yield
+    except BaseException:
+        file.unlink()
+        raise
+
+
+def _write_pages(file: Path, made: list[Invitation], head: "Letterhead") -> None:
+    """Draw and write the pages; what takes a while shows how far it is."""
+    from bot.invitation_pages import invitation_pages
+
+    with Progress(console=err, transient=True, disable=len(made) < MANY) as progress:
+        task = progress.add_task("PDF", total=len(made))
+        pages = invitation_pages(made, head, partial(progress.advance, task))
+    try:
+        file.write_bytes(pages)
+    except OSError as error:
+        fail(
+            f"写不了 {file}：{error.strerror}。请换一个地方，加 --again 再来一次。"
+            "The file cannot be written. Try another place, with --again."
+        )
+    out.print(
+        f"{file}：{len(made)} 张邀请，{head.reader.show(head.until)} 前有效。"
+        "印好就删掉这个文件：谁拿到码，谁就能进来。"
+        f"{len(made)} invitations. Delete the file once it is printed: whoever has a code can come in."
+    )
 
 
 async def _bot_name(found: Settings) -> str:

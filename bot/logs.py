@@ -67,5 +67,5 @@ def set_up(level: str = "info", form: str = "text", secrets: Iterable[str] = ())
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())
-    for noisy in ("apscheduler", "alembic", "uvicorn", "httpx", "telegram"):
+    for noisy in ("apscheduler", "alembic", "uvicorn", "httpx", "telegram", "fontTools"):
         logging.getLogger(noisy).setLevel("WARNING")

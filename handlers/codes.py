@@ -3,15 +3,18 @@
 import hashlib
 import re
 import secrets
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
+from sqlalchemy import ColumnElement, update
 from sqlmodel import col, select
+from sqlmodel.sql.expression import SelectOfScalar
 
-from handlers.people import homes_of, roles_of
+from conversations.words import Say
+from handlers.repair_cards import address
 from handlers.tx import Tx
-from store.tables import Account, Code, Community, Person, Place
+from store.tables import Account, Code, Community, Home, HomeRole, Person, Place, Role
 
 # Without letters and digits that are taken for one another.
 ALPHABET = "23456789ABCDEFGHJKMNPQRSTUVWXYZ"
@@ -24,6 +27,12 @@ TYPED = re.compile(r"(?:/(?:start|claim|link)\s+)?([0-9A-Za-z]{5}-?[0-9A-Za-z]{5
 
 def new_code(tx: Tx, community_id: int, purpose: str, *, hours: float, person_id: int | None = None) -> str:
     """A new code as people see it, "K7PQ2-9MXTR"; those made before hold until one of them is used."""
+    code = _add_code(tx, community_id, purpose, hours, person_id)
+    tx.session.flush()
+    return code
+
+
+def _add_code(tx: Tx, community_id: int, purpose: str, hours: float, person_id: int | None) -> str:
     code = "".join(secrets.choice(ALPHABET) for _ in range(LENGTH))
     tx.session.add(
         Code(
@@ -34,7 +43,6 @@ def new_code(tx: Tx, community_id: int, purpose: str, *, hours: float, person_id
             expires_at=tx.now + timedelta(hours=hours),
         )
     )
-    tx.session.flush()
     return f"{code[:5]}-{code[5:]}"
 
 
@@ -57,34 +65,117 @@ def is_open(tx: Tx, code: Code | None) -> bool:
 
 @dataclass(frozen=True)
 class Invitation:
-    """A code that lets one person in, with what tells them from others of the same name."""
+    """A code that lets one person in, with what tells them from others of the same name.
+
+    `about` is the home, or else the work, in the community's language; `building` is empty without a home.
+    """
 
     name: str
     about: str
     code: str
+    building: str = ""
 
 
-def invitations(tx: Tx, community: Community, name: str, messenger: str) -> list[Invitation]:
-    """A new code for everybody of this name (of any name, if it is empty) who is not on the messenger yet."""
-    known = select(Account.person_id).where(Account.messenger == messenger)
-    people = select(Person).where(Person.community_id == community.id, col(Person.id).not_in(known))
+def invitations(
+    tx: Tx, community: Community, name: str, messenger: str, *, building: str = "", again: bool = False
+) -> list[Invitation]:
+    """A new code for everybody of this name who is not on the messenger yet; the codes they had end.
+
+    Without a name: for everybody with a home or work here who has no open code; `again`: whether they have or not.
+    """
+    outside = _outside(tx, community, messenger, building)
     if name:
-        people = people.where(Person.name == name)
-    return [
+        outside = outside.where(Person.name == name)
+    elif not again:
+        outside = outside.where(~_is_invited(tx, community))
+    people = tx.session.exec(outside.order_by(col(Person.id))).all()
+    homes, work = _homes(tx, community, building, people if name else ()), _work(tx, community)
+    if not name:  # whoever has moved out is still known, but not asked in
+        people = [person for person in people if person.id in homes or person.id in work]
+    if name or again:
+        _end_codes(tx, community, [person.id for person in people])
+    reader = tx.reader(community.id)
+    made = [
         Invitation(
             person.name,
-            _about(tx, person),
-            new_code(tx, community.id, "person", hours=INVITED_HOURS, person_id=person.id),
+            reader.show(address(homes[person.id]) if person.id in homes else work.get(person.id, [])),
+            _add_code(tx, community.id, "person", INVITED_HOURS, person.id),
+            homes[person.id].building if person.id in homes else "",
         )
-        for person in tx.session.exec(people.order_by(col(Person.id))).all()
+        for person in people
     ]
+    tx.session.flush()
+    return made
 
 
-def _about(tx: Tx, person: Person) -> str:
-    homes = homes_of(tx, person)
-    if homes:
-        return f"{homes[0].building}-{homes[0].entrance}-{homes[0].room}"
-    return "、".join(sorted(roles_of(tx, person)))
+def invitation_of(tx: Tx, person: Person) -> str:
+    """A new code for one person; the codes they had end."""
+    _end_codes(tx, tx.community(person.community_id), [person.id])
+    return new_code(tx, person.community_id, "person", hours=INVITED_HOURS, person_id=person.id)
+
+
+def _outside(tx: Tx, community: Community, messenger: str, building: str) -> SelectOfScalar[Person]:
+    """Whoever is not on the messenger, and lives in the building, if one is named; but nobody who was forgotten."""
+    known = select(Account.person_id).where(Account.messenger == messenger)
+    people = select(Person).where(
+        Person.community_id == community.id, Person.name != "", col(Person.id).not_in(known)
+    )
+    if not building:
+        return people
+    ties = select(HomeRole.person_id).join(Home, col(Home.id) == col(HomeRole.home_id))
+    here = ties.where(Home.community_id == community.id, Home.building == building)
+    return people.where(col(Person.id).in_(here))
+
+
+def _is_invited(tx: Tx, community: Community) -> ColumnElement[bool]:
+    """Whether a person has an open invitation."""
+    invited = select(Code.person_id).where(
+        Code.community_id == community.id,
+        col(Code.person_id).is_not(None),
+        col(Code.used_at).is_(None),
+        Code.expires_at > tx.now,
+    )
+    return col(Person.id).in_(invited)
+
+
+def _homes(tx: Tx, community: Community, building: str, people: Sequence[Person]) -> dict[int, Home]:
+    """The first home, in the building, if one is named, of each of these people; without such, of everybody."""
+    ties = (
+        select(HomeRole.person_id, Home)
+        .join(Home, col(Home.id) == col(HomeRole.home_id))
+        .where(Home.community_id == community.id)
+        .order_by(col(Home.building).desc(), col(Home.entrance).desc(), col(Home.room).desc())
+    )
+    if building:
+        ties = ties.where(Home.building == building)
+    if people:
+        ties = ties.where(col(HomeRole.person_id).in_([person.id for person in people]))
+    return dict(tx.session.exec(ties).all())  # of several, the last stays: the first address
+
+
+def _work(tx: Tx, community: Community) -> dict[int, list[Say]]:
+    """What each person does for the community."""
+    roles = (
+        select(Role.person_id, Role.role).where(Role.community_id == community.id).order_by(col(Role.role))
+    )
+    work: dict[int, list[Say]] = {}
+    for person_id, role in tx.session.exec(roles):
+        work.setdefault(person_id, []).append(Say(f"invitation.role.{role}"))
+    return work
+
+
+def _end_codes(tx: Tx, community: Community, people: Sequence[int]) -> None:
+    """Who is invited again may have lost the first letter: it opens no door any more."""
+    for start in range(0, len(people), 1000):  # a statement takes only so many values
+        tx.session.exec(
+            update(Code)
+            .where(
+                col(Code.community_id) == community.id,
+                col(Code.person_id).in_(people[start : start + 1000]),
+                col(Code.used_at).is_(None),
+            )
+            .values(used_at=tx.now)
+        )
 
 
 def claim_codes(tx: Tx, messenger: str, *, but: Collection[int]) -> list[tuple[str, str]]:

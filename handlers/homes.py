@@ -9,7 +9,7 @@ from conversations.homes import EXPEL, FIND
 from conversations.words import Say
 from handlers.actions import action
 from handlers.agents import agent_lines, named, revoke_all, revoke_buttons, standing
-from handlers.codes import INVITED_HOURS, new_code
+from handlers.codes import INVITED_HOURS, invitation_of
 from handlers.joining import find_home
 from handlers.people import accounts_of, homes_of, is_guest, ties_of
 from handlers.phones import masked, phone_of
@@ -135,7 +135,7 @@ def invite(tx: Tx, person: Person, tie: HomeRole) -> None:
 
 def tell_code(tx: Tx, person: Person, who: Person) -> None:
     """Give staff a code that brings somebody in; it is sealed in the row of the message."""
-    code = new_code(tx, who.community_id, "person", hours=INVITED_HOURS, person_id=who.id)
+    code = invitation_of(tx, who)
     link = tx.house.link(code) if tx.house.link is not None else ""
     tell(
         tx,

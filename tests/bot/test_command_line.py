@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -205,8 +206,18 @@ async def test_an_invitation_lets_its_person_in_on_telegram(data: str, tmp_path:
         linli("community", "add", "阳光花园", "--data", data)
         linli("roster", "import", "bot/demo/roster.csv", "--data", data)
         code, words = await invite("王师傅")
-        assert (code, "https://t.me/linli_test_bot?start=" in words) == (0, True)
-        assert len((await invite())[1].splitlines()) == 14
+        assert code == 0
+        assert re.search(r"王师傅 +维修 +https://t.me/linli_test_bot\?start=\w{5}-\w{5}\n", words)
+        assert "以前的邀请（如果有）已作废" in words
+        words = (await invite("--building", "3 号楼"))[1]
+        assert "3 号楼 2 单元 1201" in words and "维修" not in words
+        assert len(words.splitlines()) == 4
+        code, words = await invite("--building", "7")
+        assert (code, "没有「7」这栋楼，有：1、2、3" in words) == (1, True)
+        assert len((await invite())[1].splitlines()) == 9  # all others
+        code, words = await invite()
+        assert (code, "加 --again 重新生成" in words) == (1, True)
+        assert len((await invite("--again"))[1].splitlines()) == 14 + 1
         code, words = await invite("没有这个人")
         assert (code, "名册里没有「没有这个人」" in words) == (1, True)
     assert "请先设置 LINLI_TELEGRAM__TOKEN" in said(linli("invite", "--data", data))
@@ -214,3 +225,36 @@ async def test_an_invitation_lets_its_person_in_on_telegram(data: str, tmp_path:
         "invite", "--data", data, LINLI_TELEGRAM__TOKEN="1:x", LINLI_TELEGRAM__BASE_URL="http://127.0.0.1:9"
     )
     assert "Telegram 连不上" in said(unreached)
+
+
+async def test_invitations_are_written_as_pages_that_only_their_owner_reads(
+    data: str, tmp_path: Path
+) -> None:
+    async with BotApi() as api:
+        telegram = {"LINLI_TELEGRAM__TOKEN": api.token, "LINLI_TELEGRAM__BASE_URL": api.url}
+
+        async def invite(file: Path, *more: str) -> tuple[int, str]:
+            done = await asyncio.to_thread(
+                linli, "invite", "--pdf", str(file), *more, "--data", data, **telegram
+            )
+            return done.returncode, said(done)
+
+        linli("community", "add", "阳光花园", "--data", data)
+        pages = tmp_path / "pages.pdf"
+        code, words = await invite(pages)
+        assert (code, "名册里的人都已经进来了" in words, pages.exists()) == (1, True, False)
+        linli("roster", "import", "bot/demo/roster.csv", "--data", data)
+        code, words = await invite(pages)
+        assert (code, f"{pages}：14 张邀请" in words, "前有效" in words) == (0, True, True)
+        assert "?start=" not in words
+        assert pages.read_bytes().startswith(b"%PDF-")
+        assert pages.stat().st_mode & 0o777 == 0o600
+        before = pages.read_bytes()
+        code, words = await invite(pages, "--again")
+        assert (code, "已存在，没有覆盖" in words, pages.read_bytes() == before) == (1, True, True)
+        code, words = await invite(tmp_path / "no" / "such.pdf", "--again")
+        assert (code, "写不了" in words) == (1, True)
+        other = tmp_path / "other.pdf"
+        assert "加 --again 重新生成" in (await invite(other))[1]  # what was refused made no codes
+        assert not other.exists()
+        assert "1 张邀请" in (await invite(other, "陈女士"))[1]

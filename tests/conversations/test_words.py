@@ -135,6 +135,7 @@ EXPANSIONS: dict[str, set[str]] = {
     "day.{}": {f"day.{day}" for day in range(1, 8)},
     "introduction.command.{}": {f"introduction.command.{name}" for name in {*PRIVATE, *GROUP}},
     "topic.{}": {f"topic.{kind}" for kind in TOPICS},
+    "invitation.role.{}": {f"invitation.role.{role}" for role in ("crew", "staff", "committee")},
     "{}_none": {"repair.tickets_none", "repair.mine_none"},
     "{}.{}.ask": SCRIPT_KEYS,
     "{}.name": SCRIPT_KEYS,

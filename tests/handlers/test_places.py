@@ -7,7 +7,8 @@ import pytest
 from sqlmodel import Session, select
 
 from conversations.said import Change
-from handlers.codes import claim_codes, code_in, invitations, new_code
+from handlers.codes import Invitation, claim_codes, code_in, invitations, new_code
+from handlers.people import new_person
 from handlers.roster import add_community, add_place
 from handlers.tx import Tx
 from store.tables import Account, Audit, Code, Inbox, Outgoing, Person, Place, Role
@@ -110,14 +111,52 @@ async def test_a_link_ends_with_its_time(building: Building) -> None:
     new.sees("过期")
 
 
-async def test_of_several_links_the_first_that_is_used_ends_the_others(building: Building) -> None:
-    first = invitation(building, "陈女士")
+async def test_a_new_link_ends_the_one_before(building: Building) -> None:
+    """Whoever asks for another letter has lost the first, and nobody knows who found it."""
+    lost = invitation(building, "陈女士")
     second = write(building, lambda tx: invitations(tx, building.community, "陈女士", NAME))[0].code
     new, thief = Phone(building, "chen", "chen"), Phone(building, "thief", "thief")
-    await new.says(f"/start {first}")
+    await thief.says(f"/start {lost}")
+    thief.sees("不对，或者已经用过")
+    await new.says(f"/start {second}")
     new.sees("欢迎来到")
-    await thief.says(f"/start {second}")
-    thief.sees("不对")
+
+
+async def test_an_invitation_of_everybody_leaves_the_letters_that_are_out(building: Building) -> None:
+    def invite(**options: Any) -> list[Invitation]:
+        made: list[Invitation] = write(
+            building, lambda tx: invitations(tx, building.community, "", "pigeon", **options)
+        )
+        return made
+
+    everybody = building.read(select(Person.name).order_by(Person.id))
+    first = invite(building="3")
+    assert {each.building for each in first} == {"3"}
+    rest = invite()
+    assert sorted(each.name for each in (*first, *rest)) == sorted(everybody)
+    assert invite() == []
+    assert len(invite(again=True)) == len(everybody)
+    assert len([code for code in building.read(select(Code)) if code.used_at is None]) == len(everybody)
+    building.clock.at += timedelta(days=31)
+    assert len(invite()) == len(everybody)
+
+
+async def test_who_has_moved_out_or_was_forgotten_is_not_invited_with_everybody(building: Building) -> None:
+    def work(tx: Tx) -> list[Invitation]:
+        new_person(tx, building.community.id, "")
+        new_person(tx, building.community.id, "钱先生")
+        assert not {"", "钱先生"} & {each.name for each in invitations(tx, building.community, "", "pigeon")}
+        return invitations(tx, building.community, "钱先生", "pigeon")
+
+    (made,) = write(building, work)
+    assert (made.name, made.about, made.building) == ("钱先生", "", "")
+
+
+async def test_an_invitation_names_the_home_or_the_work(building: Building) -> None:
+    made = write(building, lambda tx: invitations(tx, building.community, "", "pigeon"))
+    shown = {each.name: (each.about, each.building) for each in made}
+    assert shown["陈女士"] == ("3 号楼 2 单元 1201", "3")
+    assert shown["王师傅"] == ("维修", "")
 
 
 async def test_whoever_spoke_in_the_admin_group_first_comes_in_by_their_link(
