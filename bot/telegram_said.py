@@ -46,6 +46,7 @@ def _said(key: str, chat: Any, user: User | None, bot: Bot, at: datetime, **what
         place_kind="private" if chat.type == ChatType.PRIVATE else "group",
         sender=str(user.id) if user is not None else "",
         name=(user.full_name or "") if user is not None else "",  # None for an account that was deleted
+        language=((user.language_code or "") if user is not None else "").partition("-")[0],
         forum=bool(getattr(chat, "is_forum", False)),
         at=at,
         **what,

@@ -16,9 +16,10 @@ from conversations.words import normal, spoken
 from handlers import judge, repair
 from handlers.actions import perform, stays, tap
 from handlers.codes import code_in
+from handlers.greeting import show_waiting
 from handlers.joining import ask_consent, begin, communities, join_buttons, use_contact
-from handlers.menu import COMMANDS, IN_GROUP, show_waiting
-from handlers.people import communities_of, is_guest, is_resident, roles_of, speak_as
+from handlers.menu import COMMANDS, IN_GROUP
+from handlers.people import communities_of, is_guest, is_resident, speak_as
 from handlers.places import ANONYMOUS, changed, heard_in_group, join_staff, use_code
 from handlers.policy import policy_of
 from handlers.repair_cards import advice, office
@@ -301,7 +302,7 @@ def route(tx: Tx, said: Said) -> None:
     if person is None:
         _stranger(tx, said, place)
         return
-    if place.kind == "private" and not _has_agreed(tx, person, said):
+    if place.kind == "private" and not _has_agreed(tx, said):
         _before_consent(tx, person, said)
         return
     _act(tx, person, place, said)
@@ -309,11 +310,12 @@ def route(tx: Tx, said: Said) -> None:
         show_waiting(tx, person)
 
 
-def _has_agreed(tx: Tx, person: Person, said: Said) -> bool:
-    """Whether the holder agreed to what is stored; an emergency that calls a member of the crew waits for nothing."""
+def _has_agreed(tx: Tx, said: Said) -> bool:
+    """Whether the holder agreed to what is stored; an emergency that they reported, or that calls them, waits not."""
     if tx.account is None or tx.account.agreed_at is not None:
         return True
-    return said.tap.startswith("repair.") and "crew" in roles_of(tx, person)
+    about_one = said.tap.startswith("repair.") and ":" in said.tap
+    return about_one or (tx.talk is not None and tx.talk.script == "emergency")
 
 
 def _before_consent(tx: Tx, person: Person, said: Said) -> None:
@@ -321,20 +323,24 @@ def _before_consent(tx: Tx, person: Person, said: Said) -> None:
     chosen = spoken("consent").get(normal(said.text), "")
     name = said.tap or (f"consent.{chosen}" if chosen else "")
     words = visible(said.text)
-    if name in ("consent.agree", "consent.refuse"):
+    if name in ("consent.agree", "consent.refuse") or name.startswith("join.as:"):
         tap(tx, person, name)
         return
     if name == "language" or COMMANDS.get(spoken("command").get(normal(said.text), "")) == "language":
         perform(tx, person, "language")
     elif words and _is_urgent(tx, person, words):
         repair.read_free(tx, person, words, photos_in(said))
-    elif words and is_guest(tx, person):
+        return
+    elif is_guest(tx, person):
         _in_danger(tx, said, tx.community(person.community_id), person)
     ask_consent(tx, person)
 
 
 def _act(tx: Tx, person: Person, place: Place, said: Said) -> None:
     talk = tx.talk
+    if is_guest(tx, person) and _in_danger(tx, said, tx.community(person.community_id), person):
+        _ask_again(tx, person, talk)
+        return
     if said.edited:
         _edited(tx, person, talk, said)
         return
@@ -583,8 +589,6 @@ def _free(tx: Tx, person: Person, place: Place, said: Said) -> None:
         return  # staff talk with each other there: we do not interrupt
     files = photos_in(said)
     problem = file_problem(said)
-    if words and is_guest(tx, person):
-        _in_danger(tx, said, tx.community(person.community_id), person)
     if (words or files) and repair.read_free(tx, person, words, files):
         if problem:
             tell(tx, person, problem)
@@ -636,15 +640,17 @@ def _stranger(tx: Tx, said: Said, place: Place) -> None:
         tell(tx, place, "stranger.contact", lane=ANSWER, keyboard="contact")
 
 
-def _in_danger(tx: Tx, said: Said, community: Community, guest: Person | None) -> None:
+def _in_danger(tx: Tx, said: Said, community: Community, guest: Person | None) -> bool:
     """Whoever is not in gets advice and the office's number; staff hear of it, since nobody else will come."""
     place, words = tx.place, visible(said.text)
     assert place is not None
-    verdict = judge.urgency(tx, community.id, words) if words else None
+    is_command = normal(words) in spoken("command")  # "help" alone asks what one can do
+    verdict = judge.urgency(tx, community.id, words) if words and not is_command else None
     if verdict is None or verdict.verdict == "normal":
-        return
+        return False
     phone = policy_of(tx, community.id).office_phone or "—"
     tell(tx, guest or place, "stranger.urgent", lane=URGENT, advice=advice(verdict.kind), phone=phone)
     tell_staff(
         tx, community.id, "stranger.staff", lane=URGENT, name=said.name or "—", what=words[:LONGEST_CRY]
     )
+    return True

@@ -1,6 +1,7 @@
 """Coming in: by an invitation, by one's telephone number, or by a request that staff approve; and consent to it."""
 
 import re
+import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,7 +12,8 @@ from conversations.errors import Refused
 from conversations.joining import JOIN
 from conversations.said import Said
 from conversations.words import LANGUAGES, Say, normal
-from handlers.actions import action, perform
+from handlers.actions import action
+from handlers.greeting import greet
 from handlers.people import (
     accounts_of,
     bind_account,
@@ -25,7 +27,7 @@ from handlers.phones import masked, normal_phone, phone_of, set_phone
 from handlers.policy import policy_of, resting
 from handlers.repair_cards import address, office
 from handlers.talk import Known, end, here, know, no_facts, start
-from handlers.tell import ANSWER, Button, reader_of, tell, tell_staff
+from handlers.tell import ANSWER, Button, place_of, reader_of, tell, tell_staff
 from handlers.tx import Tx
 from store.tables import (
     Account,
@@ -61,13 +63,11 @@ def come_in(tx: Tx, said: Said, place: Place, person: Person) -> None:
             Account.community_id == person.community_id,
         )
     ).first()
-    others = [each for each in accounts_of(tx, person) if each is not known]
+    _warn(tx, person, known)
     if known is None:
         known = bind_account(tx, person, said.messenger, said.sender)
     elif known.person_id != person.id:
         _becomes(tx, known, person)
-    if others:  # a stolen letter must not stay unseen
-        tell(tx, person, "join.new_account", office=office(tx, person.community_id))
     if said.language in LANGUAGES:
         person.language = said.language
     place.person_id, place.community_id = person.id, person.community_id
@@ -78,7 +78,14 @@ def come_in(tx: Tx, said: Said, place: Place, person: Person) -> None:
     if known.agreed_at is None:
         ask_consent(tx, person)
     else:
-        perform(tx, person, "help")
+        greet(tx, person)
+
+
+def _warn(tx: Tx, person: Person, account: Account | None) -> None:
+    """Tell somebody, in the chat that they have, that a new account is theirs: a stolen letter must not stay unseen."""
+    chat = place_of(tx, person)
+    if chat is not None and (account is None or account.person_id != person.id):
+        tell(tx, chat, "join.new_account", office=office(tx, person.community_id))
 
 
 def _becomes(tx: Tx, account: Account, person: Person) -> None:
@@ -145,7 +152,7 @@ def agree(tx: Tx, person: Person) -> None:
     if is_guest(tx, person) and not _requests(tx, person):
         start(tx, person, "join")
     else:
-        perform(tx, person, "help")
+        greet(tx, person)
 
 
 @action("consent.refuse", button=True)
@@ -206,7 +213,7 @@ def _which_one(tx: Tx, said: Said, place: Place, phone: str, people: Sequence[Pe
     """Two people have one number: who has it in hand says which."""
     guest = guest_of(tx, said, place, people[0].community_id)
     if not is_guest(tx, guest):
-        perform(tx, guest, "help")
+        greet(tx, guest)
         return
     set_phone(tx, guest, phone)
     tx.session.flush()
@@ -298,24 +305,6 @@ def join(tx: Tx, person: Person) -> None:
         tell(tx, here(tx, person), "code.known_already", buttons=("help",))
 
 
-def tell_guest(tx: Tx, person: Person) -> None:
-    """What somebody who is not in can do."""
-    tell(
-        tx,
-        person,
-        "help.guest",
-        community=tx.community(person.community_id).name,
-        phone=office(tx, person.community_id),
-        state=_state_of_request(tx, person),
-        buttons=[f"join.start:{person.community_id}", "language"],
-    )
-
-
-def _state_of_request(tx: Tx, person: Person) -> Any:
-    waits = any(each.state == "waiting" for each in _requests(tx, person))
-    return Say("help.guest_waits" if waits else "help.guest_asks")
-
-
 @action("join.start", Community, button=True, stays=True)
 def start_join(tx: Tx, person: Person, community: Community) -> None:
     """Open the form of a request, unless one waits already."""
@@ -356,7 +345,7 @@ def request(tx: Tx, person: Person, **answers: Any) -> None:
 
 def find_home(tx: Tx, community_id: int, text: str) -> Home | None:
     """The home that an address names, as "3号楼2单元1201" or "3-2-1201"; None if none or several fit."""
-    parts = ADDRESS.findall(text.upper())
+    parts = ADDRESS.findall(unicodedata.normalize("NFKC", text).upper())
     if not 2 <= len(parts) <= 4:
         return None
     homes = tx.session.exec(select(Home).where(Home.community_id == community_id, Home.room == parts[-1]))
@@ -464,14 +453,12 @@ def approve(tx: Tx, person: Person, asked: JoinRequest) -> None:
     tx.known.clear()
     _card(tx, asked)
     tell(tx, let_in, "join.approved", lane=ANSWER, name=let_in.name)
-    perform(tx, let_in, "help")
+    greet(tx, let_in)
 
 
 def _rebind(tx: Tx, account: Account, person: Person) -> None:
     """The guest's account is the roster's person now."""
-    others = accounts_of(tx, person)
-    if others:
-        tell(tx, person, "join.new_account", office=office(tx, person.community_id))
+    _warn(tx, person, account)
     _becomes(tx, account, person)
     chats = select(Place).where(
         Place.messenger == account.messenger, Place.external_id == account.external_id

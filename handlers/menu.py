@@ -1,9 +1,10 @@
 """What one can do here: help for each role, one's own matters, the language, the community, and reading on."""
 
-from conversations.words import LANGUAGES, Say
+from conversations.words import LANGUAGES
 from handlers import audit, crew, homes, joining, privacy, repair  # noqa: F401  whose actions the commands name
 from handlers.actions import action
-from handlers.people import communities_of, is_guest, is_resident, owns, roles_of, speak_as
+from handlers.greeting import greet
+from handlers.people import communities_of, is_resident, roles_of, speak_as
 from handlers.talk import here
 from handlers.tell import Button, tell
 from handlers.tx import Tx
@@ -28,13 +29,6 @@ COMMANDS = {
     "forget": "forget",
 }
 FOR_STAFF = ("repair.open", "home.find", "crew.list", "committee.list", "audit", "link")
-FOR_ROLE: dict[str, tuple[str, ...]] = {
-    "help.owner": ("repair.start", "my", "agents"),
-    "help.resident": ("repair.start", "my"),
-    "help.crew": ("repair.open",),
-    "help.committee": (),
-    "help.staff_private": (),
-}
 IN_GROUP = {"repair": "home.find"}
 """What a command means in the admin group, where staff speak for others."""
 
@@ -44,38 +38,8 @@ def help_(tx: Tx, person: Person) -> None:
     """Show each role just what it can do, and what waits for it."""
     if tx.place is not None and tx.place.kind == "staff":
         tell(tx, tx.place, "help.staff", buttons=FOR_STAFF)
-        return
-    if is_guest(tx, person):
-        joining.tell_guest(tx, person)
-        return
-    key = _help_key(tx, person)
-    several = ["communities"] if len(communities_of(tx)) > 1 else []
-    more = [Say("role.committee")] if "committee" in roles_of(tx, person) else []
-    tell(
-        tx,
-        person,
-        _help_key(tx, person),
-        name=person.name,
-        community=tx.community(person.community_id).name,
-        more=Say("help.more", roles=more) if more and key != "help.committee" else "",
-        buttons=[*FOR_ROLE[key], *several, "language"],
-    )
-    show_waiting(tx, person)
-
-
-def _help_key(tx: Tx, person: Person) -> str:
-    """Whose help somebody needs, by what they do here most."""
-    roles = roles_of(tx, person)
-    if "crew" in roles:
-        return "help.crew"
-    if is_resident(tx, person):
-        return "help.owner" if owns(tx, person) else "help.resident"
-    return "help.committee" if "committee" in roles else "help.staff_private"
-
-
-def show_waiting(tx: Tx, person: Person) -> None:
-    """Show what waits for somebody who comes in or comes back."""
-    repair.show_waiting(tx, person)
+    else:
+        greet(tx, person)
 
 
 @action("thanks")
@@ -119,7 +83,7 @@ def choose_community(tx: Tx, person: Person) -> None:
 @action("community.enter", Account, button=True, stays=True, abroad=True)
 def enter_community(tx: Tx, person: Person, account: Account) -> None:
     """From now on the sender speaks of this community."""
-    help_(tx, speak_as(tx, account))
+    greet(tx, speak_as(tx, account))
 
 
 @action("rest.show", Rest, button=True, stays=True)

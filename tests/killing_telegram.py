@@ -78,7 +78,7 @@ class Street:
         import_roster(tx, community, read_roster(ROSTER.encode()))
         for name, user in self.people.items():
             person = session.exec(select(Person).where(Person.name == name)).one()
-            bind_account(tx, person, "telegram", str(user.id))
+            bind_account(tx, person, "telegram", str(user.id), agreed=True)
 
     async def live(self, user: User) -> None:
         """Write and tap, without waiting for answers."""

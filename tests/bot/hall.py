@@ -189,7 +189,7 @@ class Hall:
         import_roster(tx, community, read_roster(ROSTER.encode()))
         for role, name in NAMES.items():
             person = session.exec(select(Person).where(Person.name == name)).one()
-            bind_account(tx, person, "telegram", str(self.people[role].id))
+            bind_account(tx, person, "telegram", str(self.people[role].id), agreed=True)
         add_place(tx, community, "telegram", str(self.office.id), "staff")
         add_place(tx, community, "telegram", str(self.board.id), "board")
         return community
@@ -217,7 +217,7 @@ class Hall:
                         community_id=self.community.id, home_id=home.id, person_id=person.id, role="owner"
                     )
                 )
-                bind_account(tx, person, "telegram", str(user.id))
+                bind_account(tx, person, "telegram", str(user.id), agreed=True)
 
         self.app.database.write_now(work)
         return users

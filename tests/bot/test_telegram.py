@@ -67,8 +67,9 @@ class Town:
         return who.taps(await self.api.until(only_one, within=10), label)
 
     async def comes_in(self, role: str) -> User:
-        """Somebody opens their link."""
+        """Somebody opens their link, and agrees to what is stored."""
         self.people[role].starts(self.code(MEMBERS[role]))
+        await self.taps(self.people[role], "同意，开始")
         await self.sees(self.people[role], f"{MEMBERS[role]}，")
         return self.people[role]
 
@@ -292,11 +293,14 @@ async def test_whoever_leaves_the_admin_group_acts_no_more(town: Town) -> None:
     clerk.writes("/tickets", town.office)
     await town.sees(town.office, "没有未完成")
     clerk.starts()
+    await town.taps(clerk, "同意，开始")
     await town.sees(clerk, "小赵，物业的事")
     await reports(town, owner)
     town.office.leaves(clerk)
     clerk.writes("/link")
     await town.sees(clerk, "不归您办理")
+    clerk.writes("/help")
+    await town.sees(clerk, "还没有登记进来")
 
 
 async def test_a_press_of_who_is_not_in_the_group_any_more_makes_nobody_staff(town: Town) -> None:
@@ -331,6 +335,8 @@ async def test_without_the_playground_nobody_is_reached_in_it(api: BotApi, tmp_p
         owner, plumber = town.people["owner"], town.people["plumber"]
         owner.starts(code)
         plumber.starts(master)
+        await town.taps(owner, "同意，开始")
+        await town.taps(plumber, "同意，开始")
         await town.sees(owner, "陈女士，您好")
         await town.sees(plumber, "王师傅，派给您的")
         owner.writes("电梯里困了人")

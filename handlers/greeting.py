@@ -1,0 +1,75 @@
+"""What somebody is told who comes in, comes back, or asks for help: what they can do, and what waits for them."""
+
+from typing import Any
+
+from sqlmodel import select
+
+from conversations.words import Say
+from handlers import repair
+from handlers.people import communities_of, is_guest, is_resident, owns, roles_of
+from handlers.repair_cards import office
+from handlers.tell import tell
+from handlers.tx import Tx
+from store.tables import JoinRequest, Person
+
+FOR_ROLE: dict[str, tuple[str, ...]] = {
+    "help.owner": ("repair.start", "my", "agents"),
+    "help.resident": ("repair.start", "my"),
+    "help.crew": ("repair.open",),
+    "help.committee": (),
+    "help.staff_private": (),
+}
+
+
+def greet(tx: Tx, person: Person) -> None:
+    """Show each role just what it can do in its own chat, and what waits for it."""
+    if is_guest(tx, person):
+        _greet_guest(tx, person)
+        return
+    key = _help_key(tx, person)
+    several = ["communities"] if len(communities_of(tx)) > 1 else []
+    more = [Say("role.committee")] if "committee" in roles_of(tx, person) else []
+    tell(
+        tx,
+        person,
+        _help_key(tx, person),
+        name=person.name,
+        community=tx.community(person.community_id).name,
+        more=Say("help.more", roles=more) if more and key != "help.committee" else "",
+        buttons=[*FOR_ROLE[key], *several, "language"],
+    )
+    show_waiting(tx, person)
+
+
+def _help_key(tx: Tx, person: Person) -> str:
+    """Whose help somebody needs, by what they do here most."""
+    roles = roles_of(tx, person)
+    if "crew" in roles:
+        return "help.crew"
+    if is_resident(tx, person):
+        return "help.owner" if owns(tx, person) else "help.resident"
+    return "help.committee" if "committee" in roles else "help.staff_private"
+
+
+def _greet_guest(tx: Tx, person: Person) -> None:
+    """What somebody who is not in can do."""
+    tell(
+        tx,
+        person,
+        "help.guest",
+        community=tx.community(person.community_id).name,
+        phone=office(tx, person.community_id),
+        state=_state_of_request(tx, person),
+        buttons=[f"join.start:{person.community_id}", "language"],
+    )
+
+
+def _state_of_request(tx: Tx, person: Person) -> Any:
+    waits = select(JoinRequest.id).where(JoinRequest.person_id == person.id, JoinRequest.state == "waiting")
+    asked = tx.session.exec(waits.limit(1)).first() is not None
+    return Say("help.guest_waits" if asked else "help.guest_asks")
+
+
+def show_waiting(tx: Tx, person: Person) -> None:
+    """Show what waits for an answer of somebody who comes in or comes back."""
+    repair.show_waiting(tx, person)
