@@ -203,9 +203,13 @@ def _with_phone(tx: Tx, phone: str) -> dict[int, list[Person]]:
 
 
 def _unknown_number(tx: Tx, said: Said, place: Place, phone: str) -> None:
-    if tx.person is not None and is_guest(tx, tx.person):
+    """Whoever is in keeps it as theirs, and so does a guest, for staff to see that it is verified."""
+    if tx.person is not None:
         set_phone(tx, tx.person, phone)
-    offer = [] if tx.person is not None else join_buttons(tx, place)
+    if tx.person is not None and not is_guest(tx, tx.person):
+        tell(tx, tx.person, "contact.kept", phone=masked(phone), buttons=("help",))
+        return
+    offer = join_buttons(tx, place) if tx.person is None else [f"join.start:{tx.person.community_id}"]
     tell(tx, tx.person or place, "contact.unknown", phone=masked(phone), buttons=offer)
 
 

@@ -372,7 +372,7 @@ async def test_whoever_blocks_the_bot_hears_from_it_when_they_come_back(town: To
         (lambda owner: owner.sends_document(b"%PDF-1.4"), "不是照片"),
         (lambda owner: owner.sends_document(b"x", "a.jpg", "image/jpeg", size=30_000_000), "太大了"),
         (lambda owner: owner.sends_sticker(), "还看不懂"),
-        (lambda owner: owner.sends_contact("13800138000", owner.id), "还看不懂"),
+        (lambda owner: owner.sends_contact("8613800138000", owner.id), "138****8000 已记下"),
         (lambda owner: owner.sends_location(31.23, 121.47), "没看懂这句话"),
         (lambda owner: owner.edits(owner.writes("你好"), "您好啊"), "您改了之前发的话"),
         (lambda owner: owner.writes("/help@linli_test_bot"), "陈女士，您好"),
@@ -458,7 +458,9 @@ async def test_an_independent_server_takes_it_too(tmp_path: Path, monkeypatch: p
 
             handed: list[Any] = []
             owner.starts(town.code("陈女士"))
-            await told("陈女士，您好")
+            await told("欢迎来到")
+            owner.writes("同意")
+            await told("陈女士，您好，这里是")
             owner.writes("厨房水龙头滴水")
             question = await told("师傅什么时候可以上门")
             body = {"message_id": int(question.message_id), "date": 1, "chat": owner.chat.card(), "text": "?"}
