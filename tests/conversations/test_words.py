@@ -26,6 +26,7 @@ from conversations.words import LANGUAGES, Reader, Say, normal, pack, spoken, te
 from handlers import repair_cards
 from handlers.actions import ACTIONS
 from handlers.menu import COMMANDS
+from handlers.roster_lines import COLUMNS, STATUSES
 from handlers.talk import SCRIPTS
 from handlers.tell import Button
 from store.tables import Person, Repair
@@ -128,6 +129,14 @@ EXPANSIONS: dict[str, set[str]] = {
     "day.{}": {f"day.{day}" for day in range(1, 8)},
     "introduction.command.{}": {f"introduction.command.{name}" for name in {*PRIVATE, *GROUP}},
     "topic.{}": {f"topic.{kind}" for kind in TOPICS},
+    "roster.role.{}": {
+        f"roster.role.{role}" for role in ("owner", "tenant", "family", "staff", "crew", "committee")
+    },
+    "roster.status.{}": {f"roster.status.{status}" for status in STATUSES},
+    "roster.column.{}": {f"roster.column.{column}" for column in COLUMNS},
+    "roster.template.{}": {
+        f"roster.template.{name}" for name in ("homes", "columns", "heading", "other", "meaning")
+    },
     "{}_none": {"repair.tickets_none", "repair.mine_none"},
     "{}.{}.ask": SCRIPT_KEYS,
     "{}.name": SCRIPT_KEYS,
