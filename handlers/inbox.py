@@ -13,7 +13,7 @@ from conversations.errors import Refused, Unclear
 from conversations.said import MOST_CHARACTERS, Said
 from conversations.steps import file_problem, photos_in, visible
 from conversations.words import normal, spoken
-from handlers import judge, repair
+from handlers import judge, repair, roster_chat
 from handlers.actions import perform, stays, tap
 from handlers.codes import code_in
 from handlers.menu import COMMANDS
@@ -30,7 +30,7 @@ HEARD_STEP = timedelta(minutes=1)
 MENUS = 60
 LONGEST_NAME = 40
 SAME_PRESS = timedelta(minutes=1)
-WORN_OUT = ("refused.taken", "refused.over", "refused.unknown", "unclear.stale")
+WORN_OUT = ("refused.taken", "refused.over", "refused.unknown", "roster.over", "unclear.stale")
 
 
 @dataclass(frozen=True)
@@ -500,6 +500,8 @@ def _free(tx: Tx, person: Person, place: Place, said: Said) -> None:
     if place.kind == "staff":
         if words.startswith("/"):
             perform(tx, person, "help")
+        for file in filter(roster_chat.is_roster, said.files):
+            roster_chat.take_file(tx, person, file)
         return  # staff talk with each other there: we do not interrupt
     files = photos_in(said)
     problem = file_problem(said)

@@ -17,6 +17,7 @@ COMMANDS = {
     "tickets": "repair.open",
     "language": "language",
     "link": "link",
+    "roster": "roster",
 }
 
 
