@@ -160,7 +160,7 @@ class Browser:
         for person, role in session.exec(
             select(tables.Person, Role)
             .join(Role, col(Role.person_id) == col(tables.Person.id))
-            .where(Role.community_id == self.community_id)
+            .where(Role.community_id == self.community_id, col(Role.role).in_(work))
             .order_by(col(tables.Person.id))
         ):
             work[role.role].append(self._holder(person, role.duty))
