@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, TypeVar
 
-from sqlalchemy import Row, bindparam, delete, insert, or_, select, update
+from sqlalchemy import Row, bindparam, delete, insert, select, update
 from sqlmodel import SQLModel, col
 
 from conversations.words import Say
@@ -536,13 +536,17 @@ class _Writing:
                 col(Code.expires_at) > self.tx.now,
             )
             self._run(codes.values(expires_at=self.tx.now))
-        for row in self.plan.ended:
-            home = col(Agent.home_id) == row.home_id
-            whole = or_(home, col(Agent.home_id).is_(None)) if row.person_id in left else home
-            agents = update(Agent).where(
-                col(Agent.principal_id) == row.person_id, col(Agent.revoked_at).is_(None), whole
-            )
-            self._run(agents.values(revoked_at=self.tx.now))
+        ended = {(row.person_id, row.home_id) for row in self.plan.ended}
+        agents = select(Agent.id, Agent.principal_id, Agent.home_id).where(  # type: ignore[call-overload]
+            col(Agent.community_id) == self.plan.community_id, col(Agent.revoked_at).is_(None)
+        )
+        over = [
+            row.id
+            for row in self._run(agents)
+            if (row.principal_id, row.home_id) in ended or (row.home_id is None and row.principal_id in left)
+        ]
+        for batch in _batches(over):
+            self._run(update(Agent).where(col(Agent.id).in_(batch)).values(revoked_at=self.tx.now))
 
     def _forget_loaded(self) -> None:
         """What this session has read of these rows is old."""

@@ -1,8 +1,10 @@
 """The roster: read whole or not at all, with every problem named; importing again changes only what changed."""
 
 import io
+import random
 import zipfile
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -686,6 +688,17 @@ def test_a_hundred_thousand_empty_rows_are_passed_over() -> None:
             sheet.write_blank(at, 0, None, plain)
         sheet.write_row(100_000, 0, ["3", "1202", 89.35, "周先生"])
     assert [line.row for line in read_roster(out.getvalue()).lines] == [2, 100_001]
+
+
+@pytest.mark.parametrize("make", [as_csv, as_xlsx])
+def test_a_damaged_file_is_refused_and_breaks_nothing(make: Callable[[list[list[str]]], bytes]) -> None:
+    whole, chance = make(big_roster(30, 60)), random.Random(1)
+    for _ in range(100):
+        data = bytearray(whole)
+        for _ in range(chance.choice([1, 3, 20])):
+            data[chance.randrange(len(data))] = chance.randrange(256)
+        with suppress(BadRoster):
+            read_roster(bytes(data[: chance.choice([len(data), chance.randrange(len(data))])]))
 
 
 def test_bad_files_are_refused_in_every_language() -> None:
