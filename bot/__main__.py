@@ -17,7 +17,7 @@ from zoneinfo import available_timezones
 import typer
 from alembic.util import CommandError
 from rich.console import Console
-from rich.progress import Progress
+from rich.progress import Progress as Bars
 from rich.table import Table
 from rich.text import Text
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
@@ -29,11 +29,16 @@ from bot.browser import resting
 from bot.settings import BadSettings, Settings
 from bot.web import Server
 from conversations.errors import Refused, Unclear
+from conversations.words import LANGUAGES, Reader, Say
 from handlers import inbox
 from handlers.codes import CLAIM_HOURS, INVITED_HOURS, Invitation, claim_codes, invitations
 from handlers.people import buildings_of
 from handlers.policy import policy_of
-from handlers.roster import BadRoster, Imported, add_community, import_roster, read_roster
+from handlers.roster import BadRoster, add_community, apply, plan_roster, read_roster
+from handlers.roster_file import MOST_BYTES
+from handlers.roster_lines import Roster
+from handlers.roster_plan import Plan, Progress
+from handlers.roster_template import write_template
 from handlers.tx import House, Tx
 from moderation.judge import judge_lines
 from store.database import Database, StoreUnavailable
@@ -239,36 +244,99 @@ def community_add(
 
 @roster.command("import")
 def roster_import(
-    file: Annotated[Path, typer.Argument(help="CSV：楼栋,单元,房号,面积,姓名,身份,工种,值班时间,编号")],
+    file: Annotated[Path, typer.Argument(help="Excel（.xlsx、.xls）或 CSV。Excel or CSV.")],
     name: Annotated[
         str, typer.Option("--community", help="小区名称；只有一个小区时可不写。Needed if there are several.")
     ] = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="只看会怎样，不导入。Only show.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="不用再问。Do not ask.")] = False,
     data: Data = None,
 ) -> None:
-    """导入住户名册，要么全部成功要么不动。Import the roster, all of it or nothing."""
+    """导入住户名册，要么全部成功要么不动；先列出问题和变化。Import the roster, all of it or nothing; shown first."""
     try:
+        if file.stat().st_size > MOST_BYTES:
+            fail(_in_both(Say("roster.file.too_large")))
         lines = read_roster(file.read_bytes())
     except OSError as error:
         fail(f"读不了 {file}：{error.strerror}。The file cannot be read.")
     except BadRoster as error:
-        fail(f"没有导入，请先改好这些问题。Nothing was imported:\n{error}")
-
-    def work(session: Session) -> tuple[str, Imported]:
-        tx = _tx(session, found)
-        chosen = _community(session, name)
-        return chosen.name, import_roster(tx, chosen, lines)
-
+        problems = "\n".join(_in_both(problem) for problem in error.problems)
+        fail(f"没有导入，请先改好这些问题。Nothing was imported; please mend these first:\n{problems}")
     found = loaded(data)
     store = database(found)
     try:
-        where, done = store.write_now(work)
+        _import(store, found, name, lines, dry_run=dry_run, yes=yes)
     except LookupError as error:
         fail(str(error))
     finally:
         store.close()
+
+
+def _in_both(words: Say | list[Say]) -> str:
+    """Words in Chinese and in English."""
+    now = datetime.now(UTC)
+    return " ".join(Reader(language, "Asia/Shanghai", now).show(words) for language in LANGUAGES)
+
+
+def _import(store: Database, found: Settings, name: str, lines: Roster, *, dry_run: bool, yes: bool) -> None:
+    with store.read() as session:
+        chosen = _community(session, name)
+        plan = plan_roster(_tx(session, found), chosen, lines)
+    _show_plan(chosen, plan)
+    if plan.is_empty:
+        out.print("名册没有变化。The roster is as it was.")
+        return
+    if dry_run:
+        out.print("只是看看，没有导入。This was a dry run; nothing was imported.")
+        return
+    if plan.touches and not yes:
+        _ask_first()
+
+    def work(session: Session, progress: Progress) -> Plan:
+        made = plan_roster(_tx(session, found), session.get_one(Community, chosen.id), lines)
+        apply(_tx(session, found), made, progress)
+        return made
+
+    with Bars(console=err, transient=True, disable=not err.is_terminal) as bars:
+        bar = bars.add_task("导入 importing", total=None)
+        done = store.write_now(
+            lambda session: work(session, lambda at, total: bars.update(bar, completed=at, total=total))
+        )
+    out.print(f"{chosen.name}：已导入，{_in_both(done.counts())}。Imported.")
+
+
+def _show_plan(chosen: Community, plan: Plan) -> None:
+    """What is worth a look and what would change, in the community's language, and the sum of it in both."""
+    reader = Reader(chosen.language, chosen.time_zone, datetime.now(UTC))
+    for words in (*plan.remarks, *plan.changes):
+        out.print(f"- {reader.show(words)}")
+    if plan.unnamed:
+        out.print(_in_both(Say("roster.unnamed", count=plan.unnamed)))
+    out.print(f"{chosen.name}：{_in_both(plan.counts())}")
+
+
+def _ask_first() -> None:
+    if not sys.stdin.isatty():
+        fail("会改动现有的名册，确定请加 --yes。Rows that stand would change; add --yes to do it.")
+    if not typer.confirm("要改动现有的名册，导入吗？Rows that stand change. Import?"):
+        fail("没有导入，什么都没有改。Nothing was imported.")
+
+
+@roster.command("template")
+def roster_template(
+    file: Annotated[Path, typer.Argument(help="要写的文件，.xlsx 或 .csv。Must not exist.")],
+) -> None:
+    """生成一份名册模板，带说明和例子。Write an empty roster with explanations and examples."""
+    if file.suffix.lower() not in (".xlsx", ".csv"):
+        fail("模板只有 .xlsx 和 .csv。A template is an .xlsx or a .csv file.")
+    try:
+        with file.open("xb") as opened:
+            opened.write(write_template(file.suffix.lower()))
+    except FileExistsError:
+        fail(f"{file} 已存在，没有覆盖。It exists already; nothing was overwritten.")
     out.print(
-        f"{where}：读了 {len(lines)} 行，新增 {done.homes} 户、{done.people} 人、{done.roles} 个身份。"
-        f"{len(lines)} rows read: {done.homes} homes, {done.people} people, {done.roles} roles are new."
+        f"已写好 {file}：填好后用 ./linli roster import {file} 导入，或发到物业管理群。"
+        "Fill it in, then import it, or send it to the admin group."
     )
 
 
@@ -387,7 +455,7 @@ def _write_pages(file: Path, made: list[Invitation], head: "Letterhead") -> None
     """Draw and write the pages; what takes a while shows how far it is."""
     from bot.invitation_pages import invitation_pages
 
-    with Progress(console=err, transient=True, disable=len(made) < MANY) as progress:
+    with Bars(console=err, transient=True, disable=len(made) < MANY) as progress:
         task = progress.add_task("PDF", total=len(made))
         pages = invitation_pages(made, head, partial(progress.advance, task))
     try:

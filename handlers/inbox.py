@@ -13,7 +13,7 @@ from conversations.errors import Refused, Unclear
 from conversations.said import MOST_CHARACTERS, Said
 from conversations.steps import file_problem, photos_in, visible
 from conversations.words import normal, spoken
-from handlers import judge, repair
+from handlers import judge, repair, roster_chat
 from handlers.actions import perform, stays, tap
 from handlers.codes import code_in
 from handlers.greeting import show_waiting
@@ -35,7 +35,7 @@ LONGEST_NAME = 40
 LONGEST_CRY = 500
 JOIN_START = re.compile(r"join\.start:(\d{1,17})", re.ASCII)
 SAME_PRESS = timedelta(minutes=1)
-WORN_OUT = ("refused.taken", "refused.over", "refused.unknown", "unclear.stale")
+WORN_OUT = ("refused.taken", "refused.over", "refused.unknown", "roster.over", "unclear.stale")
 
 
 @dataclass(frozen=True)
@@ -586,6 +586,8 @@ def _free(tx: Tx, person: Person, place: Place, said: Said) -> None:
     if place.kind == "staff":
         if words.startswith("/"):
             perform(tx, person, "help")
+        for file in filter(roster_chat.is_roster, said.files):
+            roster_chat.take_file(tx, person, file)
         return  # staff talk with each other there: we do not interrupt
     files = photos_in(said)
     problem = file_problem(said)

@@ -27,8 +27,9 @@ COMMANDS = {
     "agents": "agents",
     "mydata": "mydata",
     "forget": "forget",
+    "roster": "roster.explain",
 }
-FOR_STAFF = ("repair.open", "home.find", "crew.list", "committee.list", "audit", "link")
+FOR_STAFF = ("repair.open", "home.find", "crew.list", "committee.list", "roster.explain", "audit", "link")
 IN_GROUP = {"repair": "home.find"}
 """What a command means in the admin group, where staff speak for others."""
 

@@ -49,16 +49,61 @@ def test_a_community_of_ones_own(data: str, tmp_path: Path) -> None:
     assert "已新建小区 1：阳光花园" in said(linli("community", "add", "阳光花园", "--data", data))
     again = linli("community", "add", "阳光花园", "--data", data)
     assert (again.returncode, "已经有一个小区叫「阳光花园」" in said(again)) == (1, True)
-    imported = linli("roster", "import", "bot/demo/roster.csv", "--data", data)
-    assert "新增 9 户、14 人、15 个身份" in said(imported)
-    assert "新增 0 户、0 人、0 个身份" in said(
-        linli("roster", "import", "bot/demo/roster.csv", "--data", data)
-    )
+    demo = ("roster", "import", "bot/demo/roster.csv", "--data", data)
+    assert "新增 10 户、新增 17 人、新增 19 个身份、新增 3 个车位" in said(linli(*demo, "--dry-run"))
+    assert "已导入，新增 10 户、新增 17 人、新增 19 个身份、新增 3 个车位" in said(linli(*demo))
+    assert "没有变化" in said(linli(*demo))
     copy = tmp_path / "copy.db"
     assert "已备份到" in said(linli("backup", str(copy), "--data", data))
     assert copy.stat().st_size > 0
     assert "已是最新" in said(linli("db", "upgrade", "--data", data))
     assert "没有处理失败的消息" in said(linli("inbox", "--data", data))
+
+
+def test_what_a_roster_changes_is_asked_for_first(data: str, tmp_path: Path) -> None:
+    file = tmp_path / "名册.csv"
+    rows = "楼栋,房号,面积,业主,电话\n1,101,50,张伟,13800138000\n1,102,50,李娜,\n"
+    linli("community", "add", "阳光花园", "--data", data)
+
+    def imports(text: str, *options: str) -> tuple[int, str]:
+        file.write_text(text, "gbk")
+        done = linli("roster", "import", str(file), "--data", data, *options)
+        return done.returncode, said(done)
+
+    assert imports(rows)[0] == 0
+    sold = rows.replace("张伟", "王芳")
+    for options in ((), ("--dry-run",), ("--dry-run", "--yes")):
+        code, words = imports(sold, *options)
+        assert (code, "张伟不再是业主" in words) == (0 if options else 1, True)
+        assert ("确定请加 --yes" in words, "只是看看" in words) == (not options, bool(options))
+    assert "没有变化" in imports(rows)[1]
+    code, words = imports(sold, "--yes")
+    assert (code, "已导入，新增 1 人、新增 1 个身份、结束 1 个身份" in words) == (0, True)
+    code, words = imports(sold.replace("50,李娜", ",李娜").replace("13800138000", "138"), "--yes")
+    assert (code, words.count("第 2 行：电话「138」不对"), words.count("Row 3: there is no area")) == (
+        1,
+        1,
+        1,
+    )
+    assert "没有变化" in imports(sold)[1]
+
+
+def test_a_file_of_a_hundred_megabytes_is_not_even_read(data: str, tmp_path: Path) -> None:
+    file = tmp_path / "big.xlsx"
+    with file.open("wb") as big:
+        big.truncate(100 * 1024 * 1024)
+    done = linli("roster", "import", str(file), "--data", data)
+    assert (done.returncode, "文件超过 20 MB" in said(done)) == (1, True)
+
+
+@pytest.mark.parametrize("name", ["名册.xlsx", "名册.csv"])
+def test_a_template_is_written_once_and_can_be_imported(data: str, tmp_path: Path, name: str) -> None:
+    file = str(tmp_path / name)
+    assert "已写好" in said(linli("roster", "template", file))
+    again = linli("roster", "template", file)
+    assert (again.returncode, "已存在，没有覆盖" in said(again)) == (1, True)
+    linli("community", "add", "阳光花园", "--data", data)
+    assert "新增 2 户、新增 4 人" in said(linli("roster", "import", file, "--data", data))
 
 
 @pytest.mark.parametrize(
@@ -69,6 +114,10 @@ def test_a_community_of_ones_own(data: str, tmp_path: Path) -> None:
         (("roster", "import", "bot/demo/roster.csv"), "还没有小区"),
         (("roster", "import", "no/such/file.csv"), "读不了 no/such/file.csv"),
         (("roster", "import", "README.md"), "缺少列"),
+        (("roster", "import", "docs/playground.png"), "不像表格"),
+        (("roster", "template", "roster.doc"), "模板只有 .xlsx 和 .csv"),
+        (("roster", "template", "no/such/folder/a.xlsx"), "No such file"),
+        (("roster", "template", "README.csv/a.csv"), "README.csv"),
         (("backup", "copy.db"), "没有数据库"),
         (("inbox", "--run", "7F3A"), "没有编号 7F3A 的失败消息"),
         (("judge", "repair", "no/such/file"), "读不了 no/such/file"),
@@ -214,10 +263,10 @@ async def test_an_invitation_lets_its_person_in_on_telegram(data: str, tmp_path:
         assert len(words.splitlines()) == 4
         code, words = await invite("--building", "7")
         assert (code, "没有「7」这栋楼，有：1、2、3" in words) == (1, True)
-        assert len((await invite())[1].splitlines()) == 9  # all others
+        assert len((await invite())[1].splitlines()) == 12  # all others
         code, words = await invite()
         assert (code, "加 --again 重新生成" in words) == (1, True)
-        assert len((await invite("--again"))[1].splitlines()) == 14 + 1
+        assert len((await invite("--again"))[1].splitlines()) == 17 + 1
         code, words = await invite("没有这个人")
         assert (code, "名册里没有「没有这个人」" in words) == (1, True)
     assert "请先设置 LINLI_TELEGRAM__TOKEN" in said(linli("invite", "--data", data))
@@ -245,7 +294,7 @@ async def test_invitations_are_written_as_pages_that_only_their_owner_reads(
         assert (code, "名册里的人都已经进来了" in words, pages.exists()) == (1, True, False)
         linli("roster", "import", "bot/demo/roster.csv", "--data", data)
         code, words = await invite(pages)
-        assert (code, f"{pages}：14 张邀请" in words, "前有效" in words) == (0, True, True)
+        assert (code, f"{pages}：17 张邀请" in words, "前有效" in words) == (0, True, True)
         assert "?start=" not in words
         assert pages.read_bytes().startswith(b"%PDF-")
         assert pages.stat().st_mode & 0o777 == 0o600

@@ -27,6 +27,7 @@ from handlers import repair_cards
 from handlers.actions import ACTIONS
 from handlers.menu import COMMANDS
 from handlers.rights import RIGHTS, acts_for_community
+from handlers.roster_lines import COLUMNS, STATUSES
 from handlers.talk import SCRIPTS
 from handlers.tell import Button
 from store.tables import Person, Repair
@@ -136,6 +137,14 @@ EXPANSIONS: dict[str, set[str]] = {
     "introduction.command.{}": {f"introduction.command.{name}" for name in {*PRIVATE, *GROUP}},
     "topic.{}": {f"topic.{kind}" for kind in TOPICS},
     "invitation.role.{}": {f"invitation.role.{role}" for role in ("crew", "staff", "committee")},
+    "roster.role.{}": {
+        f"roster.role.{role}" for role in ("owner", "tenant", "family", "staff", "crew", "committee")
+    },
+    "roster.status.{}": {f"roster.status.{status}" for status in STATUSES},
+    "roster.column.{}": {f"roster.column.{column}" for column in COLUMNS},
+    "roster.template.{}": {
+        f"roster.template.{name}" for name in ("homes", "columns", "heading", "other", "meaning")
+    },
     "{}_none": {"repair.tickets_none", "repair.mine_none"},
     "{}.{}.ask": SCRIPT_KEYS,
     "{}.name": SCRIPT_KEYS,

@@ -45,6 +45,8 @@ MAY: dict[str, set[str]] = {
     "language": EVERYBODY,
     "link": {"staff", "staff elsewhere"},
     "rest.show": set(),  # only whom it was shown to
+    "roster.apply": {"staff"},
+    "roster.drop": {"staff"},
     "repair.start": RESIDENTS,
     "repair.open": {*CREW, "staff", "crew elsewhere", "staff elsewhere"},
     "repair.show": {"owner", "staff", *CREW},
