@@ -222,7 +222,8 @@ class Browser:
         said = Said.model_validate(row.payload)
         text = said.text or labels.get(said.tap, said.tap)
         if said.contact is not None:
-            text = f"📱 {masked(normal_phone(said.contact.phone) or said.contact.phone)}"
+            phone = self.app.house.vault.reveal(said.contact.phone)
+            text = f"📱 {masked(normal_phone(phone) or phone)}"
         return Message(
             id=f"i{row.id}",
             mine=row.sender == who,

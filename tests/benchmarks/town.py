@@ -30,14 +30,16 @@ INSERT INTO person (community_id, name, language, pseudonym, created_at)
 INSERT INTO home (community_id, building, entrance, room, area)
     {numbers} SELECT 1, CAST(i / {homes} + 1 AS TEXT), '1', CAST(i % {homes} AS TEXT), 89350 FROM n;
 INSERT INTO home_role (community_id, home_id, person_id, role) {numbers} SELECT 1, i, i, 'owner' FROM n;
-INSERT INTO account (community_id, person_id, messenger, external_id)
-    {numbers} SELECT 1, i, 'test', 'p' || i FROM n;
+INSERT INTO account (community_id, person_id, messenger, external_id, agreed_at)
+    {numbers} SELECT 1, i, 'test', 'p' || i, {now} FROM n;
 INSERT INTO place (community_id, messenger, external_id, kind, person_id, heard_at)
     {numbers} SELECT 1, 'test', 'p' || i, 'private', i, {now} FROM n;
 INSERT INTO person (community_id, name, language, pseudonym, created_at)
     {crew} SELECT 1, '师傅' || i, 'zh', 1000000 + i, {now} FROM n;
 INSERT INTO role (community_id, person_id, role, skills, duty)
     {crew} SELECT 1, {count} + i, 'crew', {list}, '' FROM n;
+INSERT INTO account (community_id, person_id, messenger, external_id, agreed_at)
+    {crew} SELECT 1, {count} + i, 'test', 'crew' || i, {now} FROM n;
 INSERT INTO place (community_id, messenger, external_id, kind, person_id)
     {crew} SELECT 1, 'test', 'crew' || i, 'private', {count} + i FROM n;
 INSERT INTO place (community_id, messenger, external_id, kind) VALUES (1, 'test', 'staff', 'staff');

@@ -16,7 +16,7 @@ from handlers.tell import FAN_OUT, publish
 from handlers.timers import TRIES, set_timer, stop_timer
 from handlers.tx import Tx
 from store.database import Database
-from store.tables import Community, Counter, Home, HomeRole, Notice, Outgoing, Person, Place, Timer
+from store.tables import Account, Community, Counter, Home, HomeRole, Notice, Outgoing, Person, Place, Timer
 from tests.people import HOUSE
 
 MORNING = datetime(2026, 3, 2, 1, 0, tzinfo=UTC)
@@ -272,6 +272,13 @@ def crowd(session: Session) -> None:
     connection.execute(
         insert(HomeRole),
         [{"community_id": 1, "home_id": 1, "person_id": n, "role": "owner"} for n in range(1, CROWD + 1)],
+    )
+    connection.execute(
+        insert(Account),
+        [
+            {"community_id": 1, "person_id": n, "messenger": "test", "external_id": f"{n}"}
+            for n in range(1, CROWD + 2)
+        ],
     )
     connection.execute(
         insert(Place),

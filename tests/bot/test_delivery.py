@@ -28,13 +28,18 @@ from handlers.tell import ANSWER, BROADCAST, NEWS, URGENT, open_notice, tell
 from handlers.timers import due
 from handlers.tx import Tx
 from store.database import Database, StoreUnavailable
-from store.tables import Attempt, Community, Outgoing, Person, Place
+from store.tables import Account, Attempt, Community, Outgoing, Person, Place
 from tests.benchmarks import simulated
 from tests.people import HOUSE
 
 MORNING = datetime(2026, 3, 2, 1, 0, tzinfo=UTC)
 MESSENGER = "test"
 PATIENCE = 20.0  # seconds until a test that waits gives up
+
+
+def account(person: int, chat: str) -> Account:
+    """The account that holds a chat."""
+    return Account(community_id=1, person_id=person, messenger=MESSENGER, external_id=chat)
 
 
 @dataclass
@@ -102,6 +107,7 @@ class Post:
                     person_id=number,
                 )
             )
+            session.add(account(number, f"chat{number}"))
 
     async def _send(self, letter: Letter) -> Taken:
         self.tried.append(letter.row.text)
@@ -328,6 +334,7 @@ async def test_a_blocked_chat_is_marked_and_not_tried_again(post: Post) -> None:
 async def test_after_a_block_messages_go_to_the_person_s_other_chat(post: Post) -> None:
     def second_chat(session: Session) -> None:
         session.add(Place(id=9, community_id=1, messenger=MESSENGER, external_id="chat9", person_id=1))
+        session.add(account(1, "chat9"))
 
     post.does = {"a": [Blocked("bot was blocked")]}
     post.database.write_now(second_chat)
@@ -342,6 +349,7 @@ async def test_after_a_block_messages_go_to_the_person_s_other_chat(post: Post) 
 async def test_a_deletion_is_not_sent_as_a_message_to_the_other_chat(post: Post) -> None:
     def second_chat(session: Session) -> None:
         session.add(Place(id=9, community_id=1, messenger=MESSENGER, external_id="chat9", person_id=1))
+        session.add(account(1, "chat9"))
 
     post.database.write_now(second_chat)
     post.write("card", card="repair:1")
