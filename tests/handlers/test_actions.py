@@ -71,7 +71,8 @@ def test_everybody_tries_every_action_on_every_row(scene: Scene) -> None:
         for kind in KINDS:
             for name, row, what in scene.tries():
                 answers = None if ACTIONS[name].button else ANSWERS.get(name, {})
-                outcome = attempts(kind, what, answers)
+                theirs = bool(words_for(kind, name, row))
+                outcome = attempts(kind, what, answers, theirs=theirs)
                 wrong += mistakes(scene, kind, name, row, outcome)
                 done |= {name} if outcome.key == "done" else set()
         assert everything(session) == before
