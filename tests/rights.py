@@ -34,7 +34,7 @@ from store.tables import (
     RosterFile,
     Talk,
 )
-from tests.people import NAME, Building
+from tests.people import NAME, ROSTER, Building
 
 # --- who there is -----------------------------------------------------------------------------------
 
@@ -142,6 +142,9 @@ MAY: dict[str, set[str]] = {
     "committee.list": {"staff"},
     "committee.add": {"staff"},
     "committee.added": {"staff"},
+    "roster.explain": {"staff"},
+    "roster.apply": {"staff"},
+    "roster.drop": {"staff"},
     "repair.for": {"staff"},
     "repair.enter": {"staff"},
     "repair.start": {"resident"},
@@ -596,12 +599,13 @@ class _Furniture:
             self._add(label, talk)
 
     def _files(self) -> None:
+        kept = self.building.app.media.keep_file(f"{ROSTER}9号楼,,901,80,新邻居,业主,,,\n".encode())
         for label, name, here in (("here", "刘经理", True), ("elsewhere", "外管", False)):
             sender = self._named(name, here=here)
             roster = RosterFile(
                 community_id=sender.community_id,
                 person_id=sender.id,
-                storage="",
+                storage=kept.storage,
                 name="名册.csv",
                 created_at=self.tx.now,
             )
