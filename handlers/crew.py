@@ -213,8 +213,7 @@ def remove(tx: Tx, person: Person, role: Role) -> None:
 
 
 def _ask(tx: Tx, person: Person, role: Role, script: str) -> None:
-    if script != "dismiss":
-        _must_be(role, "crew")
+    _must_be(role, "crew", *(("committee",) if script == "dismiss" else ()))
     start(tx, person, script, about=f"role:{role.id}")
 
 
@@ -250,6 +249,7 @@ def _changed(tx: Tx, person: Person, role: Role) -> None:
 @action("crew.removed", Role)
 def removed(tx: Tx, person: Person, role: Role, **answers: Any) -> None:
     """They work here no more: their rights end now, and their tickets go to others."""
+    _must_be(role, "crew", "committee")  # who is staff is decided by the admin group alone
     who, was = tx.session.get_one(Person, role.person_id), role.role
     if was == "crew":
         repair.release(tx, who)
@@ -263,8 +263,8 @@ def removed(tx: Tx, person: Person, role: Role, **answers: Any) -> None:
     tell(tx, here(tx, person), "crew.gone", name=who.name, role=Say(f"role.{was}"), buttons=(f"{was}.list",))
 
 
-def _must_be(role: Role, kind: str) -> None:
-    if role.role != kind:
+def _must_be(role: Role, *kinds: str) -> None:
+    if role.role not in kinds:
         raise Refused("refused.unknown")
 
 

@@ -1,0 +1,612 @@
+"""Who may do what, said once more by hand, and a scene with everybody who could lay hands on everything."""
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import event, text
+from sqlmodel import Session, SQLModel, select
+
+from conversations.errors import Refused, Unclear
+from conversations.said import Said
+from handlers.actions import ACTIONS, perform, tap
+from handlers.people import bind_account, new_person
+from handlers.phones import set_phone
+from handlers.repair_cards import add_event
+from handlers.roster import add_community, add_place, import_roster, read_roster
+from handlers.tx import Tx
+from store.tables import (
+    Account,
+    Agent,
+    Audit,
+    Community,
+    Home,
+    HomeRole,
+    JoinRequest,
+    Person,
+    Place,
+    Repair,
+    Rest,
+    Role,
+    RosterFile,
+    Talk,
+)
+from tests.people import NAME, ROSTER, Building
+
+# --- who there is -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Kind:
+    """Somebody who acts somewhere: the person, as what they act there, and the chat.
+
+    `chat` is empty for their own, else "staff" or "staff elsewhere"; an `outsider` may not be in that group.
+    """
+
+    name: str
+    titles: frozenset[str]
+    chat: str = ""
+    outsider: bool = False
+    here: bool = True
+
+
+def _kind(name: str, *titles: str, chat: str = "", outsider: bool = False, here: bool = True) -> Kind:
+    return Kind(name, frozenset({*titles, "anybody"}), chat, outsider, here)
+
+
+KINDS: dict[str, Kind] = {
+    "owner": _kind("陈女士", "resident"),
+    "co-owner": _kind("陈先生", "resident"),
+    "neighbour": _kind("周先生", "resident"),
+    "tenant": _kind("Mr Smith", "resident"),
+    "family": _kind("小陈", "resident"),
+    "owner here and elsewhere": _kind("两家", "resident"),
+    "guest": _kind("访客", "guest"),
+    "newcomer": _kind("新人", "guest"),
+    "former tenant": _kind("前租户", "guest"),
+    "crew in charge": _kind("王师傅", "crew", "colleague"),
+    "other crew": _kind("张师傅", "crew", "colleague"),
+    "committee": _kind("委员"),
+    "staff": _kind("刘经理", "staff", "colleague", chat="staff"),
+    "staff in their own chat": _kind("刘经理", "colleague"),
+    "staff who may have left": _kind("刘经理", "colleague", chat="staff", outsider=True),
+    "staff who lives here": _kind("王奶奶", "staff", "colleague", "resident", chat="staff"),
+    "owner who is not in the group": _kind("周先生", "resident", chat="staff", outsider=True),
+    "guest who is not in the group": _kind("访客", "guest", chat="staff", outsider=True),
+    "owner elsewhere": _kind("外人", "resident", here=False),
+    "crew elsewhere": _kind("外修", "crew", "colleague", here=False),
+    "staff elsewhere": _kind("外管", "staff", "colleague", chat="staff elsewhere", here=False),
+    "staff elsewhere in our group": _kind("外管", "colleague", chat="staff", here=False),
+}
+
+
+def _kinds_of(*names: str) -> frozenset[str]:
+    """Every way in which these people act."""
+    return frozenset(kind for kind, each in KINDS.items() if each.name in names)
+
+
+# --- who may do what --------------------------------------------------------------------------------
+
+# As what one may perform an action. What somebody is to the row: its reporter, in charge of it, its principal,
+# its holder (an account's), its twin (the same number), its reader; or what they are: the titles above. An action
+# that is missing here fails the tests.
+MAY: dict[str, set[str]] = {
+    "help": {"anybody"},
+    "thanks": {"anybody"},
+    "my": {"anybody"},
+    "language": {"anybody"},
+    "communities": {"anybody"},
+    "community.enter": {"holder"},
+    "rest.show": {"reader"},
+    "consent.agree": {"anybody"},
+    "consent.refuse": {"anybody"},
+    "mydata": {"anybody"},
+    "forget": {"anybody"},
+    "erase": {"anybody"},
+    "join": {"anybody"},
+    "join.start": {"guest"},
+    "join.as": {"twin"},
+    "join.request": {"guest"},
+    "join.approve": {"staff"},
+    "join.decline": {"staff"},
+    "link": {"staff"},
+    "audit": {"staff"},
+    "home.find": {"staff"},
+    "home.found": {"staff"},
+    "home.show": {"staff"},
+    "tie.show": {"staff"},
+    "tie.invite": {"staff"},
+    "tie.represent": {"staff"},
+    "tie.remove": {"staff"},
+    "tie.removed": {"staff"},
+    "agents": {"resident"},
+    "agent.new": {"staff"},
+    "agent.appoint": {"staff"},
+    "agent.revoke": {"principal", "staff"},
+    "crew.list": {"staff"},
+    "crew.show": {"staff"},
+    "crew.add": {"staff"},
+    "crew.added": {"staff"},
+    "crew.invite": {"staff"},
+    "crew.skills": {"staff"},
+    "crew.skilled": {"staff"},
+    "crew.buildings": {"staff"},
+    "crew.served": {"staff"},
+    "crew.hours": {"staff"},
+    "crew.timed": {"staff"},
+    "crew.remove": {"staff"},
+    "crew.removed": {"staff"},
+    "committee.list": {"staff"},
+    "committee.add": {"staff"},
+    "committee.added": {"staff"},
+    "roster.explain": {"staff"},
+    "roster.apply": {"staff"},
+    "roster.drop": {"staff"},
+    "repair.for": {"staff"},
+    "repair.enter": {"staff"},
+    "repair.start": {"resident"},
+    "repair.report": {"resident"},
+    "repair.emergency": {"resident", "crew", "staff", "colleague"},
+    "repair.affirm": {"reporter"},
+    "repair.locate": {"reporter"},
+    "repair.located": {"reporter"},
+    "repair.more": {"reporter"},
+    "repair.add": {"reporter"},
+    "repair.raise": {"reporter", "staff"},
+    "repair.withdraw": {"reporter"},
+    "repair.confirm": {"reporter"},
+    "repair.dispute": {"reporter"},
+    "repair.reopen": {"reporter"},
+    "repair.accept": {"crew"},
+    "repair.decline": {"crew"},
+    "repair.go": {"in charge"},
+    "repair.finish": {"in charge"},
+    "repair.done": {"in charge"},
+    "repair.show": {"reporter", "crew", "staff"},
+    "repair.open": {"crew", "staff"},
+    "talk.expire": {"clock"},
+    "repair.unconfirmed": {"clock"},
+    "repair.page": {"clock"},
+    "repair.overdue": {"clock"},
+    "repair.silence": {"clock"},
+    "forget.clear": {"clock"},
+    "privacy.retain": {"clock"},
+}
+FOR_THE_COMMUNITY = {"staff", "crew", "colleague", "in charge"}
+ABROAD = {"community.enter"}
+REPORT: dict[str, Any] = {"place": "lift", "what": "电梯门关不上", "building": "3"}
+# What the talks that end in an action give it.
+ANSWERS: dict[str, dict[str, Any]] = {
+    "join.request": {"home": "3-2-1201", "name": "陈女士", "role": "owner"},
+    "home.found": {"home": "3-2-1201"},
+    "agent.appoint": {"kind": "proxy", "agent": "周先生", "scope": None, "until": None},
+    "crew.added": {"name": "新师傅", "phone": None},
+    "crew.skilled": {"kinds": "水管"},
+    "crew.served": {"buildings": "3号楼"},
+    "crew.timed": {"hours": "8:00-20:00"},
+    "committee.added": {"who": "周先生"},
+    "repair.enter": REPORT,
+    "repair.report": REPORT,
+    "repair.emergency": {"answers": {**REPORT, "what": "电梯里困了人"}},
+    "repair.locate": {"answers": {"place": "lift"}},
+    "repair.located": {"place": "lift"},
+    "repair.add": {"photos": None, "note": "更严重了"},
+    "repair.done": {"photos": None, "note": "换了门机"},
+    "repair.reopen": {"why": "又坏了"},
+}
+
+
+def words_for(kind: str, name: str, row: "Row | None") -> set[str]:
+    """As what this kind may perform an action on the row, by hand; empty: not at all."""
+    who = KINDS[kind]
+    if row is not None and row.here != who.here and name not in ABROAD:
+        return set()
+    to_row = {word for word, kinds in row.related.items() if kind in kinds} if row is not None else set()
+    return MAY[name] & (who.titles | to_row)
+
+
+# --- the scene --------------------------------------------------------------------------------------
+
+STATES = ("waiting", "accepted", "on_way", "done", "closed", "withdrawn")
+TWIN_PHONE = "13800138000"
+ELSEWHERE = """楼栋,单元,房号,面积,姓名,身份
+1号楼,1单元,101,50,外人,业主
+1号楼,1单元,102,50,两家,业主
+,,,,外修,维修
+,,,,外管,物业
+"""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row that actions are about: what it is, where, and which kinds are what to it."""
+
+    id: int
+    label: str
+    here: bool = True
+    related: Mapping[str, frozenset[str]] = field(default_factory=dict)
+
+
+@dataclass
+class Scene:
+    """Two communities with everybody, and with a row of somebody's for every table."""
+
+    building: Building
+    communities: dict[bool, int]
+    people: dict[tuple[str, bool], int]
+    accounts: dict[tuple[str, bool], int]
+    pseudonyms: dict[tuple[str, bool], int]
+    chats: dict[str, int]
+    rows: dict[type[SQLModel], list[Row]]
+
+    def write(self, work: Any) -> Any:
+        return self.building.app.database.write_now(work)
+
+    def tx(self, session: Session, kind: str) -> tuple[Tx, Person]:
+        """A new transaction in which somebody of this kind speaks."""
+        who = KINDS[kind]
+        person = session.get_one(Person, self.people[who.name, who.here])
+        place = session.get_one(Place, self.chats[who.chat or who.name])
+        now = self.building.clock.now()
+        said = Said(
+            messenger=NAME,
+            key=f"{kind} says",
+            place=place.external_id,
+            sender=who.name,
+            at=now,
+            tap="something",
+            place_kind="group" if who.chat else "private",
+            outsider=who.outsider,
+        )
+        account = session.get_one(Account, self.accounts[who.name, who.here])
+        house = self.building.app.house
+        return Tx(session, now, house, said=said, place=place, person=person, account=account), person
+
+    def signature(self, kind: str) -> tuple[int, int]:
+        """How the log names somebody: by a number, in their community."""
+        who = KINDS[kind]
+        return self.pseudonyms[who.name, who.here], self.communities[who.here]
+
+    def row(self, table: type[SQLModel], label: str) -> Row:
+        return next(each for each in self.rows[table] if each.label == label)
+
+    def tries(self) -> Iterator[tuple[str, Row | None, str]]:
+        """Each action with each row that it could be about, and its value."""
+        for name, act in sorted(ACTIONS.items()):
+            if act.table is None:
+                yield name, None, name
+            else:
+                assert act.table in self.rows, f"the scene has no {act.table.__name__}"
+                for row in self.rows[act.table]:
+                    yield name, row, f"{name}:{row.id}"
+
+    def allowed(self, kind: str, what: str) -> bool:
+        """Whether this kind may tap this value, by hand, whatever the value is."""
+        name, _, subject = what.partition(":")
+        act = ACTIONS.get(name)
+        if act is None or not act.button:
+            return False
+        if act.table is None:
+            return not subject and bool(words_for(kind, name, None))
+        if not re.fullmatch(r"[0-9]{1,17}", subject):
+            return False
+        rows = [each for each in self.rows[act.table] if each.id == int(subject)]
+        return any(words_for(kind, name, row) for row in rows)
+
+
+@dataclass
+class Outcome:
+    """What came of an attempt: "done", the key of a refusal, or "failed: …"; and what it wrote and logged."""
+
+    key: str
+    wrote: list[str]
+    logged: list[tuple[str, int, int]]
+
+
+class Attempts:
+    """Attempts in one session: each is undone, and whatever it writes is seen."""
+
+    def __init__(self, scene: Scene, session: Session) -> None:
+        self.scene = scene
+        self.session = session
+        self.wrote: list[str] = []
+        event.listen(session.connection(), "before_cursor_execute", self._look)
+
+    def _look(self, connection: Any, cursor: Any, statement: str, *rest: Any) -> None:
+        if statement.split(None, 1)[0].upper() in ("INSERT", "UPDATE", "DELETE"):
+            self.wrote.append(statement)
+
+    def __call__(
+        self, kind: str, what: str, answers: Mapping[str, Any] | None = None, *, theirs: bool = True
+    ) -> Outcome:
+        """Let somebody tap a value or, with answers, come to the end of a talk.
+
+        What is not `theirs` must write nothing, so that there is nothing to undo: it is quicker without a savepoint.
+        """
+        tx, person = self.scene.tx(self.session, kind)
+        self.wrote = []
+        with self.session.begin_nested() if theirs else nullcontext() as savepoint:
+            key, logged = self._try(tx, person, what, answers)
+            if savepoint is not None:
+                savepoint.rollback()
+        if self.wrote:
+            self.session.expire_all()
+        return Outcome(key, self.wrote, logged)
+
+    def _try(
+        self, tx: Tx, person: Person, what: str, answers: Mapping[str, Any] | None
+    ) -> tuple[str, list[tuple[str, int, int]]]:
+        """The outcome's key and log."""
+        key, log = "done", select(Audit.action, Audit.pseudonym, Audit.community_id)
+        try:
+            try:
+                if answers is None:
+                    tap(tx, person, what)
+                else:
+                    perform(tx, person, what, **answers)
+            except (Refused, Unclear) as error:
+                key = error.key
+            self.session.flush()
+            return key, list(self.session.exec(log).all()) if self.wrote else []
+        except Exception as error:  # the door would keep the message as failed
+            return f"failed: {error!r}", []
+
+
+def everything(session: Session, *, but: tuple[str, ...] = ()) -> dict[str, list[Any]]:
+    """Every row of every table."""
+    session.flush()
+    connection = session.connection()
+    tables = [table for table in SQLModel.metadata.sorted_tables if table.name not in but]
+    found = {table.name: connection.execute(text(f'SELECT * FROM "{table.name}"')).all() for table in tables}
+    return {name: sorted(map(repr, rows)) for name, rows in found.items()}
+
+
+# --- its furniture ----------------------------------------------------------------------------------
+
+
+def furnish(building: Building) -> Scene:
+    """Put everybody and everything into a building's database."""
+    return building.app.database.write_now(lambda session: _Furniture(building, session).scene())
+
+
+class _Furniture:
+    def __init__(self, building: Building, session: Session) -> None:
+        self.building = building
+        self.session = session
+        self.tx = Tx(session, building.clock.now(), building.app.house)
+        self.here = session.get_one(Community, building.community.id)
+        self.elsewhere = add_community(self.tx, "月光花园", time_zone="Asia/Shanghai", language="zh")
+        import_roster(self.tx, self.elsewhere, read_roster(ELSEWHERE.encode()))
+        add_place(self.tx, self.elsewhere, NAME, "staff elsewhere", "staff")
+        for person in session.exec(select(Person).where(Person.community_id == self.elsewhere.id)).all():
+            bind_account(self.tx, person, NAME, person.name, agreed=True)
+        session.flush()
+        self.rows: dict[type[SQLModel], list[Row]] = {}
+
+    def scene(self) -> Scene:
+        self._people()
+        self._ties()
+        self._repairs()
+        self._others()
+        chats = {place.external_id: place.id for place in self.session.exec(select(Place)).all()}
+        people = {
+            (each.name, each.community_id == self.here.id): each
+            for each in self.session.exec(select(Person)).all()
+        }
+        ids = {who: person.id for who, person in people.items()}
+        pseudonyms = {who: person.pseudonym for who, person in people.items()}
+        communities = {True: self.here.id, False: self.elsewhere.id}
+        accounts = {
+            (each.external_id, each.community_id == self.here.id): each.id
+            for each in self.session.exec(select(Account)).all()
+        }
+        return Scene(self.building, communities, ids, accounts, pseudonyms, chats, self.rows)
+
+    def _add(self, label: str, row: SQLModel, **related: frozenset[str]) -> Any:
+        """A row of the scene, with which kinds are what to it ("in_charge" is the word "in charge")."""
+        self.session.add(row)
+        self.session.flush()
+        key: int = row.id  # type: ignore[attr-defined]
+        where = key if isinstance(row, Community) else row.community_id  # type: ignore[attr-defined]
+        words = {word.replace("_", " "): kinds for word, kinds in related.items()}
+        self.rows.setdefault(type(row), []).append(Row(key, label, where == self.here.id, words))
+        return row
+
+    def _named(self, name: str, *, here: bool = True) -> Person:
+        community = self.here if here else self.elsewhere
+        found = select(Person).where(Person.name == name, Person.community_id == community.id)
+        return self.session.exec(found).one()
+
+    def _new(self, name: str, phone: str = "", *, here: bool = True) -> Person:
+        person = new_person(self.tx, self.here.id if here else self.elsewhere.id, name)
+        set_phone(self.tx, person, phone)
+        bind_account(self.tx, person, NAME, name, agreed=True)
+        return person
+
+    def _people(self) -> None:
+        for name, phone in (("陈先生", ""), ("小陈", ""), ("两家", ""), ("委员", ""), ("双一", TWIN_PHONE)):
+            self._new(name, phone)
+        self._new("双二", TWIN_PHONE)
+        self._new("访客")
+        self._new("求入")
+        self._new("新人", TWIN_PHONE)
+        self._new("前租户")
+        twin = _kinds_of("新人")
+        self._add("the owner", self._named("陈女士"))
+        self._add("a guest", self._named("访客"))
+        self._add("one of the number", self._named("双一"), twin=twin)
+        self._add("another of the number", self._named("双二"), twin=twin)
+        self._add("a guest of the number", self._named("新人"))
+        self._add("somebody elsewhere", self._named("外人", here=False))
+
+    def _ties(self) -> None:
+        home = self.session.exec(
+            select(Home).where(Home.community_id == self.here.id, Home.room == "1201")
+        ).one()
+        there = self.session.exec(
+            select(Home).where(Home.community_id == self.elsewhere.id, Home.room == "101")
+        ).one()
+        self._add("the owner's", home)
+        self._add("elsewhere", there)
+        for name, role in (("陈先生", "owner"), ("小陈", "family"), ("双一", "family"), ("双二", "family")):
+            self._tie(home, name, role)
+        self._tie(home, "两家", "owner")
+        ties = select(HomeRole).join(Person).where(Person.name == "陈女士")
+        self._add("the owner's", self.session.exec(ties).one())
+        tenants = select(HomeRole).join(Person).where(Person.name == "Mr Smith")
+        self._add("the tenant's", self.session.exec(tenants).one())
+        strangers = select(HomeRole).join(Person).where(Person.name == "外人")
+        self._add("elsewhere", self.session.exec(strangers).one())
+        for label, name, role in (
+            ("crew", "王师傅", "crew"),
+            ("staff", "刘经理", "staff"),
+            ("crew elsewhere", "外修", "crew"),
+        ):
+            found = select(Role).join(Person).where(Person.name == name, Role.role == role)
+            self._add(label, self.session.exec(found).one())
+        member = self._named("委员")
+        self._add("committee", Role(community_id=self.here.id, person_id=member.id, role="committee"))
+        lives_here = self._named("王奶奶")
+        self.session.add(Role(community_id=self.here.id, person_id=lives_here.id, role="staff"))
+
+    def _tie(self, home: Home, name: str, role: str) -> None:
+        who = self._named(name)
+        tie = HomeRole(community_id=home.community_id, home_id=home.id, person_id=who.id, role=role)
+        self.session.add(tie)
+        self.session.flush()
+
+    def _repairs(self) -> None:
+        owner, charge = _kinds_of("陈女士"), _kinds_of("王师傅")
+        for number, state in enumerate(STATES, 101):
+            repair = self._repair(number, "陈女士", "王师傅", state)
+            self._add(f"the owner's, {state}", repair, reporter=owner, in_charge=charge)
+            if state == "done":
+                add_event(self.tx, repair, "event.done", self._named("王师傅"), note="")
+        neighbour, other = _kinds_of("周先生"), _kinds_of("张师傅")
+        theirs = self._repair(111, "周先生", "张师傅", "accepted")
+        self._add("the neighbour's", theirs, reporter=neighbour, in_charge=other)
+        strange = self._repair(112, "外人", "外修", "accepted", here=False)
+        self._add("elsewhere", strange, reporter=_kinds_of("外人"), in_charge=_kinds_of("外修"))
+
+    def _repair(self, number: int, by: str, crew: str, state: str, *, here: bool = True) -> Repair:
+        return Repair(
+            community_id=self.here.id if here else self.elsewhere.id,
+            number=number,
+            person_id=self._named(by, here=here).id,
+            place="lift",
+            what="电梯门关不上",
+            state=state,
+            crew_id=self._named(crew, here=here).id,
+            reported_at=self.building.clock.now(),
+            due_at=self.building.clock.now(),
+        )
+
+    def _others(self) -> None:
+        self._agents()
+        self._requests()
+        self._accounts()
+        self._add("here", self.here)
+        self._add("elsewhere", self.elsewhere)
+        self._places()
+        self._rests()
+        self._talks()
+        self._files()
+
+    def _agents(self) -> None:
+        for label, principal, agent, here in (
+            ("of the owner", "陈女士", "周先生", True),
+            ("of the neighbour", "周先生", "陈女士", True),
+            ("elsewhere", "外人", "两家", False),
+        ):
+            power = Agent(
+                community_id=self.here.id if here else self.elsewhere.id,
+                kind="proxy",
+                principal_id=self._named(principal, here=here).id,
+                agent_id=self._named(agent, here=here).id,
+                starts_at=self.building.clock.now() - timedelta(days=1),
+            )
+            self._add(label, power, principal=_kinds_of(principal))
+
+    def _requests(self) -> None:
+        guest = self._named("求入")
+        for state in ("waiting", "approved", "declined"):
+            self._add(state, self._request(guest, state))
+        self._add("elsewhere", self._request(self._new("外客", here=False), "waiting"))
+
+    def _request(self, guest: Person, state: str) -> JoinRequest:
+        home = None
+        if guest.community_id == self.here.id:
+            home = self.session.exec(select(Home.id).where(Home.room == "1202")).first()
+        return JoinRequest(
+            community_id=guest.community_id,
+            person_id=guest.id,
+            name=guest.name,
+            home="3-2-1202",
+            role="owner",
+            home_id=home,
+            state=state,
+            created_at=self.building.clock.now(),
+        )
+
+    def _accounts(self) -> None:
+        for label, name, here in (
+            ("the owner's", "陈女士", True),
+            ("of both here", "两家", True),
+            ("of both elsewhere", "两家", False),
+            ("elsewhere", "外人", False),
+        ):
+            person = self._named(name, here=here)
+            account = self.session.exec(select(Account).where(Account.person_id == person.id)).one()
+            if name == "两家":  # one chat for both: they speak as who they are here
+                chat = self.session.exec(select(Place).where(Place.external_id == name)).one()
+                home = self._named(name)
+                chat.person_id, chat.community_id = home.id, home.community_id
+            self._add(label, account, holder=_kinds_of(name))
+
+    def _places(self) -> None:
+        for label, name in (("the owner's", "陈女士"), ("staff", "staff"), ("elsewhere", "staff elsewhere")):
+            found = select(Place).where(Place.external_id == name)
+            self._add(label, self.session.exec(found).one())
+
+    def _rests(self) -> None:
+        group = frozenset(kind for kind, each in KINDS.items() if each.chat == "staff")
+        owner = self._named("陈女士")
+        staff = self.session.exec(select(Place).where(Place.external_id == "staff")).one()
+        for label, community_id, person_id, place_id, reader in (
+            ("the owner's", self.here.id, owner.id, None, _kinds_of("陈女士")),
+            ("the group's", self.here.id, None, staff.id, group),
+            ("everybody's", self.here.id, None, None, frozenset(KINDS)),
+            ("everybody's elsewhere", self.elsewhere.id, None, None, frozenset(KINDS)),
+        ):
+            whose = {"community_id": community_id, "person_id": person_id, "place_id": place_id}
+            rest = Rest.model_validate({**whose, "text": "其余", "created_at": self.tx.now})
+            self._add(label, rest, reader=reader)
+
+    def _talks(self) -> None:
+        for label, name, here in (("the family's", "小陈", True), ("elsewhere", "外人", False)):
+            person = self._named(name, here=here)
+            chat = self.session.exec(select(Place).where(Place.external_id == name)).one()
+            talk = Talk(
+                community_id=person.community_id,
+                person_id=person.id,
+                place_id=chat.id,
+                script="repair",
+                touched_at=self.tx.now,
+            )
+            self._add(label, talk)
+
+    def _files(self) -> None:
+        kept = self.building.app.media.keep_file(f"{ROSTER}9号楼,,901,80,新邻居,业主,,,\n".encode())
+        for label, name, here in (("here", "刘经理", True), ("elsewhere", "外管", False)):
+            sender = self._named(name, here=here)
+            roster = RosterFile(
+                community_id=sender.community_id,
+                person_id=sender.id,
+                storage=kept.storage,
+                name="名册.csv",
+                created_at=self.tx.now,
+            )
+            self._add(label, roster)
