@@ -10,6 +10,7 @@ from decimal import Decimal
 from sqlmodel import select
 
 from handlers.people import new_person
+from handlers.privacy import begin_retention
 from handlers.tx import Tx
 from store.tables import Community, Home, HomeRole, Person, Place, Role
 
@@ -288,6 +289,7 @@ def add_community(tx: Tx, name: str, *, time_zone: str, language: str) -> Commun
     community = Community(name=name, time_zone=time_zone, language=language, created_at=tx.now)
     tx.session.add(community)
     tx.session.flush()
+    begin_retention(tx)
     return community
 
 
