@@ -20,6 +20,7 @@ import moderation.urgency
 from bot.browser import Browser
 from bot.clock import Clock, Ticker, scheduler
 from bot.delivery import Delivery, Letter, Send, Taken
+from bot.housekeeping import Housekeeper
 from bot.pace import Pace
 from bot.settings import Settings
 from conversations.errors import Refused, Unclear
@@ -81,6 +82,7 @@ class App:
         senders = {name: self._revealing(send) for name, send in messengers.items()}
         self.delivery = Delivery(self.database, senders, self.clock.now, self.browser.delivered, paces)
         self.ticker = Ticker(self.database, self.house, self.clock.now, self.delivery.wake.set)
+        self.housekeeper = Housekeeper(self.database, self.media)
         self.holder = "only" if self.database.is_sqlite else secrets.token_hex(8)
         self.warming = threading.Thread(target=moderation.urgency.warm, name="warm", daemon=True)
         self.tasks: list[asyncio.Task[None]] = []
@@ -134,7 +136,9 @@ class App:
 
         Raises StoreUnavailable when nothing could be kept; then its sender must be told so.
         """
-        with structlog.contextvars.bound_contextvars(messenger=said.messenger, key=said.key):
+        # A key may hold the account's number, which no log needs: its hash tells two messages apart as well.
+        key = self.house.vault.hash(f"{said.messenger} {said.key}")[:8]
+        with structlog.contextvars.bound_contextvars(messenger=said.messenger, key=key):
             receipt = await self._receive(said)
         self.delivery.wake.set()
         return receipt
@@ -187,7 +191,7 @@ class App:
         )
 
     async def _lead(self) -> None:
-        """Deliver, and fetch updates, while this process holds the lease: one, however many processes there are."""
+        """Deliver, fetch updates and keep house while this process holds the lease: one of however many."""
         running: list[asyncio.Task[None]] = []
         try:
             while True:
@@ -205,7 +209,8 @@ class App:
                 await self.database.write(partial(let_go, name="delivery", holder=self.holder))
 
     def _work(self) -> list[Callable[[], Coroutine[Any, Any, None]]]:
-        return [self.delivery.run, *([self.telegram.run] if self.telegram is not None else [])]
+        telegram = [self.telegram.run] if self.telegram is not None else []
+        return [self.delivery.run, self.housekeeper.run, *telegram]
 
     async def _leads(self) -> bool | None:
         """Take the lease, or keep it, if no other process holds it; None: the database does not say.

@@ -1,12 +1,16 @@
-"""Logs: structured, with the reference of each message, and without secrets or telephone numbers."""
+"""Logs: structured, with the reference of each message, and without secrets, names or telephone numbers."""
 
 import logging
 import re
+import sqlite3
 import sys
-from collections.abc import Iterable, MutableMapping
+import traceback
+from collections.abc import Iterable, Iterator, MutableMapping
+from types import TracebackType
 from typing import Any
 
 import structlog
+from sqlalchemy.exc import DBAPIError
 
 # Bot tokens (also in Telegram's addresses, /bot123456:AA…/), telephone numbers (mobile, landline), and long runs of
 # digits as in identity and bank cards.
@@ -38,13 +42,50 @@ class Masking:
         return PRIVATE.sub("***", PASSWORD.sub(r"\1:***@", text))
 
 
+OURS = ("bot", "handlers", "conversations", "moderation", "store", "__main__")
+Raised = tuple[type[BaseException], BaseException, TracebackType | None]
+
+
+def without_words(exc_info: Raised) -> str:
+    """An exception as logs show it: of what kind, and where in the code.
+
+    What it says may be what people wrote: that stands in the row of the message, the timer or the letter that failed.
+    """
+    return "".join(_lines(exc_info[1], set()))
+
+
+def _lines(error: BaseException, seen: set[int]) -> Iterator[str]:
+    seen.add(id(error))
+    before = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    if before is not None and id(before) not in seen:
+        yield from _lines(before, seen)
+        yield "\n\n"
+    yield "".join(traceback.format_tb(error.__traceback__))
+    yield f"{type(error).__module__}.{type(error).__qualname__}{_harmless(error)}"
+
+
+def _harmless(error: BaseException) -> str:
+    """What an exception says that no person can have written."""
+    if isinstance(error, DBAPIError):
+        return ""  # the driver's own comes with it
+    if isinstance(error, sqlite3.Error):
+        return f": {error}"  # it names columns, never values
+    if isinstance(error, OSError):
+        return f": {error.strerror}"
+    state = getattr(error, "sqlstate", None)
+    return f": {state} {error.diag.constraint_name or ''}".rstrip() if state else ""  # type: ignore[attr-defined]
+
+
 def set_up(level: str = "info", form: str = "text", secrets: Iterable[str] = ()) -> None:
-    """Send structlog's and the standard library's logs, masked, to standard error."""
+    """Send structlog's and the standard library's logs, masked, to standard error.
+
+    Libraries are heard from warnings on: below, they log what passes through them, even rows of the database.
+    """
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso"),
-        structlog.processors.format_exc_info,
+        structlog.processors.ExceptionRenderer(without_words),
         Masking(secrets),
     ]
     last: Any = (
@@ -66,6 +107,7 @@ def set_up(level: str = "info", form: str = "text", secrets: Iterable[str] = ())
     )
     root = logging.getLogger()
     root.handlers = [handler]
-    root.setLevel(level.upper())
-    for noisy in ("apscheduler", "alembic", "uvicorn", "httpx", "telegram", "fontTools"):
-        logging.getLogger(noisy).setLevel("WARNING")
+    chosen = getattr(logging, level.upper())
+    root.setLevel(max(chosen, logging.WARNING))
+    for name in OURS:
+        logging.getLogger(name).setLevel(chosen)

@@ -473,7 +473,7 @@ class Telegram:
         except (FileNotFoundError, BadRequest) as error:
             if "thread not found" in str(error).lower() and "caption" in common:
                 raise
-            log.error("photos were not sent", chat=chat, error=str(error))
+            log.error("photos were not sent", error=str(error))
             for name in photos:
                 self.uploaded.pop(name, None)
         for name, message in zip(photos, sent, strict=False):

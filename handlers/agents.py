@@ -173,15 +173,19 @@ def agent_lines(tx: Tx, principal: Person) -> list[Say]:
     return [line(tx, each) for each in standing(tx, principal)]
 
 
-@action("agents", button=True, stays=True)
-def mine(tx: Tx, person: Person) -> None:
-    """Who may act for oneself, with what ends it, and for whom one may act."""
-    given = standing(tx, person)
-    rows = select(Agent).where(Agent.agent_id == person.id, *_holding(tx)).order_by(col(Agent.id))
-    received = [
+def acts_for_lines(tx: Tx, agent: Person) -> list[Say]:
+    """Everybody for whom somebody may act now."""
+    rows = select(Agent).where(Agent.agent_id == agent.id, *_holding(tx)).order_by(col(Agent.id))
+    return [
         Say("agent.for_whom", who=tx.session.get_one(Person, each.principal_id).name, line=line(tx, each))
         for each in tx.session.exec(rows)
     ]
+
+
+@action("agents", button=True, stays=True)
+def mine(tx: Tx, person: Person) -> None:
+    """Who may act for oneself, with what ends it, and for whom one may act."""
+    given, received = standing(tx, person), acts_for_lines(tx, person)
     tell(
         tx,
         person,

@@ -24,7 +24,7 @@ from handlers.places import ANONYMOUS, changed, heard_in_group, join_staff, use_
 from handlers.policy import policy_of
 from handlers.repair_cards import advice, office
 from handlers.talk import VALUE, ask, chooses, end, expects_words, hear, here, interrupt, open_talk
-from handlers.tell import ANSWER, REST, URGENT, close, reader_of, shown_under, tell, tell_staff
+from handlers.tell import ANSWER, REST, URGENT, close, reader_of, shown_under, stranger_card, tell, tell_staff
 from handlers.tx import House, Mark, Tx
 from store.tables import Account, Community, Inbox, Outgoing, Person, Place, Talk
 
@@ -653,6 +653,13 @@ def _in_danger(tx: Tx, said: Said, community: Community, guest: Person | None) -
     phone = policy_of(tx, community.id).office_phone or "—"
     tell(tx, guest or place, "stranger.urgent", lane=URGENT, advice=advice(verdict.kind), phone=phone)
     tell_staff(
-        tx, community.id, "stranger.staff", lane=URGENT, name=said.name or "—", what=words[:LONGEST_CRY]
+        tx,
+        community.id,
+        "stranger.staff",
+        card=stranger_card(place),
+        anew=True,
+        lane=URGENT,
+        name=said.name or "—",
+        what=words[:LONGEST_CRY],
     )
     return True

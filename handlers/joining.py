@@ -1,6 +1,7 @@
 """Coming in: by an invitation, by one's telephone number, or by a request that staff approve; and consent to it."""
 
 import re
+import secrets
 import unicodedata
 from collections.abc import Sequence
 from typing import Any
@@ -28,16 +29,20 @@ from handlers.policy import policy_of, resting
 from handlers.repair_cards import address, office
 from handlers.talk import Known, end, here, know, no_facts, start
 from handlers.tell import ANSWER, Button, place_of, reader_of, tell, tell_staff
+from handlers.timers import CLEARED_AFTER, set_timer
 from handlers.tx import Tx
 from store.tables import (
     Account,
+    Audit,
     Community,
     Home,
     HomeRole,
     JoinRequest,
+    Media,
     Outgoing,
     Person,
     Place,
+    Repair,
     Rest,
     Role,
     Talk,
@@ -111,13 +116,25 @@ def _take_over(tx: Tx, before: Person, person: Person) -> None:
     for talk in tx.session.exec(select(Talk).where(Talk.person_id == before.id)).all():
         end(tx, talk)
     connection = tx.session.connection()
-    for table in (JoinRequest, Outgoing, Rest):
+    for table in (JoinRequest, Outgoing, Rest, Repair, Media):
         about = col(table.person_id) == before.id
         connection.execute(update(table).where(about).values(person_id=person.id))
     if before.phone and not person.phone:
         person.phone, person.phone_hash = before.phone, before.phone_hash
-    before.phone = before.phone_hash = ""  # the row stays: the log of acts may name its number
+    _take_number(tx, before, person)
+    before.name = before.phone = before.phone_hash = ""  # the row stays: the log of acts may name its number
+    before.left_at = tx.now
     tx.session.add_all([before, person])
+
+
+def _take_number(tx: Tx, before: Person, person: Person) -> None:
+    """Whoever has not acted yet takes over the number of who did, so that the log of acts names them."""
+    acted = select(Audit.id).where(Audit.pseudonym == person.pseudonym)
+    if tx.session.exec(acted.limit(1)).first() is None:
+        number, before.pseudonym = before.pseudonym, secrets.randbits(62)
+        tx.session.add(before)
+        tx.session.flush()
+        person.pseudonym = number
 
 
 # --- consent ----------------------------------------------------------------------------------------
@@ -164,6 +181,7 @@ def refuse(tx: Tx, person: Person) -> None:
     tx.session.delete(tx.account)
     tx.place.person_id = None
     tx.session.add(tx.place)
+    set_timer(tx, person.community_id, f"forget.clear:{tx.place.id}", tx.now + CLEARED_AFTER)
     if is_guest(tx, person) and not _requests(tx, person):
         person.name = person.phone = person.phone_hash = ""
         tx.session.add(person)

@@ -10,9 +10,9 @@ from conversations.said import Said
 from handlers.actions import action
 from handlers.codes import find_code, is_open, new_code, use_up
 from handlers.joining import come_in
-from handlers.people import add_account, new_person, roles_of
+from handlers.people import add_account, is_guest, new_person, roles_of
 from handlers.talk import here
-from handlers.tell import places_of_kind, tell, tell_staff
+from handlers.tell import places_of_kind, stranger_card, tell, tell_staff
 from handlers.tx import Tx
 from store.tables import Account, Code, Outgoing, Person, Place, Role, Talk
 
@@ -89,7 +89,15 @@ def _tell_of_guessing(tx: Tx, said: Said, place: Place) -> None:
     ids = [place.community_id] if place.community_id is not None else tx.session.exec(groups).all()
     for community_id in ids:
         if community_id is not None:
-            tell_staff(tx, community_id, "code.guessing", name=said.name or "—", times=MOST_SLIPS)
+            tell_staff(
+                tx,
+                community_id,
+                "code.guessing",
+                card=stranger_card(place),
+                anew=True,
+                name=said.name or "—",
+                times=MOST_SLIPS,
+            )
 
 
 def _claim(tx: Tx, place: Place, code: Code) -> None:
@@ -120,8 +128,16 @@ def _end_staff(tx: Tx, messenger: str, community_id: int | None, account: str = 
     )
     if account:
         gone = gone.where(Account.external_id == account)
-    for role in tx.session.exec(select(Role).where(col(Role.person_id).in_(gone), Role.role == "staff")):
+    ended = tx.session.exec(select(Role).where(col(Role.person_id).in_(gone), Role.role == "staff")).all()
+    for role in ended:
         tx.session.delete(role)
+    tx.session.flush()
+    tx.known.clear()
+    for role in ended:
+        person = tx.session.get_one(Person, role.person_id)
+        if is_guest(tx, person):
+            person.left_at = tx.now
+            tx.session.add(person)
 
 
 def _belongs(tx: Tx, place: Place, code: Code, kind: str) -> None:

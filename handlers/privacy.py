@@ -5,33 +5,37 @@ from datetime import datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import delete, func, or_, update
+from sqlalchemy import delete, func, or_, true, update
 from sqlmodel import SQLModel, col, select
 
 from conversations.errors import Refused
 from conversations.words import Say
 from handlers.actions import action
-from handlers.agents import agent_lines, revoke_all
-from handlers.people import accounts_of, is_guest, owns, roles_of
+from handlers.agents import acts_for_lines, agent_lines, revoke_all
+from handlers.people import accounts_of, is_guest, owns
 from handlers.phones import masked, phone_of
 from handlers.policy import policy_of
+from handlers.repair import release
 from handlers.repair_cards import address, office, where
 from handlers.talk import end
-from handlers.tell import reader_of, tell
-from handlers.timers import set_timer
+from handlers.tell import reader_of, stranger_card, tell
+from handlers.timers import CLEARED_AFTER, set_timer
 from handlers.tx import Tx
-from store.scrub import scrub
+from store import scrub
+from store.scrub import Word
 from store.tables import (
     Account,
     Attempt,
     Audit,
     Code,
     Community,
+    Event,
     Home,
     HomeRole,
     Inbox,
     JoinRequest,
     Media,
+    Notice,
     Outgoing,
     Person,
     Place,
@@ -42,12 +46,14 @@ from store.tables import (
 )
 
 OVER = ("closed", "withdrawn")
-AFTER = timedelta(minutes=1)
-"""How long the last word to somebody who is forgotten may take; then their chat is cleared, too."""
+SHORTEST_NAME = 2
+SHORTEST_LATIN = 3
+SHORTEST_NUMBER = 5
 AT = time(3, 30)
 """When old things are erased, in the community's time."""
 SOON = timedelta(seconds=5)
 BATCH = 2000
+FEW = 20
 
 
 # --- what is stored ---------------------------------------------------------------------------------
@@ -67,10 +73,14 @@ def mydata(tx: Tx, person: Person) -> None:
         since=person.created_at,
         accounts=_accounts(tx, person),
         homes=_homes(tx, person),
-        roles=[Say(f"role.{role}") for role in sorted(roles_of(tx, person))] or Say("talk.none"),
+        roles=_work(tx, person),
         agents=agent_lines(tx, person) or Say("talk.none"),
+        received=acts_for_lines(tx, person) or Say("talk.none"),
         requests=_requests(tx, person),
         repairs=_repairs(tx, person),
+        tickets=_count(tx, Repair, col(Repair.crew_id) == person.id),
+        invited=_count(tx, Code, col(Code.person_id) == person.id),
+        open=_open(tx, person),
         pictures=_count(tx, Media, col(Media.person_id) == person.id),
         told=_count(tx, Outgoing, col(Outgoing.person_id) == person.id),
         acts=_count(tx, Audit, col(Audit.pseudonym) == person.pseudonym),
@@ -122,13 +132,55 @@ def _homes(tx: Tx, person: Person) -> Any:
     )
 
 
+def _work(tx: Tx, person: Person) -> Any:
+    roles = select(Role).where(Role.person_id == person.id).order_by(col(Role.role))
+    return _below(
+        tx,
+        person,
+        [
+            Say(
+                "mydata.role",
+                role=Say(f"role.{each.role}"),
+                skills=[Say(f"kind.{kind}") for kind in each.skills] or Say("crew.all_kinds"),
+                buildings=[Say("where.building", building=one) for one in each.buildings]
+                or Say("crew.all_buildings"),
+                hours=each.duty or Say("crew.all_hours"),
+            )
+            if each.role == "crew"
+            else Say(f"role.{each.role}")
+            for each in tx.session.exec(roles)
+        ],
+    )
+
+
+def _open(tx: Tx, person: Person) -> Any:
+    """What was answered in talks that are not finished: the words of forms that nobody has seen yet."""
+    talks = tx.session.exec(select(Talk).where(Talk.person_id == person.id).order_by(col(Talk.id)))
+    return _below(tx, person, [words for talk in talks for words in _words_in(talk.answers)])
+
+
+def _words_in(answer: Any) -> list[str]:
+    if isinstance(answer, dict):
+        return [words for each in answer.values() for words in _words_in(each)]
+    if isinstance(answer, list):
+        return [words for each in answer for words in _words_in(each)]
+    return [answer] if isinstance(answer, str) and answer else []
+
+
 def _requests(tx: Tx, person: Person) -> Any:
     asked = select(JoinRequest).where(JoinRequest.person_id == person.id).order_by(col(JoinRequest.id))
     return _below(
         tx,
         person,
         [
-            Say("mydata.request", at=each.created_at, home=each.home, name=each.name)
+            Say(
+                "mydata.request",
+                at=each.created_at,
+                name=each.name,
+                role=Say(f"role.{each.role}"),
+                home=each.home,
+                state=Say(f"join.state.{each.state}"),
+            )
             for each in tx.session.exec(asked)
         ],
     )
@@ -207,10 +259,21 @@ def forget_surely(tx: Tx, person: Person) -> None:
     erase(tx, person)
 
 
-def erase(tx: Tx, person: Person) -> None:
-    """Unbind somebody and erase what may be erased; an owner stays one of the home's owners, by a number alone."""
-    known = _words_about(tx, person)
-    was_guest = is_guest(tx, person)
+def erase(tx: Tx, *people: Person) -> None:
+    """Unbind people of one community and erase what may be erased; an owner stays one, by a number alone."""
+    words = [word for person in people for word in _words_about(tx, person, people)]
+    for person in people:
+        _erase(tx, person)
+    for person in people[:1]:
+        mark = tx.reader(person.community_id).say("person.erased")
+        scrub.scrub(tx.session, person.community_id, words, mark)
+    tx.session.expire_all()
+    tx.mark = None  # the message with the button has gone, too
+
+
+def _erase(tx: Tx, person: Person) -> None:
+    keeps_hash = not is_guest(tx, person)
+    release(tx, person)
     for talk in tx.session.exec(select(Talk).where(Talk.person_id == person.id)).all():
         end(tx, talk)
     revoke_all(tx, person)
@@ -219,34 +282,45 @@ def erase(tx: Tx, person: Person) -> None:
     _erase_matters(tx, person)
     _erase_messages(tx, person)
     _unbind(tx, person)
-    mark = tx.reader(person.community_id).say("person.erased")
     name, person.name = person.name, ""
-    person.name_hash = tx.house.vault.hash(name) if not was_guest else ""
+    person.name_hash = tx.house.vault.hash(name) if keeps_hash else ""
     person.phone = person.phone_hash = ""
     person.left_at = person.left_at or tx.now
     tx.session.add(person)
     tx.session.flush()
     tx.known.clear()
-    for word in known:
-        scrub(tx.session, person.community_id, word, mark)
-    tx.session.expire_all()
-    tx.mark = None  # the message with the button has gone, too
 
 
-def _words_about(tx: Tx, person: Person) -> list[str]:
-    """What names the person in what others wrote or read; not what another person is called, too, or a lone letter.
+def _words_about(tx: Tx, person: Person, people: Sequence[Person]) -> list[Word]:
+    """What names one of some people in what others wrote or read; not what somebody else is called, too.
 
     Nobody has checked the name of a guest, who could call themselves "电梯": only their number is certain.
     """
     phone = phone_of(tx, person)
-    words = [each.external_id for each in accounts_of(tx, person) if len(each.external_id) > 4]
-    words += [phone, masked(phone)] if phone else []
-    asked = [] if is_guest(tx, person) else [person.name]
-    for name in asked:
-        same = select(Person.id).where(Person.community_id == person.community_id, Person.name == name)
-        if len(name) > 1 and len(tx.session.exec(same.limit(2)).all()) == 1:
-            words.append(name)
+    numbers = [each.external_id for each in accounts_of(tx, person)]
+    words = [scrub.exact(each) for each in numbers if each.isascii() and len(each) >= SHORTEST_NUMBER]
+    words += [scrub.number(phone), scrub.exact(masked(phone))] if phone else []
+    if not is_guest(tx, person) or person.left_at is not None:
+        words += [scrub.name(each) for each in _names(person) if not _is_shared(tx, each, people)]
     return words
+
+
+def _names(person: Person) -> list[str]:
+    """The person's name, if it is long enough to be told from other words."""
+    shortest = SHORTEST_LATIN if person.name.isascii() else SHORTEST_NAME
+    return [person.name] if len(person.name) >= shortest else []
+
+
+def _is_shared(tx: Tx, name: str, people: Sequence[Person]) -> bool:
+    """Whether somebody else of the community has this name, too, and it is known to be theirs."""
+    tied = select(HomeRole.person_id).union(select(Role.person_id))
+    others = select(Person.id).where(
+        Person.community_id == people[0].community_id,
+        Person.name == name,
+        col(Person.id).not_in([each.id for each in people]),
+        or_(col(Person.id).in_(tied), col(Person.left_at).is_not(None)),
+    )
+    return tx.session.exec(others.limit(1)).first() is not None
 
 
 def _end_ties(tx: Tx, person: Person) -> None:
@@ -272,11 +346,33 @@ def _forget_requests(tx: Tx, person: Person) -> None:
 
 
 def _erase_matters(tx: Tx, person: Person) -> None:
-    """Photos of matters that are over; the matters stay with the home, without who brought them."""
-    open_ones = select(Repair.id).where(Repair.person_id == person.id, col(Repair.state).not_in(OVER))
-    kept = [f"repair:{number}" for number in tx.session.exec(open_ones)]
-    gone = delete(Media).where(col(Media.person_id) == person.id, col(Media.about).not_in(kept))
-    tx.session.connection().execute(gone)
+    """Photos of matters that are over, and the name in one's own; the matters stay with the home."""
+    _drop_photos(tx, col(Media.person_id) == person.id)
+    reported = tx.session.exec(select(Repair.id).where(Repair.person_id == person.id)).all()
+    about = [f"repair:{number}" for number in reported]
+    cards = [f"{kind}{each}" for kind in ("", "board:") for each in about]
+    cards += [f"{kind}:{number}" for kind in ("mine", "look") for number in reported]
+    scrub.scrub(
+        tx.session,
+        person.community_id,
+        [scrub.name(each) for each in _names(person)],
+        tx.reader(person.community_id).say("person.erased"),
+        {
+            "repair": col(Repair.person_id) == person.id,
+            "event": col(Event.about).in_(about),
+            "notice": col(Notice.about).in_(about),
+            "outgoing": col(Outgoing.card).in_(cards),
+        },
+    )
+
+
+def _drop_photos(tx: Tx, whose: Any) -> None:
+    """Delete the photos of repairs that are over; those of open ones are needed still."""
+    named = tx.session.exec(select(Media.about).where(whose).distinct()).all()
+    numbers = [int(each.removeprefix("repair:")) for each in named if each.startswith("repair:")]
+    opened = select(Repair.id).where(col(Repair.id).in_(numbers), col(Repair.state).not_in(OVER))
+    kept = [f"repair:{number}" for number in tx.session.exec(opened)]
+    tx.session.connection().execute(delete(Media).where(whose, col(Media.about).not_in(kept)))
 
 
 def _erase_messages(tx: Tx, person: Person) -> None:
@@ -299,45 +395,90 @@ def _delete_heard(tx: Tx, which: Any) -> None:
 def _unbind(tx: Tx, person: Person) -> None:
     """The accounts are nobody's; their chats are cleared as soon as the last word is out."""
     for account in accounts_of(tx, person):
+        tx.session.delete(account)
+        tx.session.flush()
         chats = select(Place).where(
             Place.messenger == account.messenger, Place.external_id == account.external_id
         )
-        tx.session.delete(account)
-        tx.session.flush()
-        other = select(Account.id).where(
-            Account.messenger == account.messenger, Account.external_id == account.external_id
-        )
-        if tx.session.exec(other.limit(1)).first() is not None:
-            continue  # they are somebody in another community: the chat is needed there
+        others = tx.session.exec(_holders(account.messenger, account.external_id)).all()
         for place in tx.session.exec(chats).all():
-            place.person_id = None
-            tx.session.add(place)
-            set_timer(tx, person.community_id, f"forget.clear:{place.id}", tx.now + AFTER)
+            _let_go(tx, place, others)
+            set_timer(tx, person.community_id, f"forget.clear:{place.id}", tx.now + CLEARED_AFTER)
     tx.session.flush()
+
+
+def _holders(messenger: str, external_id: str) -> Any:
+    """As whom an account is known, in whichever community."""
+    return (
+        select(Account)
+        .where(Account.messenger == messenger, Account.external_id == external_id)
+        .order_by(col(Account.id))
+    )
+
+
+def _let_go(tx: Tx, place: Place, others: Sequence[Account]) -> None:
+    """The chat is nobody's any more, or that of who its holder is in another community."""
+    place.person_id = others[0].person_id if others else None
+    place.community_id = others[0].community_id if others else place.community_id
+    tx.session.add(place)
 
 
 @action("forget.clear", Place)
 def clear(tx: Tx, person: None, place: Place) -> None:
-    """The chat of somebody who was forgotten: its messages go, and then itself, unless somebody has come in there."""
-    waiting = select(Outgoing.id).where(Outgoing.place_id == place.id, Outgoing.state == "waiting")
-    here = select(Account.id).where(
-        Account.messenger == place.messenger, Account.external_id == place.external_id
+    """The chat of somebody who was forgotten: its messages go, and then itself, unless somebody has come in there.
+
+    Of who is still known in another community, only the messages of this one go.
+    """
+    if place.kind != "private":
+        return
+    known = [each.community_id for each in tx.session.exec(_holders(place.messenger, place.external_id))]
+    if place.blocked_at is None and place.community_id is not None and _waits(tx, place, known):
+        set_timer(tx, place.community_id, f"forget.clear:{place.id}", tx.now + CLEARED_AFTER)
+    else:
+        _empty(tx, place, known)
+
+
+def _waits(tx: Tx, place: Place, known: Sequence[int]) -> bool:
+    """Whether something is still to be sent there; what has waited for a day never will be."""
+    waiting = select(Outgoing.id).where(
+        Outgoing.place_id == place.id,
+        Outgoing.state == "waiting",
+        Outgoing.created_at > tx.now - timedelta(days=1),
+        _foreign(Outgoing, known),
     )
-    if place.kind != "private" or tx.session.exec(here.limit(1)).first() is not None:
-        return
-    if tx.session.exec(waiting.limit(1)).first() is not None and place.blocked_at is None:
-        assert place.community_id is not None
-        set_timer(tx, place.community_id, f"forget.clear:{place.id}", tx.now + AFTER)
-        return
+    return tx.session.exec(waiting.limit(1)).first() is not None
+
+
+def _foreign(table: Any, known: Sequence[int]) -> Any:
+    """The rows of communities in which a chat's holder is nobody; all rows if that is everywhere."""
+    return col(table.community_id).not_in(known) if known else true()
+
+
+def _empty(tx: Tx, place: Place, known: Sequence[int] = ()) -> None:
     connection = tx.session.connection()
     heard = select(Inbox.id).where(Inbox.messenger == place.messenger, Inbox.place == place.external_id)
-    _delete_heard(tx, heard)
-    sent = select(Outgoing.id).where(Outgoing.place_id == place.id)
+    _delete_heard(tx, heard.where(_foreign(Inbox, known)))
+    sent = select(Outgoing.id).where(Outgoing.place_id == place.id, _foreign(Outgoing, known))
     connection.execute(delete(Attempt).where(col(Attempt.outgoing_id).in_(sent)))
-    connection.execute(delete(Attempt).where(col(Attempt.place_id) == place.id))
     for table in (Outgoing, Rest, Talk):
-        connection.execute(delete(table).where(col(table.place_id) == place.id))
-    tx.session.delete(place)
+        connection.execute(delete(table).where(col(table.place_id) == place.id, _foreign(table, known)))
+    _forget_cries(tx, place)
+    if not known:
+        connection.execute(update(Attempt).where(col(Attempt.place_id) == place.id).values(place_id=None))
+        tx.session.delete(place)
+
+
+def _forget_cries(tx: Tx, place: Place) -> None:
+    """What staff were told of a stranger in this chat."""
+    for community_id in tx.session.exec(
+        select(Outgoing.community_id).where(Outgoing.card == stranger_card(place)).distinct()
+    ).all():
+        assert community_id is not None
+        gone = tx.reader(community_id).say("stranger.erased")
+        cries = update(Outgoing).where(
+            col(Outgoing.card) == stranger_card(place), col(Outgoing.community_id) == community_id
+        )
+        tx.session.connection().execute(cries.values(text=gone))
 
 
 # --- erased by the clock ----------------------------------------------------------------------------
@@ -359,7 +500,10 @@ def _next_night(tx: Tx, community_id: int) -> datetime:
 
 @action("privacy.retain", Community)
 def retain(tx: Tx, person: None, community: Community) -> None:
-    """Erase a batch of what is older than the community's policy, and come again soon if there is more."""
+    """Erase a batch of what is older than the community's policy, and come again soon if there is more.
+
+    What belongs to no community, such as the words of strangers, goes with it.
+    """
     policy = policy_of(tx, community.id)
     said = tx.now - timedelta(days=policy.said_days)
     sent = tx.now - timedelta(days=policy.sent_days)
@@ -368,18 +512,27 @@ def retain(tx: Tx, person: None, community: Community) -> None:
         _drop_heard(tx, community.id, said),
         _drop_sent(tx, community.id, sent),
         _drop_rest(tx, community.id, said),
+        _drop_strangers(tx, community.id, left),
         _drop_guests(tx, community.id, left),
     ]
     gone = delete(Code).where(col(Code.community_id) == community.id, col(Code.expires_at) < left)
     tx.session.connection().execute(gone)
+    forgotten = select(Person.id).where(Person.community_id == community.id, Person.name == "")
+    _drop_photos(
+        tx, col(Media.person_id).in_(forgotten)
+    )  # of matters that were open when they were forgotten
     again = tx.now + SOON if any(more) else _next_night(tx, community.id)
     set_timer(tx, community.id, f"privacy.retain:{community.id}", again)
+
+
+def _of(table: Any, community_id: int) -> Any:
+    return or_(col(table.community_id) == community_id, col(table.community_id).is_(None))
 
 
 def _drop_heard(tx: Tx, community_id: int, before: datetime) -> bool:
     old = (
         select(Inbox.id)
-        .where(Inbox.community_id == community_id, Inbox.state == "done", Inbox.received_at < before)
+        .where(_of(Inbox, community_id), Inbox.state == "done", Inbox.received_at < before)
         .order_by(col(Inbox.id))
         .limit(BATCH)
     )
@@ -391,9 +544,7 @@ def _drop_heard(tx: Tx, community_id: int, before: datetime) -> bool:
 def _drop_sent(tx: Tx, community_id: int, before: datetime) -> bool:
     old = (
         select(Outgoing.id)
-        .where(
-            Outgoing.community_id == community_id, Outgoing.state != "waiting", Outgoing.created_at < before
-        )
+        .where(_of(Outgoing, community_id), Outgoing.state != "waiting", Outgoing.created_at < before)
         .order_by(col(Outgoing.id))
         .limit(BATCH)
     )
@@ -405,25 +556,45 @@ def _drop_sent(tx: Tx, community_id: int, before: datetime) -> bool:
 
 
 def _drop_rest(tx: Tx, community_id: int, before: datetime) -> bool:
-    """The rest of long texts that were for one person or one chat."""
-    old = delete(Rest).where(col(Rest.community_id) == community_id, col(Rest.created_at) < before)
-    tx.session.connection().execute(old)
-    return False
+    """The rest of long texts; whoever wants it later asks for the whole again."""
+    old = select(Rest.id).where(Rest.community_id == community_id, Rest.created_at < before).limit(BATCH)
+    ids = tx.session.exec(old).all()
+    tx.session.connection().execute(delete(Rest).where(col(Rest.id).in_(ids)))
+    return len(ids) == BATCH
+
+
+def _drop_strangers(tx: Tx, community_id: int, before: datetime) -> bool:
+    """The private chats of whom nobody knows, and who have not been heard for long."""
+    somebody = select(Account.id).where(
+        Account.messenger == Place.messenger, Account.external_id == Place.external_id
+    )
+    waiting = select(Outgoing.id).where(Outgoing.place_id == Place.id, Outgoing.state == "waiting")
+    chats = (
+        select(Place)
+        .where(_of(Place, community_id), Place.kind == "private", col(Place.heard_at) < before)
+        .where(~somebody.exists(), ~waiting.exists())
+        .order_by(col(Place.id))
+        .limit(FEW)
+    )
+    found = tx.session.exec(chats).all()
+    for place in found:
+        _empty(tx, place)
+    return len(found) == FEW
 
 
 def _drop_guests(tx: Tx, community_id: int, before: datetime) -> bool:
     """Whoever was not let in, or has left, is forgotten."""
     tied = select(HomeRole.person_id).where(HomeRole.community_id == community_id)
     working = select(Role.person_id).where(Role.community_id == community_id)
+    asking = select(JoinRequest.person_id).where(JoinRequest.created_at >= before)
     guests = (
         select(Person)
         .where(Person.community_id == community_id, Person.name != "")
         .where(func.coalesce(col(Person.left_at), col(Person.created_at)) < before)
-        .where(col(Person.id).not_in(tied), col(Person.id).not_in(working))
+        .where(*(col(Person.id).not_in(each) for each in (tied, working, asking)))
         .order_by(col(Person.id))
-        .limit(20)
+        .limit(FEW)
     )
     found = tx.session.exec(guests).all()
-    for guest in found:
-        erase(tx, guest)
-    return len(found) == 20
+    erase(tx, *found)
+    return len(found) == FEW

@@ -655,8 +655,9 @@ def accept(tx: Tx, person: Person, repair: Repair) -> None:
 
 def release(tx: Tx, person: Person) -> None:
     """Give the tickets of somebody who leaves the crew to others."""
-    for repair in _tickets(tx, person):
-        decline(tx, person, repair)
+    while tickets := _tickets(tx, person):
+        for repair in tickets:
+            decline(tx, person, repair)
 
 
 @action("repair.decline", Repair, button=True)

@@ -128,7 +128,9 @@ def name_of(tx: Tx, person_id: int | None) -> str:
 
 def assigned(tx: Tx, repair: Repair) -> Any:
     """Who has it."""
-    return name_of(tx, repair.crew_id) or Say("where.nobody_yet")
+    if repair.crew_id is None:
+        return Say("where.nobody_yet")
+    return name_of(tx, repair.crew_id) or Say("person.forgotten")
 
 
 # --- buttons ----------------------------------------------------------------------------------------

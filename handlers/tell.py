@@ -251,6 +251,11 @@ def tell_staff(tx: Tx, community_id: int, key: str, **options: Any) -> None:
         tell(tx, place, key, **options)
 
 
+def stranger_card(place: Place) -> str:
+    """The name of what staff are told of somebody whom nobody knows, so that it can be erased."""
+    return f"stranger:{place.id}"
+
+
 def _latest(tx: Tx, card: str, place_id: int) -> Outgoing | None:
     """What a card shows in a chat, or will show when all is delivered."""
     rows = select(Outgoing).where(Outgoing.card == card, Outgoing.place_id == place_id)

@@ -11,6 +11,8 @@ from handlers.tx import House, Tx
 from store.tables import Timer
 
 TRIES = 5
+CLEARED_AFTER = timedelta(minutes=1)
+"""How long the last word to somebody who is forgotten may take; then their chat is cleared, too."""
 
 
 def set_timer(tx: Tx, community_id: int, action: str, due_at: datetime, *, move: bool = True) -> None:

@@ -8,7 +8,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event
@@ -21,6 +22,7 @@ T = TypeVar("T")
 Work = Callable[[Session], T]
 
 BATCH = 200
+LOG_SECONDS = 0.5  # how long the writer may be held up when its log is emptied
 TRIES = 5
 # PostgreSQL's codes for deadlock, serialisation, lock not available, and a key that another writer took first.
 LOST_RACES = {"40P01", "40001", "55P03", "23505"}
@@ -78,6 +80,17 @@ class Database:
         except NoConnection as error:
             raise StoreUnavailable(str(error)) from error
 
+    def empty_log(self) -> None:
+        """Let SQLite's write-ahead log, which holds older states of rows, be written back and emptied.
+
+        Costs nothing if it is empty; if somebody reads just now, it is done at the next call.
+        """
+        file = self.engine.url.database
+        if not self.is_sqlite or not file or not _size(f"{file}-wal"):
+            return
+        with closing(sqlite3.connect(file, timeout=LOG_SECONDS)) as connection:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
     def close(self) -> None:
         """Finish the writes in hand and let go of the database."""
         self._writer.close()
@@ -108,6 +121,13 @@ def _sqlite(url: str, *, begin: str, durable: bool) -> Engine:
         connection.exec_driver_sql(begin)
 
     return engine
+
+
+def _size(file: str) -> int:
+    try:
+        return Path(file).stat().st_size
+    except OSError:
+        return 0
 
 
 def write_ahead(dbapi: sqlite3.Connection) -> None:

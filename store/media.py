@@ -2,8 +2,11 @@
 
 import hashlib
 import os
+import threading
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from io import BytesIO
 from pathlib import Path
 from typing import Literal
@@ -37,6 +40,7 @@ class MediaStorage:
     def __init__(self, folder: Path, vault: Vault) -> None:
         self.folder = folder
         self.vault = vault
+        self.lock = threading.Lock()  # a file that is kept again must not be dropped at that moment
 
     def keep_photo(self, data: bytes) -> Kept:
         """Check, turn upright, shrink to 2,048 pixels and store a photo; EXIF (place, time, camera) is dropped.
@@ -80,13 +84,33 @@ class MediaStorage:
             raise FileNotFoundError(key)
         return self._path(key).read_bytes()
 
+    def older_than(self, limit: datetime) -> Iterator[str]:
+        """The names of the files that were kept last before `limit`, and of drafts that a killed process left."""
+        for folder in self.folder.iterdir() if self.folder.exists() else ():
+            with os.scandir(folder) as files:
+                yield from (each.name for each in files if each.stat().st_mtime < limit.timestamp())
+
+    def drop(self, name: str, limit: datetime) -> bool:
+        """Delete a file of `older_than`; False if it was kept again meanwhile, or is gone."""
+        path = self._path(name)
+        with self.lock:
+            try:
+                if path.stat().st_mtime >= limit.timestamp():
+                    return False
+                path.unlink()
+            except FileNotFoundError:
+                return False
+        return True
+
     def _path(self, key: str) -> Path:
         return self.folder / key[:2] / key
 
     def _write(self, key: str, data: bytes) -> None:
         path = self._path(key)
-        if path.exists():
-            return
+        with self.lock:
+            if path.exists():
+                os.utime(path)  # as young as the message that will name it
+                return
         path.parent.mkdir(parents=True, exist_ok=True)
         draft = path.with_suffix(f".{os.getpid()}.{id(data)}")
         try:
