@@ -2,7 +2,7 @@
 
 from conversations.steps import Choice, Confirm, Script, Text
 
-FIND = Script(name="find", finish="home.found", steps={"home": Text(min=2, max=60)})
+FIND = Script(name="find", finish="home.found", steps={"home": Text(max=60)})
 
 EXPEL = Script(name="expel", finish="tie.removed", steps={"sure": Confirm()})
 

@@ -64,14 +64,30 @@ def perform(tx: Tx, person: Person | None, what: str, /, **answers: Any) -> None
     capacity = may(tx, person, name, row)
     if capacity is None:
         raise Refused("refused.not_yours")
+    facts = _about(tx, row)
     if act.table is None:
         act.do(tx, person, **answers)
     else:
         act.do(tx, person, row, **answers)
     if person is not None and acts_for_community(capacity):
         tx.session.add(
-            Audit(community_id=person.community_id, at=tx.now, pseudonym=person.pseudonym, action=what)
+            Audit(
+                community_id=person.community_id,
+                at=tx.now,
+                pseudonym=person.pseudonym,
+                action=what,
+                facts=facts,
+            )
         )
+
+
+def _about(tx: Tx, row: Any) -> dict[str, Any]:
+    """Whom the row is about, by their number: it may be gone when the log is read. A matter has a number of its own."""
+    if hasattr(row, "number"):
+        return {}
+    whose = getattr(row, "person_id", None) or getattr(row, "principal_id", None)
+    who = tx.session.get(Person, whose) if isinstance(whose, int) else None
+    return {"about": who.pseudonym} if who is not None else {}
 
 
 def tap(tx: Tx, person: Person, what: str) -> None:

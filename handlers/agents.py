@@ -1,24 +1,26 @@
 """Agents: who may act for whom, by a written proxy or as a guardian; staff enter what the paper says."""
 
 import re
-from collections.abc import Collection
+import unicodedata
+from collections.abc import Collection, Sequence
 from datetime import date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlmodel import col, or_, select
+from sqlmodel import and_, col, or_, select
 
 from conversations.errors import Refused
 from conversations.homes import PROXY
-from conversations.words import Say
+from conversations.words import Reader, Say
 from handlers.actions import action
-from handlers.joining import find_home
-from handlers.people import homes_of, is_guest
+from handlers.addresses import one_named
+from handlers.repair_cards import address
 from handlers.talk import Known, ask, here, know, no_facts, start
-from handlers.tell import Button, tell
+from handlers.tell import Button, distinct, reader_of, tell
 from handlers.tx import Tx
 from store.tables import Agent, Home, HomeRole, Person, Talk
 
+AROUND = re.compile(r"[到至止前\s]|until")
 DAY = re.compile(r"(?:(\d{4})\s*[-年/.]\s*)?(\d{1,2})\s*[-月/.]\s*(\d{1,2})\s*日?")
 
 
@@ -32,11 +34,15 @@ def standing(tx: Tx, principal: Person) -> list[Agent]:
 
 
 def acts_for(tx: Tx, agent: Person, principal: Person, home: Home) -> Agent | None:
-    """By which power the agent may act for the principal about a home now; None: by none."""
+    """By which power the agent may act for the principal, an owner of the home, now; None: by none."""
+    owned = select(HomeRole.id).where(
+        HomeRole.person_id == principal.id, HomeRole.home_id == home.id, HomeRole.role == "owner"
+    )
     rows = select(Agent).where(
         Agent.agent_id == agent.id,
         Agent.principal_id == principal.id,
         or_(col(Agent.home_id).is_(None), col(Agent.home_id) == home.id),
+        owned.exists(),
         *_holding(tx),
     )
     return tx.session.exec(rows.order_by(col(Agent.id)).limit(1)).first()
@@ -46,77 +52,93 @@ def _holding(tx: Tx) -> tuple[Any, ...]:
     return (
         col(Agent.revoked_at).is_(None),
         col(Agent.starts_at) <= tx.now,
-        or_(col(Agent.ends_at).is_(None), col(Agent.ends_at) >= tx.now),
+        or_(col(Agent.ends_at).is_(None), col(Agent.ends_at) > tx.now),
     )
 
 
-def revoke_all(tx: Tx, who: Person, home: Home | None = None) -> None:
-    """End what somebody gave or was given, about a home that they leave or about everything."""
+def revoke_all(tx: Tx, who: Person, home: Home | None = None) -> list[Agent]:
+    """End what somebody gave or was given: about a home that they leave what they gave, or everything."""
     rows = select(Agent).where(
         or_(col(Agent.principal_id) == who.id, col(Agent.agent_id) == who.id)
         if home is None
-        else (col(Agent.principal_id) == who.id),
+        else and_(col(Agent.principal_id) == who.id, col(Agent.home_id) == home.id),
         col(Agent.revoked_at).is_(None),
     )
-    for each in tx.session.exec(rows).all():
-        if home is None or each.home_id == home.id:
-            each.revoked_at = tx.now
-            tx.session.add(each)
+    ended = list(tx.session.exec(rows).all())
+    for each in ended:
+        each.revoked_at = tx.now
+        tx.session.add(each)
+    return ended
 
 
 # --- appointing -------------------------------------------------------------------------------------
 
 
 def heard(tx: Tx, person: Person, talk: Talk, changed: Collection[str]) -> bool:
-    """An agent must be somebody whom the community knows, and a day one that is to come."""
-    wrong = ""
-    if "agent" in changed and one_named(tx, person.community_id, talk.answers["agent"]) is None:
-        wrong = "agent"
-    elif talk.answers.get("until") and "until" in changed and _day(tx, person, talk.answers["until"]) is None:
-        wrong = "until"
-    if not wrong:
-        return False
-    talk.answers = {name: answer for name, answer in talk.answers.items() if name != wrong}
+    """An agent must be another person whom the community knows, and a day one that is to come."""
+    answers = talk.answers
+    lead = ""
+    if "agent" in changed:
+        agent, tie = one_named(tx, person.community_id, answers["agent"]), tie_of(tx, talk)
+        if agent is None:
+            lead = "agent.nobody"
+        elif tie is not None and agent.id == tie.person_id:
+            lead = "agent.not_oneself"
+    if answers.get("until") and "until" in changed:
+        day = _day(tx, person, answers["until"])
+        if day is None:
+            lead = "agent.no_day"
+        else:
+            answers = {**answers, "until": day.isoformat()}
+    if lead:
+        answers = {name: answer for name, answer in answers.items() if name not in changed}
+    talk.answers = answers
     tx.session.add(talk)
     tx.session.flush()
-    ask(tx, person, talk, lead="agent.nobody" if wrong == "agent" else "agent.no_day")
-    return True
+    if lead:
+        ask(tx, person, talk, lead=lead)
+    return bool(lead)
 
 
-know(Known(PROXY, no_facts, heard))
+def tie_of(tx: Tx, talk: Talk) -> HomeRole | None:
+    """The tie that a talk is about, unless it has ended meanwhile."""
+    return tx.session.get(HomeRole, int(talk.about.partition(":")[2]))
 
 
-def one_named(tx: Tx, community_id: int, text: str) -> Person | None:
-    """Who is meant by a name, or by an address with a name ("3-2-1201 陈女士"); None if nobody or several."""
-    words = text.split()
-    people = named(tx, community_id, words[-1]) if words else []
-    if len(words) > 1:
-        home = find_home(tx, community_id, " ".join(words[:-1]))
-        people = [each for each in people if home is not None and home in homes_of(tx, each)]
-    return people[0] if len(people) == 1 else None
+def of_whom(tx: Tx, talk: Talk) -> dict[str, Any]:
+    """Whom a question about somebody of a home is about, for its words."""
+    tie = tie_of(tx, talk)
+    if tie is None:
+        return {"who": Say("person.forgotten"), "home": "—"}
+    who, home = tx.session.get_one(Person, tie.person_id), tx.session.get_one(Home, tie.home_id)
+    return {"who": who.name or Say("person.forgotten"), "home": address(home)}
 
 
-def named(tx: Tx, community_id: int, name: str) -> list[Person]:
-    """The people of a community who have this name and are tied to it."""
-    same = select(Person).where(Person.community_id == community_id, Person.name == name.strip())
-    found = tx.session.exec(same.order_by(col(Person.id)).limit(50))
-    return [each for each in found if not is_guest(tx, each)]
+know(Known(PROXY, no_facts, heard, about=of_whom))
 
 
-def _day(tx: Tx, person: Person, text: str) -> datetime | None:
-    """The end of the day that was written ("2026-12-31", "12月31日": the next one); None if it is none, or past."""
-    match = DAY.search(text)
+def _day(tx: Tx, person: Person, text: str) -> date | None:
+    """The day that was written ("2026-12-31", "12月31日": the next one); None if it is none, or past."""
+    match = DAY.fullmatch(AROUND.sub("", unicodedata.normalize("NFKC", text)))
     if match is None:
         return None
-    zone = ZoneInfo(tx.community(person.community_id).time_zone)
-    today = tx.now.astimezone(zone).date()
+    today = tx.now.astimezone(_zone(tx, person.community_id)).date()
     try:
         day = date(int(match[1] or today.year), int(match[2]), int(match[3]))
         if match[1] is None and day < today:
             day = day.replace(year=today.year + 1)
     except ValueError:
         return None
-    return datetime.combine(day + timedelta(days=1), time(), zone) if day >= today else None
+    return day if day >= today else None
+
+
+def _zone(tx: Tx, community_id: int) -> ZoneInfo:
+    return ZoneInfo(tx.community(community_id).time_zone)
+
+
+def _end_of(tx: Tx, community_id: int, day: str) -> datetime:
+    """The first moment after a day."""
+    return datetime.combine(date.fromisoformat(day) + timedelta(days=1), time(), _zone(tx, community_id))
 
 
 @action("agent.new", HomeRole, button=True, stays=True)
@@ -142,11 +164,11 @@ def appoint(tx: Tx, person: Person, tie: HomeRole, **answers: Any) -> None:
         home_id=tie.home_id,
         scope=answers["scope"] or "",
         starts_at=tx.now,
-        ends_at=_day(tx, person, answers["until"]) if answers["until"] else None,
+        ends_at=_end_of(tx, tie.community_id, answers["until"]) if answers["until"] else None,
     )
     tx.session.add(made)
     tx.session.flush()
-    facts: dict[str, Any] = {"line": line(tx, made), "principal": principal.name}
+    facts = _facts(tx, made)
     tell(tx, here(tx, person), "agent.made", buttons=[f"agent.revoke:{made.id}"], **facts)
     tell(tx, principal, "agent.made_principal", buttons=[f"agent.revoke:{made.id}"], **facts)
     tell(tx, agent, "agent.made_agent", **facts)
@@ -157,15 +179,26 @@ def appoint(tx: Tx, person: Person, tie: HomeRole, **answers: Any) -> None:
 
 def line(tx: Tx, agent: Agent) -> Say:
     """One power in words: who, as what, about what, until when."""
-    return Say(
-        "agent.line",
-        who=tx.session.get_one(Person, agent.agent_id).name or Say("person.forgotten"),
-        kind=Say(f"proxy.kind.{agent.kind}"),
-        scope=agent.scope or Say("agent.everything"),
-        until=Say("agent.until", day=agent.ends_at - timedelta(minutes=1))
-        if agent.ends_at
-        else Say("agent.for_good"),
-    )
+    return Say("agent.line", **_facts(tx, agent))
+
+
+def _facts(tx: Tx, agent: Agent) -> dict[str, Any]:
+    home = tx.session.get(Home, agent.home_id) if agent.home_id is not None else None
+    return {
+        "who": tx.session.get_one(Person, agent.agent_id).name or Say("person.forgotten"),
+        "principal": tx.session.get_one(Person, agent.principal_id).name or Say("person.forgotten"),
+        "home": address(home) if home is not None else Say("agent.all_homes"),
+        "kind": Say(f"proxy.kind.{agent.kind}"),
+        "scope": agent.scope or Say("agent.everything"),
+        "until": _until(tx, agent),
+    }
+
+
+def _until(tx: Tx, agent: Agent) -> Say:
+    if agent.ends_at is None:
+        return Say("agent.for_good")
+    last = (agent.ends_at - timedelta(minutes=1)).astimezone(_zone(tx, agent.community_id))
+    return Say("agent.until", year=last.year, month=last.month, day=last.day)
 
 
 def agent_lines(tx: Tx, principal: Person) -> list[Say]:
@@ -176,10 +209,7 @@ def agent_lines(tx: Tx, principal: Person) -> list[Say]:
 def acts_for_lines(tx: Tx, agent: Person) -> list[Say]:
     """Everybody for whom somebody may act now."""
     rows = select(Agent).where(Agent.agent_id == agent.id, *_holding(tx)).order_by(col(Agent.id))
-    return [
-        Say("agent.for_whom", who=tx.session.get_one(Person, each.principal_id).name, line=line(tx, each))
-        for each in tx.session.exec(rows)
-    ]
+    return [Say("agent.for_whom", **_facts(tx, each)) for each in tx.session.exec(rows)]
 
 
 @action("agents", button=True, stays=True)
@@ -192,20 +222,18 @@ def mine(tx: Tx, person: Person) -> None:
         "agent.mine",
         given=[line(tx, each) for each in given] or Say("talk.none"),
         received=received or Say("talk.none"),
-        buttons=revoke_buttons(tx, given),
+        buttons=revoke_buttons(tx, given, reader_of(tx, person)),
     )
 
 
-def revoke_buttons(tx: Tx, agents: list[Agent]) -> list[Button]:
+def revoke_buttons(tx: Tx, agents: Sequence[Agent], reader: Reader) -> list[Button]:
     """What ends each of these powers."""
-    reader = tx.reader(agents[0].community_id) if agents else None
+    names = [
+        reader.say("agent.revoke", who=tx.session.get_one(Person, each.agent_id).name[:20]) for each in agents
+    ]
     return [
-        Button(
-            f"agent.revoke:{each.id}",
-            label=reader.say("agent.revoke", who=tx.session.get_one(Person, each.agent_id).name[:20]),
-        )
-        for each in agents
-        if reader is not None
+        Button(f"agent.revoke:{each.id}", label=label)
+        for each, label in zip(agents, distinct(names), strict=True)
     ]
 
 
@@ -217,12 +245,12 @@ def revoke(tx: Tx, person: Person, agent: Agent) -> None:
     agent.revoked_at = tx.now
     tx.session.add(agent)
     tx.session.flush()
-    facts: dict[str, Any] = {
-        "line": line(tx, agent),
-        "principal": tx.session.get_one(Person, agent.principal_id).name,
-    }
-    told = [tx.session.get_one(Person, each) for each in (agent.principal_id, agent.agent_id)]
-    for each in told:
-        tell(tx, each, "agent.revoked", **facts)
-    if person not in told or here(tx, person) is not person:
-        tell(tx, here(tx, person), "agent.revoked", **facts)
+    tell_revoked(tx, agent)
+    if person.id not in (agent.principal_id, agent.agent_id) or here(tx, person) is not person:
+        tell(tx, here(tx, person), "agent.revoked", **_facts(tx, agent))
+
+
+def tell_revoked(tx: Tx, agent: Agent) -> None:
+    """Both sides hear that the power has ended."""
+    for each in (agent.principal_id, agent.agent_id):
+        tell(tx, tx.session.get_one(Person, each), "agent.revoked", **_facts(tx, agent))

@@ -1,5 +1,7 @@
 """The log of what staff and crew did, as staff read it."""
 
+from collections.abc import Mapping, Sequence
+
 from sqlmodel import col, select
 
 from conversations.words import Say
@@ -23,21 +25,33 @@ def audit(tx: Tx, person: Person) -> None:
         .limit(MOST)
     ).all()
     reader = reader_of(tx, here(tx, person))
+    names = _names(tx, [row.facts["about"] for row, _ in rows if "about" in row.facts])
     lines = [
-        reader.say("audit.line", at=row.at, who=_name(who), what=_what(tx, row.action)) for row, who in rows
+        reader.say("audit.line", at=row.at, who=_name(who), what=_what(tx, row, names)) for row, who in rows
     ]
     tell(tx, here(tx, person), "audit.list" if lines else "audit.none", list="\n".join(lines))
+
+
+def _names(tx: Tx, numbers: Sequence[int]) -> dict[int, Person]:
+    """Whom the log's numbers mean."""
+    found = tx.session.exec(select(Person).where(col(Person.pseudonym).in_(set(numbers))))
+    return {each.pseudonym: each for each in found}
 
 
 def _name(person: Person | None) -> Say | str:
     return (person.name if person is not None else "") or Say("person.forgotten")
 
 
-def _what(tx: Tx, done: str) -> Say:
-    name, _, subject = done.partition(":")
+def _what(tx: Tx, row: Audit, names: Mapping[int, Person]) -> Say:
+    """The act, with the number of the repair or the name of whom it was about."""
+    name, _, subject = row.action.partition(":")
     act = ACTIONS.get(name)
     if act is None:
         return Say("audit.gone", action=name)
-    row = tx.session.get(Repair, int(subject)) if act.table is Repair and subject else None
-    about = Say("audit.repair_mark", number=row.number) if row is not None else ""
+    repair = tx.session.get(Repair, int(subject)) if act.table is Repair and subject else None
+    about: Say | str = ""
+    if repair is not None:
+        about = Say("audit.repair_mark", number=repair.number)
+    elif "about" in row.facts:
+        about = Say("audit.who_mark", who=_name(names.get(row.facts["about"])))
     return Say("audit.what", act=Say(f"act.{name}"), about=about)

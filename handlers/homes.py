@@ -1,28 +1,31 @@
 """Homes as staff see them: who belongs to one, who speaks for it, and what staff do for them."""
 
+from collections.abc import Sequence
 from typing import Any
 
-from sqlmodel import select
+from sqlmodel import col, select
 
 from conversations.errors import Refused
 from conversations.homes import EXPEL, FIND
 from conversations.words import Say
 from handlers.actions import action
-from handlers.agents import agent_lines, named, revoke_all, revoke_buttons, standing
+from handlers.addresses import homes_at, named, one_named
+from handlers.agents import agent_lines, of_whom, revoke_all, revoke_buttons, standing, tell_revoked
 from handlers.codes import INVITED_HOURS, invitation_of
-from handlers.joining import find_home
 from handlers.people import accounts_of, homes_of, is_guest, ties_of
 from handlers.phones import masked, phone_of
-from handlers.repair_cards import address
-from handlers.talk import Known, here, know, no_facts, start
-from handlers.tell import Button, reader_of, tell
+from handlers.repair_cards import address, office
+from handlers.talk import Known, end_about, end_all, here, know, no_facts, start
+from handlers.tell import Button, distinct, reader_of, tell
 from handlers.tx import Tx
-from store.tables import Home, HomeRole, Parking, Person
+from store.tables import Home, HomeRole, Parking, Person, Role
 
 MOST_FOUND = 10
+MOST_PEOPLE = 80
+LONGEST_LABEL = 40
 
 know(Known(FIND, no_facts))
-know(Known(EXPEL, no_facts))
+know(Known(EXPEL, no_facts, about=of_whom))
 
 
 # --- finding ----------------------------------------------------------------------------------------
@@ -36,31 +39,51 @@ def find(tx: Tx, person: Person) -> None:
 
 @action("home.found")
 def found(tx: Tx, person: Person, home: str) -> None:
-    """Show the home of this address, or those of everybody of this name."""
-    there = find_home(tx, person.community_id, home)
-    homes = (
-        [there]
-        if there
-        else [each for who in named(tx, person.community_id, home) for each in homes_of(tx, who)]
-    )
-    if len(homes) == 1:
-        show_home(tx, person, homes[0])
+    """Show the home that this address or name means, or let staff choose among those that it may mean."""
+    homes: list[tuple[Home, str]] = [(each, "") for each in homes_at(tx, person.community_id, home)]
+    people = [] if homes else _people(tx, person.community_id, home)
+    homes += [(each, who.name) for who in people for each in homes_of(tx, who)]
+    workers = _workers(tx, people)
+    unique = {each.id: (each, whose) for each, whose in reversed(homes)}
+    if len(unique) == 1 and not workers:
+        show_home(tx, person, homes[0][0])
         return
     reader = reader_of(tx, here(tx, person))
-    unique = {each.id: each for each in homes[:MOST_FOUND]}
-    tell(
-        tx,
-        here(tx, person),
-        "home.which" if homes else "home.none",
-        said=home,
-        buttons=[
-            *(
-                Button(f"home.show:{each.id}", label=reader.show(address(each))[:40])
-                for each in unique.values()
-            ),
-            "home.find",
-        ],
+    shown = [unique[number] for number in sorted(unique, key=[each.id for each, _ in homes].index)][
+        :MOST_FOUND
+    ]
+    labels = [f"{reader.show(address(each))} {whose}".strip()[:LONGEST_LABEL] for each, whose in shown]
+    buttons: list[Button | str] = [
+        *(
+            Button(f"home.show:{each.id}", label=label)
+            for (each, _), label in zip(shown, labels, strict=True)
+        ),
+        *workers[: MOST_FOUND - len(shown)],
+        "home.find",
+    ]
+    some = "home.many" if len(unique) > len(shown) else "home.which"
+    key = some if unique or workers else "home.none"
+    tell(tx, here(tx, person), key, said=home, count=len(unique), most=MOST_FOUND, buttons=buttons)
+
+
+def _people(tx: Tx, community_id: int, name: str) -> list[Person]:
+    """Who is meant: by the home and the name, by the name, or by a part of it."""
+    one = one_named(tx, community_id, name)
+    return (
+        [one]
+        if one is not None
+        else named(tx, community_id, name) or named(tx, community_id, name, part=True)
     )
+
+
+def _workers(tx: Tx, people: Sequence[Person]) -> list[Button]:
+    """Those of the crew among them, whose cards show what they do."""
+    ids = [each.id for each in people]
+    roles = select(Role).where(col(Role.person_id).in_(ids), Role.role == "crew").order_by(col(Role.id))
+    who = {each.id: each.name for each in people}
+    found = list(tx.session.exec(roles))
+    labels = distinct(who[role.person_id][:LONGEST_LABEL] for role in found)
+    return [Button(f"crew.show:{role.id}", label=label) for role, label in zip(found, labels, strict=True)]
 
 
 # --- the card of a home -----------------------------------------------------------------------------
@@ -73,6 +96,7 @@ def show_home(tx: Tx, person: Person, home: Home) -> None:
     spaces = tx.session.exec(
         select(Parking.number).where(Parking.home_id == home.id).order_by(Parking.number)
     )
+    names = distinct((each.name or "—")[:30] for each, _ in ties[:MOST_PEOPLE])
     tell(
         tx,
         here(tx, person),
@@ -82,8 +106,9 @@ def show_home(tx: Tx, person: Person, home: Home) -> None:
         status=Say(f"home.status.{home.status}"),
         people=[_line(each, tie) for each, tie in ties] or Say("where.nobody"),
         parking=list(spaces) or Say("talk.none"),
+        next=Say("home.tap_mark") if ties else "",
         buttons=[
-            *(Button(f"tie.show:{tie.id}", label=(each.name or "—")[:30]) for each, tie in ties[:20]),
+            *(Button(f"tie.show:{tie.id}", label=name) for (_, tie), name in zip(ties, names, strict=False)),
             "home.find",
         ],
     )
@@ -95,7 +120,7 @@ def _line(person: Person, tie: HomeRole) -> Say:
         name=person.name or Say("person.forgotten"),
         role=Say(f"role.{tie.role}"),
         share=f" {tie.share}" if tie.share else "",
-        represents=Say("home.represents") if tie.represents else "",
+        represents=Say("home.represents_mark") if tie.represents else "",
     )
 
 
@@ -107,7 +132,8 @@ def show_tie(tx: Tx, person: Person, tie: HomeRole) -> None:
     """One person of a home, and what staff can do for them."""
     who, home = tx.session.get_one(Person, tie.person_id), tx.session.get_one(Home, tie.home_id)
     phone = masked(phone_of(tx, who))
-    owner = tie.role == "owner"
+    speaks = Button(f"tie.represent:{tie.id}", "home.unrepresent" if tie.represents else "")
+    for_owner: list[Button | str] = [speaks, f"agent.new:{tie.id}"]
     tell(
         tx,
         here(tx, person),
@@ -120,9 +146,9 @@ def show_tie(tx: Tx, person: Person, tie: HomeRole) -> None:
         buttons=[
             f"repair.for:{tie.id}",
             f"tie.invite:{tie.id}",
-            *([f"tie.represent:{tie.id}", f"agent.new:{tie.id}"] if owner else []),
+            *(for_owner if tie.role == "owner" else []),
             f"tie.remove:{tie.id}",
-            *revoke_buttons(tx, standing(tx, who)),
+            *revoke_buttons(tx, standing(tx, who), reader_of(tx, here(tx, person))),
         ],
     )
 
@@ -163,7 +189,7 @@ def represent(tx: Tx, person: Person, tie: HomeRole) -> None:
         if owned.role == "owner":
             key = "home.represented" if chosen else "home.unrepresented"
             who = tx.session.get_one(Person, tie.person_id)
-            tell(tx, owner, key, who=who.name, home=address(home))
+            tell(tx, owner, key, who=who.name, home=address(home), office=office(tx, home.community_id))
     show_tie(tx, person, tie)
 
 
@@ -175,16 +201,27 @@ def remove(tx: Tx, person: Person, tie: HomeRole) -> None:
 
 @action("tie.removed", HomeRole)
 def removed(tx: Tx, person: Person, tie: HomeRole, **answers: Any) -> None:
-    """Somebody belongs to the home no more: their rights end now."""
+    """Somebody belongs to the home no more: their rights end now, in mid-talk as well, and so do their powers."""
     who, home = tx.session.get_one(Person, tie.person_id), tx.session.get_one(Home, tie.home_id)
-    revoke_all(tx, who, home)
+    end_about(tx, f"home_role:{tie.id}")
     tx.session.delete(tie)
     tx.session.flush()
     tx.known.clear()
+    ended = revoke_all(tx, who, home)
+    tell(tx, who, "home.you_left", home=address(home), office=office(tx, who.community_id))
+    end_all(tx, who)
     if is_guest(tx, who):
+        ended += revoke_all(tx, who)
+        end_about(tx, f"person:{who.id}")
         who.left_at = tx.now
         tx.session.add(who)
-    tell(tx, who, "home.you_left", home=address(home))
+    for each in ended:
+        tell_revoked(tx, each)
     tell(
-        tx, here(tx, person), "home.left", name=who.name, home=address(home), buttons=[f"home.show:{home.id}"]
+        tx,
+        here(tx, person),
+        "home.left",
+        name=who.name or Say("person.forgotten"),
+        home=address(home),
+        buttons=[f"home.show:{home.id}"],
     )

@@ -35,6 +35,8 @@ LONGEST_NAME = 40
 LONGEST_CRY = 500
 JOIN_START = re.compile(r"join\.start:(\d{1,17})", re.ASCII)
 SAME_PRESS = timedelta(minutes=1)
+ASKING = ("repair", "home")
+"""Commands that ask a question of their own."""
 WORN_OUT = ("refused.taken", "refused.over", "refused.unknown", "roster.over", "unclear.stale")
 
 
@@ -350,8 +352,10 @@ def _act(tx: Tx, person: Person, place: Place, said: Said) -> None:
     elif command:
         in_group = place.kind == "staff" and command in IN_GROUP
         perform(tx, person, IN_GROUP[command] if in_group else COMMANDS[command])
-        if command != "repair":
+        if command not in ASKING and not (place.kind == "staff" and command == "thanks"):
             _ask_again(tx, person, talk)
+    elif place.kind == "staff" and normal(said.text) in spoken("chatter"):
+        return  # said to a colleague
     elif talk is not None:
         _hear(tx, person, talk, said)
     elif not _typed_button(tx, person, place, said):
@@ -461,8 +465,14 @@ def _tapped_before(tx: Tx, said: Said) -> bool:
 
 
 def _tap_in_talk(tx: Tx, person: Person, talk: Talk | None, said: Said) -> None:
-    if VALUE.fullmatch(said.tap) is None:
+    question = VALUE.fullmatch(said.tap)
+    asked = tx.session.get(Talk, int(question[1])) if question is not None else None
+    if question is None:
         tap(tx, person, said.tap)
+    elif asked is not None and tx.place is not None and asked.place_id == tx.place.id:
+        if asked.person_id != person.id:
+            raise Refused("refused.others_question", who=tx.session.get_one(Person, asked.person_id).name)
+        hear(tx, person, asked, said)
     elif talk is None:
         raise Unclear("unclear.stale")
     else:
@@ -538,7 +548,10 @@ def _tap_labelled(tx: Tx, person: Person, place: Place, said: Said, word: str) -
     standing, gone = _menus(tx, place)
     values = _labelled(standing, word) or _labelled(gone, word)
     if len(values) > 1 and not values[0].startswith(REST):  # of long texts the latest is meant
-        raise Unclear("unclear.which", label=said.text.strip())
+        numbered = any(
+            b.get("number") for row in standing + gone for b in row.buttons if b["value"] in values
+        )
+        raise Unclear("unclear.which" if numbered else "unclear.which_card", label=said.text.strip())
     for value in values[:1]:
         tap(tx, person, value)
     return bool(values)

@@ -1,8 +1,6 @@
 """Coming in: by an invitation, by one's telephone number, or by a request that staff approve; and consent to it."""
 
-import re
 import secrets
-import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,6 +12,7 @@ from conversations.joining import JOIN
 from conversations.said import Said
 from conversations.words import LANGUAGES, Say, normal
 from handlers.actions import action
+from handlers.addresses import find_home
 from handlers.greeting import greet
 from handlers.people import (
     accounts_of,
@@ -50,7 +49,6 @@ from store.tables import (
 
 MOST_REQUESTS = 3
 """How many requests one guest may send before staff must have declined or approved them otherwise."""
-ADDRESS = re.compile(r"[0-9A-Za-z]+")
 
 
 # --- as whom an account speaks ----------------------------------------------------------------------
@@ -363,21 +361,6 @@ def request(tx: Tx, person: Person, **answers: Any) -> None:
     tx.session.flush()
     tell(tx, person, "join.sent", phone=office(tx, person.community_id))
     _card(tx, asked, anew=True)
-
-
-def find_home(tx: Tx, community_id: int, text: str) -> Home | None:
-    """The home that an address names, as "3号楼2单元1201" or "3-2-1201"; None if none or several fit."""
-    parts = ADDRESS.findall(unicodedata.normalize("NFKC", text).upper())
-    if not 2 <= len(parts) <= 4:
-        return None
-    homes = tx.session.exec(select(Home).where(Home.community_id == community_id, Home.room == parts[-1]))
-    fitting = [
-        home
-        for home in homes
-        if home.building.upper() == parts[0]
-        and (len(parts) == 2 or not home.entrance or home.entrance.upper() == parts[1])
-    ]
-    return fitting[0] if len(fitting) == 1 else None
 
 
 def _look_up(tx: Tx, asked: JoinRequest) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Sequence
 from datetime import timedelta
 from typing import Any
 
-from sqlmodel import col, select
+from sqlmodel import col, func, select
 
 from conversations.errors import NotNow, Refused
 from conversations.repair import DONE, EMERGENCY, MORE, REOPEN, REPAIR, WALK_IN, where_in
@@ -38,7 +38,9 @@ from handlers.repair_cards import (
     board,
     brief,
     buttons_for,
+    called,
     can_be_reached,
+    close_cards,
     events,
     looked_at,
     name_of,
@@ -55,7 +57,7 @@ from handlers.repair_cards import (
     where,
 )
 from handlers.talk import Known, ask, end, end_about, here, know, no_facts, open_talk, start
-from handlers.tell import URGENT, Button, holders, publish, reader_of, take_back, tell
+from handlers.tell import URGENT, Button, publish, reader_of, take_back, tell
 from handlers.timers import set_timer, stop_timer
 from handlers.tx import Tx
 from moderation.urgency import Verdict
@@ -96,6 +98,12 @@ def facts_for(tx: Tx, person: Person, answers: Answers) -> dict[str, Callable[[]
 def _for_whom(tx: Tx, person: Person, answers: Answers) -> Person:
     """Whose report it is: the speaker's, or that of an owner for whom staff speak (only a talk of staff names one)."""
     return tx.session.get_one(Person, answers["for"]) if "for" in answers else person
+
+
+def of_whom(tx: Tx, talk: Talk) -> dict[str, Any]:
+    """For whom staff speak, for the words of the questions."""
+    owner = tx.session.get_one(Person, talk.answers["for"])
+    return {"who": owner.name or Say("person.forgotten")}
 
 
 def _judged(tx: Tx, person: Person, answers: Answers, language: str = "zh") -> Verdict:
@@ -166,6 +174,7 @@ def rescue(tx: Tx, person: Person, talk: Talk) -> bool:
 def urgent_in_form(tx: Tx, person: Person, talk: Talk, text: str, files: Sequence[File]) -> None:
     """A sentence of danger in the midst of a report: what the form holds goes with it."""
     said, form = _spoken_report(tx, person, text, files, {}), talk.answers
+    said |= {name: form[name] for name in ("for",) if name in form}
     end(tx, talk)
     if any(name in said and form.get(name) not in (None, said[name]) for name in ("place", "building")):
         tell(tx, person, "talk.dropped")  # it is somewhere else, and another matter
@@ -208,7 +217,7 @@ def heard_place(tx: Tx, person: Person, talk: Talk, changed: Collection[str]) ->
 
 
 know(Known(REPAIR, facts_for, heard, urgent=urgent_in_form, dropped=rescue))
-know(Known(WALK_IN, facts_for, heard, dropped=rescue))
+know(Known(WALK_IN, facts_for, heard, urgent=urgent_in_form, dropped=rescue, about=of_whom))
 know(Known(EMERGENCY, facts_for, heard_place, urgent=urgent_again, ends_in_silence=True))
 know(Known(MORE, no_facts, urgent=urgent_in_more))
 know(Known(DONE, no_facts))
@@ -271,6 +280,8 @@ def emergency(
     before = _same_emergency(tx, person, verdict.kind, answers)
     if before is not None:
         _more_of_it(tx, person, before, answers, verdict, confirmed=confirmed)
+        if by is not person:
+            _tell_entered(tx, by, person, before)
         return
     repair = _register(tx, person, answers, verdict, urgent=True, confirmed=confirmed)
     tell(
@@ -279,10 +290,15 @@ def emergency(
         "repair.emergency" if confirmed else "repair.emergency_unconfirmed",
         lane=URGENT,
         number=repair.number,
+        entered=Say("repair.entered_mark") if by is not person else "",
+        community=_which_community(tx, by),
         advice=advice(repair.kind),
         why=because(repair),
         phone=office(tx, person.community_id),
-        buttons=[each for each in owner_buttons(repair) if not each.action.startswith("repair.more")],
+        buttons=[
+            *(each for each in owner_buttons(repair) if not each.action.startswith("repair.more")),
+            *(["communities"] if len(communities_of(tx)) > 1 and by is person else []),
+        ],
         last=to_reporter(repair),
     )
     if by is not person:
@@ -300,6 +316,13 @@ def emergency(
     )
     if ask_where and tx.place is not None and tx.place.kind == "private":
         start(tx, person, "emergency", about=f"repair:{repair.id}", answers=_known_place(answers))
+
+
+def _which_community(tx: Tx, by: Person) -> Any:
+    """Where it was reported, for somebody of several communities, who may have meant another."""
+    if len(communities_of(tx)) < 2 or (tx.place is not None and tx.place.kind != "private"):
+        return ""
+    return Say("repair.community_mark", community=tx.community(by.community_id).name)
 
 
 def _known_place(answers: Answers) -> Answers:
@@ -390,14 +413,18 @@ def report(tx: Tx, person: Person, **answers: Any) -> None:
 @action("repair.for", HomeRole, button=True, stays=True)
 def begin_for(tx: Tx, person: Person, tie: HomeRole) -> None:
     """Staff report something for an owner who telephones or walks in."""
-    known = {"for": tie.person_id}
-    start(tx, person, "walk_in", about=f"person:{tie.person_id}", answers=known)
+    about = f"person:{tie.person_id}"
+    talk = open_talk(tx, person, tx.place) if tx.place else None
+    if talk is not None and (talk.script, talk.about) == ("walk_in", about):
+        ask(tx, person, talk, lead="talk.already")
+        return
+    start(tx, person, "walk_in", about=about, answers={"for": tie.person_id, "home": str(tie.home_id)})
 
 
 @action("repair.enter", Person)
 def enter(tx: Tx, person: Person, owner: Person, **answers: Any) -> None:
     """What staff reported for an owner is the owner's report."""
-    _tell_entered(tx, person, owner, _report(tx, owner, answers))
+    _tell_entered(tx, person, owner, _report(tx, owner, answers, entered=True))
 
 
 def _tell_entered(tx: Tx, by: Person, owner: Person, repair: Repair) -> None:
@@ -405,7 +432,7 @@ def _tell_entered(tx: Tx, by: Person, owner: Person, repair: Repair) -> None:
     tell(tx, here(tx, by), key, number=repair.number, name=owner.name or Say("person.forgotten"))
 
 
-def _report(tx: Tx, person: Person, answers: Answers) -> Repair:
+def _report(tx: Tx, person: Person, answers: Answers, *, entered: bool = False) -> Repair:
     repair = _register(tx, person, answers, _judged(tx, person, answers), urgent=False)
     _assign(tx, repair)
     tell_owner(
@@ -413,6 +440,7 @@ def _report(tx: Tx, person: Person, answers: Answers) -> Repair:
         repair,
         "repair.reported",
         **private(tx, repair),
+        entered=Say("repair.entered_mark") if entered else "",
         assigned=assigned(tx, repair),
     )
     publish(
@@ -490,8 +518,11 @@ def _locate(tx: Tx, person: Person, repair: Repair, answers: Answers) -> None:
     repair.entry = answers.get("entry") or repair.entry
     repair.spot = answers.get("spot") or repair.spot
     repair.building = answers.get("building") or repair.building
-    if repair.place != "home":
+    if repair.place not in ("", "home"):
         repair.home_id = None
+    elif repair.place == "":  # staff know whose home they speak for, but not whether it is there
+        named = [each.id for each in homes if str(each.id) == answers.get("home")]
+        repair.home_id = named[0] if named else repair.home_id
     elif homes:
         chosen = [home for home in homes if str(home.id) == answers.get("home")]
         if chosen or len(homes) == 1:
@@ -516,7 +547,7 @@ def _show_photos(tx: Tx, repair: Repair) -> None:
     if repair.crew_id is not None:
         _show_to_who_has_it(tx, repair)
         return
-    for person in holders(tx, f"repair:{repair.id}"):
+    for person in called(tx, repair):
         show_card(tx, repair, person, anew=True, lane=URGENT if repair.urgent else None)
 
 
@@ -548,10 +579,10 @@ def _ring(tx: Tx, repair: Repair, but: Person | None = None) -> None:
         if (but is None or person.id != but.id) and can_be_reached(tx, person)
     ]
     duty = {person.id for person in on_duty(tx, repair.community_id, repair.kind, repair.building)}
-    called = [person for person in everybody if repair.ring > 1 or person.id in duty]
-    for person in called or everybody:
+    chosen = [person for person in everybody if repair.ring > 1 or person.id in duty]
+    for person in chosen or everybody:
         show_card(tx, repair, person, key="repair.page", anew=True, lane=URGENT)
-    louder = repair.ring > 1 or not called
+    louder = repair.ring > 1 or not chosen
     staff_card(
         tx,
         repair,
@@ -564,7 +595,7 @@ def _ring(tx: Tx, repair: Repair, but: Person | None = None) -> None:
     tx.session.add(repair)
     minutes = policy_of(tx, repair.community_id).page_again_minutes
     set_timer(tx, repair.community_id, f"repair.page:{repair.id}", tx.now + timedelta(minutes=minutes))
-    add_event(tx, repair, "event.paged", None, count=len(called or everybody))
+    add_event(tx, repair, "event.paged", None, count=len(chosen or everybody))
 
 
 @action("repair.page", Repair)
@@ -653,11 +684,23 @@ def accept(tx: Tx, person: Person, repair: Repair) -> None:
     refresh(tx, repair)
 
 
-def release(tx: Tx, person: Person) -> None:
-    """Give the tickets of somebody who leaves the crew to others."""
-    while tickets := _tickets(tx, person):
-        for repair in tickets:
-            decline(tx, person, repair)
+def tickets_of(tx: Tx, person: Person) -> int:
+    """How many tickets a member of the crew has in hand."""
+    theirs = select(func.count()).where(Repair.crew_id == person.id, col(Repair.state).in_(WORK))
+    return tx.session.exec(theirs).one()
+
+
+def release(tx: Tx, person: Person) -> tuple[int, int]:
+    """Give the tickets of somebody who has left the crew to others; how many, and for how many nobody was left."""
+    theirs = select(Repair).where(Repair.crew_id == person.id, col(Repair.state).in_(WORK))
+    given = tx.session.exec(theirs.order_by(*IN_ORDER).with_for_update()).all()
+    for repair in given:
+        promised = repair.state in ON_IT
+        _give_back(tx, person, repair)
+        if repair.crew_id is not None and not promised:  # its owner was told who would come
+            tell_owner(tx, repair, "repair.reassigned", who=assigned(tx, repair), due=repair.due_at)
+    close_cards(tx, person)
+    return len(given), sum(repair.crew_id is None and not repair.urgent for repair in given)
 
 
 @action("repair.decline", Repair, button=True)
@@ -666,11 +709,16 @@ def decline(tx: Tx, person: Person, repair: Repair) -> None:
     if repair.crew_id not in (None, person.id):
         raise Refused("refused.taken", who=name_of(tx, repair.crew_id))
     _must_be(repair, *WORK)
+    tell(tx, person, "repair.declined", number=repair.number)
+    _give_back(tx, person, repair)
+
+
+def _give_back(tx: Tx, person: Person, repair: Repair) -> None:
+    """Somebody else has to go."""
     was_theirs, was_promised = repair.crew_id == person.id, repair.state in ON_IT
     repair.state, repair.crew_id = "waiting", None
     end_about(tx, f"repair:{repair.id}", "done")
     add_event(tx, repair, "event.declined", person)
-    tell(tx, person, "repair.declined", number=repair.number)
     if was_promised:
         tell_owner(tx, repair, "repair.declined_owner", who=person.name)
     if repair.urgent:
@@ -720,6 +768,10 @@ def done(tx: Tx, person: Person, repair: Repair, **answers: Any) -> None:
     )
     _ask_again_later(tx, repair)
     refresh(tx, repair)
+
+
+def _still_works(tx: Tx, crew: Person) -> bool:
+    return "crew" in roles_of(tx, crew) and can_be_reached(tx, crew)
 
 
 def _ask_again_later(tx: Tx, repair: Repair) -> Any:
@@ -780,9 +832,7 @@ def reopen(tx: Tx, person: Person, repair: Repair, why: str) -> None:
     if repair.urgent:
         repair.ring, repair.crew_id = 0, None
         _ring(tx, repair)
-    elif repair.crew_id is not None and can_be_reached(
-        tx, crew := tx.session.get_one(Person, repair.crew_id)
-    ):
+    elif repair.crew_id is not None and _still_works(tx, crew := tx.session.get_one(Person, repair.crew_id)):
         days = policy_of(tx, repair.community_id).repair_days
         _set_deadline(tx, repair, working_deadline(tx, repair.community_id, days))
         show_card(tx, repair, crew, key="repair.reopened_crew", anew=True)
@@ -875,7 +925,7 @@ def withdraw(tx: Tx, person: Person, repair: Repair) -> None:
     stop_timer(tx, f"repair.overdue:{repair.id}")
     add_event(tx, repair, "event.withdrawn", person)
     tell(tx, person, "repair.withdrawn", number=repair.number, last=to_reporter(repair))
-    for crew in holders(tx, f"repair:{repair.id}"):
+    for crew in called(tx, repair):
         if repair.crew_id in (None, crew.id):
             tell(tx, crew, "repair.withdrawn_crew", **private(tx, repair))
     take_back(tx, repair.community_id, f"repair:{repair.id}")

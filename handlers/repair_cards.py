@@ -9,9 +9,9 @@ from sqlmodel import col, select
 from conversations.words import Say, pack, texts
 from handlers.people import homes_of, roles_of
 from handlers.policy import policy_of
-from handlers.tell import Button, close_everywhere, holders, place_of, post, tell, tell_staff
+from handlers.tell import Button, close_everywhere, close_last, holders, place_of, post, tell, tell_staff
 from handlers.tx import Tx
-from store.tables import Event, Home, Media, Person, Repair
+from store.tables import Event, Home, Media, Outgoing, Person, Repair
 
 ON_IT = ("accepted", "on_way")
 WORK = ("waiting", *ON_IT)
@@ -40,16 +40,23 @@ def where(tx: Tx, repair: Repair, *, public: bool = False) -> Any:
         return Say("where.spot", place=place, spot=spot)
     if place or spot:
         return place or spot
-    homes = homes_of(tx, tx.session.get_one(Person, repair.person_id))
-    if homes and not public:
-        return Say("where.reporter", home=address(homes[0]))
+    home = _home_of_reporter(tx, repair)
+    if home is not None and not public:
+        return Say("where.reporter", home=address(home))
     return Say("where.unknown")
 
 
 def _with_home(tx: Tx, repair: Repair, place: Any) -> Any:
     """Where nobody said which building: the reporter's is the best guess."""
-    homes = homes_of(tx, tx.session.get_one(Person, repair.person_id))
-    return Say("where.reporter_place", place=place, home=address(homes[0])) if homes else place
+    home = _home_of_reporter(tx, repair)
+    return Say("where.reporter_place", place=place, home=address(home)) if home is not None else place
+
+
+def _home_of_reporter(tx: Tx, repair: Repair) -> Home | None:
+    """The home that was named, else the first that its reporter has."""
+    if repair.home_id is not None:
+        return tx.session.get_one(Home, repair.home_id)
+    return next(iter(homes_of(tx, tx.session.get_one(Person, repair.person_id))), None)
 
 
 def _named_place(tx: Tx, repair: Repair, public: bool) -> Any:
@@ -240,7 +247,7 @@ def refresh(tx: Tx, repair: Repair) -> None:
     card = f"repair:{repair.id}"
     on_card = tx.said is not None and bool(tx.said.tap) and (tx.mark is None or tx.mark.card == card)
     acting = tx.person if tx.said is not None and not on_card else None
-    held = holders(tx, card)
+    held = called(tx, repair)
     in_charge = tx.session.get(Person, repair.crew_id) if repair.state in ON_IT else None
     if in_charge is not None and in_charge not in held:  # accepted from the list: never called
         show_card(tx, repair, in_charge, anew=True)
@@ -249,6 +256,21 @@ def refresh(tx: Tx, repair: Repair) -> None:
         show_card(tx, repair, person, anew=acted)
     staff_card(tx, repair)
     board(tx, repair)
+
+
+def called(tx: Tx, repair: Repair) -> list[Person]:
+    """Those of the crew who were shown it; who has left the crew sees no more of it."""
+    return [each for each in holders(tx, f"repair:{repair.id}") if "crew" in roles_of(tx, each)]
+
+
+def close_cards(tx: Tx, person: Person) -> None:
+    """Take the buttons of all tickets away that somebody who has left the crew was shown."""
+    cards = select(Outgoing.card, Outgoing.place_id).where(
+        Outgoing.person_id == person.id, col(Outgoing.card).startswith("repair:")
+    )
+    for card, place_id in tx.session.exec(cards.distinct()).all():
+        if card is not None and place_id is not None:
+            close_last(tx, card, place_id)
 
 
 def to_reporter(repair: Repair) -> str:

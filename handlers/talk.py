@@ -41,8 +41,8 @@ class Known:
 
     `facts` gives the ways to find out what its questions need to know; `heard` sees the names of new answers and says
     True when it has taken the talk over; `urgent` takes a sentence of danger that was said in the midst of the talk;
-    `dropped` says True when it has rescued what another talk pushes aside. One whose answers count as they come may
-    end in silence.
+    `dropped` says True when it has rescued what another talk pushes aside; `about` are facts for the words of the
+    questions, such as whom they are about. One whose answers count as they come may end in silence.
     """
 
     script: Script
@@ -50,6 +50,7 @@ class Known:
     heard: Callable[[Tx, Person, Talk, Collection[str]], bool] | None = None
     urgent: Callable[[Tx, Person, Talk, str, Sequence[File]], None] | None = None
     dropped: Callable[[Tx, Person, Talk], bool] | None = None
+    about: Callable[[Tx, Talk], dict[str, Any]] | None = None
     ends_in_silence: bool = False
 
 
@@ -134,6 +135,15 @@ def end_about(tx: Tx, about: str, script: str = "") -> None:
     for talk in tx.session.exec(select(Talk).where(Talk.about == about)).all():
         if script in ("", talk.script):
             end(tx, talk)
+
+
+def end_all(tx: Tx, person: Person) -> None:
+    """Close every talk of somebody whose rights have changed; a danger that was told is rescued all the same."""
+    for talk in tx.session.exec(select(Talk).where(Talk.person_id == person.id)).all():
+        end(tx, talk)
+        dropped = SCRIPTS[talk.script].dropped
+        if dropped is not None:
+            dropped(tx, person, talk)
 
 
 def hear(tx: Tx, person: Person, talk: Talk, said: Said) -> None:
@@ -226,7 +236,8 @@ def chooses(tx: Tx, person: Person, talk: Talk, text: str) -> bool:
         return True
     if spoken("answer").get(word) == "no" and script.steps[step].optional:
         return True
-    return _typed_option(script, step, talk.answers, facts, text) is not None
+    aloud = tx.place is not None and tx.place.kind != "private"
+    return _typed_option(script, step, talk.answers, facts, text, aloud=aloud) is not None
 
 
 def _meaning(talk: Talk, script: Script, facts: Facts, step: str, said: Said) -> tuple[str, str, str | None]:
@@ -239,7 +250,8 @@ def _meaning(talk: Talk, script: Script, facts: Facts, step: str, said: Said) ->
         control = "skip"
     if control:
         return step, control, None
-    return step, "", _typed_option(script, step, talk.answers, facts, said.text)
+    aloud = said.place_kind == "group"
+    return step, "", _typed_option(script, step, talk.answers, facts, said.text, aloud=aloud)
 
 
 def _tapped(talk: Talk, script: Script, facts: Facts, value: str) -> tuple[str, str, str | None]:
@@ -257,8 +269,13 @@ def _tapped(talk: Talk, script: Script, facts: Facts, value: str) -> tuple[str, 
     return step, "", choice
 
 
-def _typed_option(script: Script, step: str, answers: Answers, facts: Facts, text: str) -> str | None:
-    """The option whose number or label (in any language) was typed, the one label that begins so, or a yes or no."""
+def _typed_option(
+    script: Script, step: str, answers: Answers, facts: Facts, text: str, *, aloud: bool = False
+) -> str | None:
+    """The option whose number or label (in any language) was typed, the one label that begins so, or a yes or no.
+
+    Said `aloud`, among colleagues who say yes and numbers to each other, only a label confirms.
+    """
     question, word = script.steps[step], normal(text)
     options = question.options(answers, facts)
     begun = set()
@@ -269,10 +286,16 @@ def _typed_option(script: Script, step: str, answers: Answers, facts: Facts, tex
             else [texts(language)[_label_key(script, step, option.value)] for language in LANGUAGES]
         )
         plain = [normal(label) for label in labels]
-        if word in {option.number or str(number), *plain}:
+        if word in plain:
+            return option.value
+        if aloud and isinstance(question, Confirm):
+            continue
+        if word == (option.number or str(number)):
             return option.value
         if len(word) > 1 and any(label.startswith(word) for label in plain):
             begun.add(option.value)
+    if aloud and isinstance(question, Confirm):
+        return None
     # Whoever says "是的，正在发生" has said yes; but "好，早点来" under the last look is more than a yes.
     first = normal(re.split("[，,。.!！ ]", text.strip())[0]) if isinstance(question, Choice) else word
     meant = {"yes": question.yes, "no": question.no}.get(spoken("answer").get(first, ""), "")
@@ -286,7 +309,9 @@ def _words(script: Script, step: str) -> str:
 
 
 def _label_key(script: Script, step: str, value: str) -> str:
-    return f"{_words(script, step)}.{value}"
+    """A script that borrows its words may have its own for an option."""
+    own = f"{script.name}.{step}.{value}"
+    return own if own in texts("zh") else f"{_words(script, step)}.{value}"
 
 
 def _control(tx: Tx, person: Person, talk: Talk, step: str, control: str) -> None:
@@ -368,6 +393,7 @@ def ask(tx: Tx, person: Person, talk: Talk, *, lead: str = "", **lead_facts: Any
     if step is None:
         return
     reader = reader_of(tx, here(tx, person))
+    about = SCRIPTS[talk.script].about
     tell(
         tx,
         here(tx, person),
@@ -380,6 +406,7 @@ def ask(tx: Tx, person: Person, talk: Talk, *, lead: str = "", **lead_facts: Any
         else "",
         count=facts.get("photos_so_far", 0),
         left=_left(script.steps[step], facts),
+        **(about(tx, talk) if about is not None else {}),
     )
 
 
@@ -409,8 +436,9 @@ def _buttons(talk: Talk, script: Script, step: str, facts: Facts) -> list[Button
         for option in question.options(talk.answers, facts)
     ]
     controls = ["skip"] if question.optional and not facts.get("photos_so_far") else []
-    controls += ["change"] if isinstance(question, Confirm) else []
-    controls += ["back"] if steps.back(script, talk.answers, facts) != talk.answers else []
+    earlier = steps.back(script, talk.answers, facts) != talk.answers
+    controls += ["change"] if earlier and isinstance(question, Confirm) else []
+    controls += ["back"] if earlier else []
     controls += ["cancel"]
     return buttons + [Button(f"{talk.id}.{step}!{name}", f"control.{name}") for name in controls]
 

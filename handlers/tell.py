@@ -36,6 +36,15 @@ class Button:
         return {"label": label, "value": self.action, **({"number": f"{self.number}"} if self.number else {})}
 
 
+def distinct(labels: Iterable[str]) -> list[str]:
+    """The labels, those that were there before with a number: two people of one name are two buttons."""
+    made: list[str] = []
+    for label in labels:
+        same = sum(each == label or each.startswith(f"{label} ·") for each in made)
+        made.append(f"{label} ·{same + 1}" if same else label)
+    return made
+
+
 def tell(
     tx: Tx,
     to: Person | Place,

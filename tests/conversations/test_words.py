@@ -21,6 +21,7 @@ import moderation.urgency
 from bot.telegram import TOPICS
 from bot.telegram_introduction import GROUP, PRIVATE
 from conversations import words
+from conversations.crew import TRADES
 from conversations.steps import Choice, Confirm, Photos, Script
 from conversations.words import LANGUAGES, Reader, Say, normal, pack, spoken, texts, unpack
 from handlers import repair_cards
@@ -100,6 +101,11 @@ OTHER_SAY = {"backend", "browser"}
 CARRIED = {"key", "lead", "error.key", "event.key", "value.key", "notice.key", "self.key"}
 
 
+def label_key(script: Script, step: str, value: str) -> str:
+    own = f"{script.name}.{step}.{value}"
+    return own if own in ALL else f"{script.words or script.name}.{step}.{value}"
+
+
 def script_keys(script: Script) -> Iterator[str]:
     """The texts of a script's questions, options and names, by convention."""
     prefix = script.words or script.name
@@ -112,7 +118,7 @@ def script_keys(script: Script) -> Iterator[str]:
         elif isinstance(step, Confirm):
             yield f"{prefix}.{name}.yes"
         elif isinstance(step, Choice):
-            yield from (f"{prefix}.{name}.{value}" for value in step.values)
+            yield from (label_key(script, name, value) for value in step.values)
         if confirmed and not isinstance(step, Confirm):
             yield f"{prefix}.{name}.name"
 
@@ -314,9 +320,12 @@ def test_no_key_is_unused() -> None:
 # --- what people type -------------------------------------------------------------------------------
 
 
+GROUPS = {"all", "answer", "chatter", "command", "consent", "control", "hour", "place", "trade"}
+
+
 def test_every_group_of_typed_words_is_one_that_the_code_asks_for() -> None:
     groups = {key.split(".")[1] for key in ALL if key.startswith("say.")}
-    assert groups == {"answer", "command", "consent", "control", "place"}
+    assert groups == GROUPS
 
 
 def test_what_people_type_names_what_the_code_knows() -> None:
@@ -324,9 +333,11 @@ def test_what_people_type_names_what_the_code_knows() -> None:
     assert set(spoken("control").values()) == set(CONTROLS)
     assert set(spoken("place").values()) == set(PLACES)
     assert set(spoken("answer").values()) == {"yes", "no"}
+    assert set(spoken("trade").values()) == set(TRADES)
+    assert {kind for kinds in TRADES.values() for kind in kinds} <= set(KINDS)
 
 
-@pytest.mark.parametrize("group", ["answer", "command", "consent", "control", "place"])
+@pytest.mark.parametrize("group", sorted(GROUPS))
 def test_no_typed_word_means_two_things_within_its_group(group: str) -> None:
     meanings: dict[str, set[str]] = {}
     for language in LANGUAGES:
@@ -373,7 +384,7 @@ def menus() -> Iterator[tuple[str, list[Button]]]:
         prefix = known.script.words or known.script.name
         for step_name, step in known.script.steps.items():
             options = step.options({}, {"photos_so_far": 1})
-            keys = [f"{prefix}.{step_name}.{option.value}" for option in options]
+            keys = [label_key(known.script, step_name, option.value) for option in options]
             keys += [f"control.{control}" for control in CONTROLS]
             yield f"{name}.{step_name}", [Button("x", key) for key in keys]
         changes = [f"{prefix}.{s}.name" for s in known.script.steps if f"{prefix}.{s}.name" in ALL]
