@@ -721,7 +721,7 @@ class Check:
                 due.add(f"repair.overdue:{repair.id}")
         yield from (f"{missing} is missing" for missing in due - waiting)
         for more in waiting - due:
-            if not more.startswith("repair.unconfirmed"):
+            if not more.startswith(("repair.unconfirmed", "privacy.retain")):
                 yield f"{more} waits for nothing"
 
     def delivery(self) -> Iterator[str]:
