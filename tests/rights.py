@@ -241,6 +241,8 @@ class Scene:
     pseudonyms: dict[tuple[str, bool], int]
     chats: dict[str, int]
     rows: dict[type[SQLModel], list[Row]]
+    others: dict[type[SQLModel], list[Row]]
+    """The further rows of the same tables, which nobody tries in turn."""
 
     def write(self, work: Any) -> Any:
         return self.building.app.database.write_now(work)
@@ -293,8 +295,8 @@ class Scene:
             return not subject and bool(words_for(kind, name, None))
         if not re.fullmatch(r"[0-9]{1,17}", subject):
             return False
-        rows = [each for each in self.rows[act.table] if each.id == int(subject)]
-        return any(words_for(kind, name, row) for row in rows)
+        rows = [*self.rows[act.table], *self.others[act.table]]
+        return any(words_for(kind, name, row) for row in rows if row.id == int(subject))
 
 
 @dataclass
@@ -403,16 +405,31 @@ class _Furniture:
             (each.external_id, each.community_id == self.here.id): each.id
             for each in self.session.exec(select(Account)).all()
         }
-        return Scene(self.building, communities, ids, accounts, pseudonyms, chats, self.rows)
+        return Scene(self.building, communities, ids, accounts, pseudonyms, chats, self.rows, self._rest())
+
+    def _rest(self) -> dict[type[SQLModel], list[Row]]:
+        """All rows that nobody named: whoever holds an account holds it, too."""
+        others: dict[type[SQLModel], list[Row]] = {}
+        for table, rows in self.rows.items():
+            known = {row.id for row in rows}
+            for row in self.session.exec(select(table)).all():
+                if row.id not in known:  # type: ignore[attr-defined]
+                    others.setdefault(table, []).append(self._row("another", row))
+        return {table: others.get(table, []) for table in self.rows}
+
+    def _row(self, label: str, row: SQLModel, related: Mapping[str, frozenset[str]] | None = None) -> Row:
+        key: int = row.id  # type: ignore[attr-defined]
+        where = key if isinstance(row, Community) else row.community_id  # type: ignore[attr-defined]
+        if isinstance(row, Account):
+            related = {"holder": _kinds_of(row.external_id)}
+        return Row(key, label, where == self.here.id, related or {})
 
     def _add(self, label: str, row: SQLModel, **related: frozenset[str]) -> Any:
         """A row of the scene, with which kinds are what to it ("in_charge" is the word "in charge")."""
         self.session.add(row)
         self.session.flush()
-        key: int = row.id  # type: ignore[attr-defined]
-        where = key if isinstance(row, Community) else row.community_id  # type: ignore[attr-defined]
         words = {word.replace("_", " "): kinds for word, kinds in related.items()}
-        self.rows.setdefault(type(row), []).append(Row(key, label, where == self.here.id, words))
+        self.rows.setdefault(type(row), []).append(self._row(label, row, words))
         return row
 
     def _named(self, name: str, *, here: bool = True) -> Person:
@@ -564,7 +581,7 @@ class _Furniture:
                 chat = self.session.exec(select(Place).where(Place.external_id == name)).one()
                 home = self._named(name)
                 chat.person_id, chat.community_id = home.id, home.community_id
-            self._add(label, account, holder=_kinds_of(name))
+            self._add(label, account)
 
     def _places(self) -> None:
         for label, name in (("the owner's", "陈女士"), ("staff", "staff"), ("elsewhere", "staff elsewhere")):

@@ -1,0 +1,291 @@
+"""Forged buttons: thousands of values that no screen ever showed, from everybody, and none of them is a way in."""
+
+import random
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from sqlmodel import Session, col, func, select
+
+from conversations.said import Contact, Said
+from handlers.actions import ACTIONS
+from handlers.people import bind_account, new_person
+from handlers.places import ANONYMOUS
+from handlers.roster import add_place
+from handlers.talk import SCRIPTS, VALUE
+from handlers.tx import Tx
+from store.tables import HomeRole, Inbox, Outgoing, Place, Repair, Talk
+from tests.people import NAME, Building
+from tests.rights import KINDS, TWIN_PHONE, Attempts, Scene, everything, furnish
+
+TAPS, MESSAGES = 5000, 400
+ODD = [
+    "",
+    "0",
+    "-1",
+    "1 ",
+    " 1",
+    "1.0",
+    "٣",
+    "１",
+    "²",
+    "9" * 17,
+    "9" * 18,
+    "9" * 40,
+    "None",
+    "1;2",
+    "1:1",
+    "\0",
+]
+ODD += ["0x1", "1e0", "'", "%s", "{x}", "🙂", "x" * 300]
+
+
+@pytest.fixture
+def scene(building: Building) -> Scene:
+    return furnish(building)
+
+
+@dataclass
+class Forger:
+    """Somebody who makes up values of buttons; the same seed makes up the same ones."""
+
+    seed: int
+    scene: Scene
+    talks: list[Talk] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.random = random.Random(self.seed)
+        self.names = sorted(ACTIONS)
+        self.ids = [each.id for rows in self.scene.rows.values() for each in rows]
+
+    def value(self) -> str:
+        """An action with a subject, or the answer to a question of somebody's talk."""
+        return self._answer() if self.random.random() < 0.15 else self._action()
+
+    def _action(self) -> str:
+        name = self.random.choice(self.names)
+        if self.random.random() < 0.1:
+            name = self._mutated(name)
+        return f"{name}{self.random.choice(['', ':', *[':'] * 8])}{self._subject(name)}"
+
+    def _subject(self, name: str) -> str:
+        act, dice = ACTIONS.get(name), self.random.random()
+        if dice < 0.15:
+            return self.random.choice(ODD)
+        if act is not None and act.table is not None and dice < 0.8:
+            return str(self.random.choice(self.scene.rows[act.table]).id)
+        return "" if dice < 0.3 else str(self.random.choice([*self.ids, self.random.randrange(10**6)]))
+
+    def _mutated(self, word: str) -> str:
+        at = self.random.randrange(len(word))
+        new = self.random.choice([word[at].upper(), "", " ", "\n", ".", "\0", "ａ", word[at] * 2])
+        return self.random.choice([f"{word[:at]}{new}{word[at + 1 :]}", word[::-1], word.partition(".")[0]])
+
+    def _answer(self) -> str:
+        script = SCRIPTS[self.random.choice(sorted(SCRIPTS))].script
+        steps = [*script.steps, "sure", "nothing", "for"]
+        talk = self.random.choice([*(str(each.id) for each in self.talks), *ODD, "1"])
+        mark = self.random.choice("=!")
+        choices = [
+            "yes",
+            "now",
+            "lift",
+            "owner",
+            "done",
+            "drop",
+            "back",
+            "skip",
+            "cancel",
+            "change",
+            "1",
+            "x",
+        ]
+        return f"{talk}.{self.random.choice(steps)}{mark}{self.random.choice(choices)}"
+
+
+# --- at the actions ---------------------------------------------------------------------------------
+
+
+def test_five_thousand_forged_actions_find_no_way_in(scene: Scene, seed: int) -> None:
+    """Whatever is theirs may act, and is undone; whatever is not writes nothing, not even for a moment."""
+    forger = Forger(seed, scene)
+    kinds = sorted(KINDS)
+
+    def work(session: Session) -> tuple[list[str], int]:
+        attempts, wrong, theirs = Attempts(scene, session), [], 0
+        before = everything(session)
+        for _ in range(TAPS):
+            kind, what = forger.random.choice(kinds), forger.value()
+            allowed = scene.allowed(kind, what)
+            outcome = attempts(kind, what, theirs=allowed)
+            theirs += allowed
+            way_in = not allowed and (outcome.wrote or outcome.key not in NO)
+            if way_in or outcome.key.startswith("failed") or (allowed and outcome.key == NO[0]):
+                wrong.append(f"{kind} {what!r}: {outcome}")
+        assert everything(session) == before
+        return wrong, theirs
+
+    wrong, theirs = scene.write(work)
+    assert wrong == []
+    assert 0 < theirs < TAPS / 4  # it is a fuzz of what is forbidden
+
+
+NO = ("refused.not_yours", "refused.unknown")
+
+
+# --- at the door ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Sender:
+    """Somebody at the door: the account, the chat, and as which kind of the scene they act, if as one."""
+
+    account: str
+    chat: str
+    kind: str = ""
+    outsider: bool = False
+
+    @property
+    def private(self) -> bool:
+        return self.chat == self.account
+
+
+# Everybody of the scene (but whoever is in our group is staff, wherever else they are), and who is nobody.
+SENDERS = [
+    *(
+        Sender(each.name, each.chat or each.name, kind, each.outsider)
+        for kind, each in KINDS.items()
+        if kind != "staff elsewhere in our group"
+    ),
+    Sender("生人", "生人"),
+    Sender("忘了", "忘了"),
+    Sender("没同意", "没同意"),
+    Sender("没同意", "staff", outsider=True),
+    Sender("生人", "staff", outsider=True),
+    Sender("外管", "staff", outsider=True),
+    Sender(ANONYMOUS, "staff"),
+    Sender("", "staff"),
+    *(
+        Sender(name, chat)
+        for name in ("陈女士", "刘经理", "外管", "生人")
+        for chat in ("board", "some group")
+    ),
+]
+COMMANDS_OF_STAFF = {
+    "/audit": "audit",
+    "/home": "home.find",
+    "/crew": "crew.list",
+    "/committee": "committee.list",
+    "/link": "link",
+}
+BEFORE_CONSENT = {"consent.agree", "consent.refuse", "language"}
+
+
+async def furnish_door(scene: Scene) -> list[Talk]:
+    """Who is forgotten, who has not agreed, and talks that stand open: in the group, and in people's own chats."""
+    building = scene.building
+
+    def work(session: Session) -> None:
+        tx = Tx(session, building.clock.now(), building.app.house)
+        add_place(tx, building.community, NAME, "some group", "group")
+        for name in ("忘了", "没同意"):
+            person = new_person(tx, building.community.id, name)
+            home = session.exec(select(HomeRole.home_id).order_by(col(HomeRole.id)).limit(1)).one()
+            session.add(
+                HomeRole(community_id=person.community_id, home_id=home, person_id=person.id, role="family")
+            )
+            bind_account(tx, person, NAME, name, agreed=name == "忘了")
+
+    scene.write(work)
+    await building.phone("忘了").forges("erase")
+    await building.group("刘经理").forges("crew.add")
+    await building.phone("陈女士").forges("repair.start")
+    on_way = scene.row(Repair, "the owner's, on_way")
+    await building.phone("王师傅").forges(f"repair.finish:{on_way.id}")
+    return building.read(select(Talk))
+
+
+def allowed(scene: Scene, talks: list[Talk], sender: Sender, said: Said) -> bool:
+    """Whether a message may do anything at all, by hand."""
+    what = said.tap or COMMANDS_OF_STAFF.get(said.text, "")
+    if sender.chat in ("board", "some group"):
+        return what.startswith("rest.show:")
+    if sender.kind:
+        return scene.allowed(sender.kind, what) or is_theirs(scene, talks, sender, what)
+    if not sender.private:
+        return False
+    return what in BEFORE_CONSENT if sender.account == "没同意" else what.startswith("join.start:")
+
+
+def is_theirs(scene: Scene, talks: list[Talk], sender: Sender, what: str) -> bool:
+    """Whether it is an answer in the sender's own talk, in the chat where it stands open."""
+    match = VALUE.fullmatch(what)
+    person = scene.people[sender.account, KINDS[sender.kind].here]
+    theirs = [
+        each.id for each in talks if (each.person_id, each.place_id) == (person, scene.chats[sender.chat])
+    ]
+    return match is not None and int(match[1]) in theirs
+
+
+@dataclass
+class Watch:
+    """What the database holds: compared before and after a message that may do nothing."""
+
+    building: Building
+
+    def state(self) -> tuple[dict[str, list[Any]], list[Any], int]:
+        """All rows but those of messages and chats; what is known of each chat; the last message to send."""
+        with self.building.app.database.read() as session:
+            rows = everything(session, but=("inbox", "outgoing", "place"))
+            chats = [place.model_dump(exclude={"heard_at"}) for place in session.exec(select(Place)).all()]
+            last = session.exec(select(func.max(Outgoing.id))).one() or 0
+        return rows, sorted(chats, key=lambda each: each["id"]), last
+
+    def chats_told(self, after: int) -> set[str]:
+        """The chats to which anything goes that was written later."""
+        told = select(Place.external_id).join(Outgoing).where(col(Outgoing.id) > after)
+        return set(self.building.read(told))
+
+
+def message(forger: Forger, number: int, sender: Sender, building: Building) -> Said:
+    """A forged button, a command of staff, or the card of somebody else."""
+    dice = forger.random.random()
+    what: dict[str, Any] = {"tap": forger.value(), "on": forger.random.choice(["", "1", "2", "x"])}
+    if dice < 0.1:
+        what = {"text": forger.random.choice(sorted(COMMANDS_OF_STAFF))}
+    elif dice < 0.15:
+        what = {"contact": Contact(phone=TWIN_PHONE, own=False)}
+    return Said(
+        messenger=NAME,
+        key=f"forged {number}",
+        place=sender.chat,
+        sender=sender.account,
+        at=building.clock.now(),
+        place_kind="private" if sender.private else "group",
+        outsider=sender.outsider,
+        name=sender.account,
+        **what,
+    )
+
+
+async def test_hundreds_of_forged_messages_do_nothing_at_the_door(scene: Scene, seed: int) -> None:
+    """What is theirs is left out, so that the scene stands still: all else is answered to its sender, and no more."""
+    building = scene.building
+    talks = await furnish_door(scene)
+    forger, watch, wrong, sent = Forger(seed, scene, talks), Watch(building), [], 0
+    while sent < MESSAGES:
+        sender = forger.random.choice(SENDERS)
+        said = message(forger, sent, sender, building)
+        if allowed(scene, talks, sender, said):
+            continue
+        sent += 1
+        rows, chats, last = watch.state()
+        receipt = await building.app.receive(said)
+        rows_then, chats_then, _ = watch.state()
+        new = [each for each in chats_then if each not in chats]
+        strange = watch.chats_told(last) - {sender.chat, sender.account}
+        ours = [each for each in new if each["external_id"] != sender.chat or each["person_id"] is not None]
+        if receipt.state == "failed" or rows_then != rows or ours or strange:
+            wrong.append(f"{sender}: {said.tap!r} {said.text!r}: {receipt.state} {ours} {strange}")
+    assert wrong == []
+    assert building.read(select(Inbox).where(Inbox.state == "failed")) == []
