@@ -69,10 +69,16 @@ def _time(text: str) -> str | None:
     if match is None:
         return None
     hour, minute = int(match[1]), 30 if match[2] == "半" else int(match[2] or 0)
-    if half == "evening" and hour < 12:
-        hour += 12
-    if half == "noon" and hour < 3:
-        hour += 12
+    hour += _shift(half, hour)
     if hour > 24 or minute > 59 or (hour == 24 and minute):
         return None
     return f"{hour % 24:02}:{minute:02}"
+
+
+def _shift(half: str, hour: int) -> int:
+    """What a word for a part of the day adds to its hour: 下午3点 is 15, 晚上8点 is 20, 晚上12点 and 12am are 0."""
+    if half in ("morning", "night") and hour == 12:
+        return -12
+    first = {"noon": 1, "afternoon": 1, "night": 5}.get(half, 24)
+    last = 3 if half == "noon" else 11
+    return 12 if first <= hour <= last else 0

@@ -21,7 +21,7 @@ from handlers.tx import Tx
 from store.tables import Agent, Home, HomeRole, Person, Talk
 
 AROUND = re.compile(r"[到至止前\s]|until")
-DAY = re.compile(r"(?:(\d{4})\s*[-年/.]\s*)?(\d{1,2})\s*[-月/.]\s*(\d{1,2})\s*日?")
+DAY = re.compile(r"(?:(\d{4})\s*[-年/.]\s*)?(\d{1,2})\s*[-月/.]\s*(\d{1,2})\s*[日号]?")
 
 
 # --- who may act for whom ---------------------------------------------------------------------------

@@ -142,7 +142,9 @@ def answers_elsewhere(tx: Tx, person: Person, talk: Talk) -> bool:
         return False
     end(tx, talk)
     kept: Answers = {
-        name: answers[name] for name in ("community", "what", "danger", "photos") if name in answers
+        name: answers[name]
+        for name in ("community", "what", "danger", "photos", "place", "spot", "entry")
+        if name in answers
     }
     start(tx, speak_as(tx, there[0]), "repair", answers=kept)
     return True
