@@ -13,6 +13,7 @@ import pytest
 from PIL import Image, ImageDraw
 from playwright.sync_api import Browser, Page, expect
 
+from bot.playground import WORDS
 from tests.bot.browsing import opened, write
 
 OWNER, NEIGHBOUR, STAFF, CREW, BOARD = (
@@ -102,6 +103,45 @@ def test_strangers_have_phones_and_staff_send_files(desk: Page) -> None:
     desk.press(f"{STAFF} textarea", "Enter")
     sees(desk, STAFF, "📎 名册.csv")
     expect(desk.locator(f"{STAFF} .waiting .message")).to_have_count(0)
+
+
+def test_strangers_come_in_each_in_their_own_way(desk: Page) -> None:
+    desk.select_option(f"{OWNER} select", label="陌生人 1 · 未登记")
+    desk.select_option(f"{NEIGHBOUR} select", label="陌生人 2 · 未登记")
+    desk.select_option(f"{CREW} select", label="陌生人 3 · 未登记")
+    # One asks, and staff approve.
+    write(desk, OWNER, "你好")
+    tap(desk, OWNER, "申请登记")
+    tap(desk, OWNER, "同意，开始")
+    for answer in ("3-2-1201", "陈女士", "业主", "提交"):
+        write(desk, OWNER, answer)
+    sees(desk, OWNER, "申请已经发给物业")
+    sees(desk, STAFF, "自称：陈女士，业主，3-2-1201")
+    tap(desk, STAFF, "通过：就是陈女士")
+    sees(desk, OWNER, "陈女士，物业核对好了")
+    write(desk, OWNER, "厨房水龙头滴水")
+    sees(desk, OWNER, "师傅什么时候可以上门？")
+    # One has a number that the roster knows.
+    write(desk, NEIGHBOUR, "你好")
+    tap(desk, NEIGHBOUR, WORDS["contact"][0])
+    desk.locator("#number input").fill("13800000103")
+    desk.locator("#number").get_by_role("button", name=WORDS["share"][0]).click()
+    sees(desk, NEIGHBOUR, "周先生，您好，欢迎来到")
+    tap(desk, NEIGHBOUR, "同意，开始")
+    sees(desk, NEIGHBOUR, "周先生，您好，这里是")
+    # One works here, and has a code from the admin group.
+    write(desk, STAFF, "师傅")
+    tap(desk, STAFF, "李师傅")
+    tap(desk, STAFF, "邀请码")
+    invitation = desk.locator(f"{STAFF} .message").filter(has_text="给李师傅的邀请码").last
+    code = re.search(r"\w{5}-\w{5}", invitation.inner_text())
+    assert code is not None
+    write(desk, CREW, code[0])
+    sees(desk, CREW, "李师傅，您好，欢迎来到")
+    tap(desk, CREW, "同意，开始")
+    sees(desk, CREW, "派给您的工单")
+    if target := os.environ.get("LINLI_TEST_PICTURE_JOINING"):
+        desk.screenshot(path=target)
 
 
 def dripping_tap() -> bytes:
