@@ -26,7 +26,7 @@ from handlers.repair_cards import advice, office
 from handlers.talk import VALUE, ask, chooses, end, expects_words, hear, here, interrupt, open_talk
 from handlers.tell import ANSWER, REST, URGENT, close, reader_of, shown_under, stranger_card, tell, tell_staff
 from handlers.tx import House, Mark, Tx
-from store.tables import Account, Community, Inbox, Outgoing, Person, Place, Talk
+from store.tables import Account, Community, Inbox, Outgoing, Person, Place, Repair, Talk
 
 HEARD_STEP = timedelta(minutes=1)
 AWAY = timedelta(days=7)
@@ -34,6 +34,7 @@ MENUS = 60
 LONGEST_NAME = 40
 LONGEST_CRY = 500
 JOIN_START = re.compile(r"join\.start:(\d{1,17})", re.ASCII)
+ABOUT_REPAIR = re.compile(r"repair\.\w+:(\d{1,17})", re.ASCII)
 SAME_PRESS = timedelta(minutes=1)
 ASKING = ("repair", "home")
 """Commands that ask a question of their own."""
@@ -304,7 +305,9 @@ def route(tx: Tx, said: Said) -> None:
     if person is None:
         _stranger(tx, said, place)
         return
-    if place.kind == "private" and not _has_agreed(tx, said):
+    if (place.kind == "private" or said.outsider) and not _has_agreed(tx, said):
+        if said.outsider:  # whoever is in the group works there, and is asked in their own chat
+            raise Refused("refused.not_yours")
         _before_consent(tx, person, said)
         return
     _act(tx, person, place, said)
@@ -316,8 +319,20 @@ def _has_agreed(tx: Tx, said: Said) -> bool:
     """Whether the holder agreed to what is stored; an emergency that they reported, or that calls them, waits not."""
     if tx.account is None or tx.account.agreed_at is not None:
         return True
-    about_one = said.tap.startswith("repair.") and ":" in said.tap
-    return about_one or (tx.talk is not None and tx.talk.script == "emergency")
+    return _is_about_emergency(tx, said.tap) or _says_where(tx, said)
+
+
+def _is_about_emergency(tx: Tx, value: str) -> bool:
+    about = ABOUT_REPAIR.fullmatch(value)
+    repair = tx.session.get(Repair, int(about[1])) if about else None
+    return repair is not None and repair.urgent
+
+
+def _says_where(tx: Tx, said: Said) -> bool:
+    """Whether it answers where the emergency is."""
+    if tx.talk is None or tx.talk.script != "emergency":
+        return False
+    return bool(VALUE.fullmatch(said.tap)) if said.tap else normal(said.text) not in spoken("command")
 
 
 def _before_consent(tx: Tx, person: Person, said: Said) -> None:
@@ -406,6 +421,9 @@ def _tap(tx: Tx, person: Person, talk: Talk | None, said: Said) -> None:
     shown = shown_under(tx, tx.place, said.on)
     if shown is not None and shown.community_id not in (None, person.community_id):
         person, talk = _as_in(tx, person, shown.community_id), None
+        if not _has_agreed(tx, said):  # here they have, there they have not
+            _before_consent(tx, person, said)
+            return
     if shown is not None and not _holds(shown, said.tap) and _tapped_before(tx, said):
         return  # a second press of the same button
     if shown is not None and _holds(shown, said.tap) and not stays(said.tap):

@@ -220,6 +220,9 @@ def _with_phone(tx: Tx, phone: str) -> dict[int, list[Person]]:
 
 def _unknown_number(tx: Tx, said: Said, place: Place, phone: str) -> None:
     """Whoever is in keeps it as theirs, and so does a guest, for staff to see that it is verified."""
+    if tx.person is not None and tx.account is not None and tx.account.agreed_at is None:
+        ask_consent(tx, tx.person)
+        return
     if tx.person is not None:
         set_phone(tx, tx.person, phone)
     if tx.person is not None and not is_guest(tx, tx.person):

@@ -84,7 +84,11 @@ def choose_community(tx: Tx, person: Person) -> None:
 @action("community.enter", Account, button=True, stays=True, abroad=True)
 def enter_community(tx: Tx, person: Person, account: Account) -> None:
     """From now on the sender speaks of this community."""
-    greet(tx, speak_as(tx, account))
+    there = speak_as(tx, account)
+    if account.agreed_at is None:
+        joining.ask_consent(tx, there)
+    else:
+        greet(tx, there)
 
 
 @action("rest.show", Rest, button=True, stays=True)
