@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 from math import ceil
+from typing import Any
 
 import structlog
-from sqlalchemy import ColumnElement, Table, and_, bindparam, insert, literal_column, or_
+from sqlalchemy import ColumnElement, Table, and_, bindparam, insert, literal, literal_column, or_
 from sqlmodel import Session, col, select
 
 from bot.pace import Pace
@@ -332,7 +333,9 @@ class Delivery:
             if isinstance(error, Never):
                 _update(session, letter.row.id, state="failed", error=str(error))
                 return
-            place = session.get_one(Place, letter.place.id)
+            place = session.get(Place, letter.place.id)
+            if place is None:  # its holder was forgotten meanwhile
+                return
             place.blocked_at = self.now()
             session.add(place)
             session.flush()
@@ -363,19 +366,21 @@ class Delivery:
         move(session, session.get_one(Place, letter.place.id), moved.external_id)
 
     def _attempt(self, session: Session, letter: Letter, error: str = "") -> None:
-        session.connection().execute(
-            insert(Attempt),
-            {
-                "community_id": letter.row.community_id,
-                "outgoing_id": letter.row.id,
-                "place_id": letter.place.id,
-                "at": self.now(),
-                "error": error,
-            },
-        )
+        """Write a try down, unless its row was erased while the messenger had it."""
+        values = {
+            "community_id": letter.row.community_id,
+            "outgoing_id": letter.row.id,
+            "at": self.now(),
+            "error": error,
+        }
+        columns: list[Any] = [literal(value, ATTEMPT.c[name].type) for name, value in values.items()]
+        columns.append(select(Place.id).where(Place.id == letter.place.id).scalar_subquery())
+        there = select(*columns).where(OUTGOING.c.id == letter.row.id)
+        session.connection().execute(insert(Attempt).from_select([*values, "place_id"], there))
 
 
 OUTGOING: Table = Outgoing.__table__  # type: ignore[attr-defined]
+ATTEMPT: Table = Attempt.__table__  # type: ignore[attr-defined]
 # Not a join: SQLite would then rather go through all the chats than through the few rows that wait.
 MESSENGER = select(Place.messenger).where(col(Place.id) == OUTGOING.c.place_id).scalar_subquery()
 _EARLIER = OUTGOING.alias("earlier")

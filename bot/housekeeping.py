@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import structlog
-from sqlalchemy import Text, cast
+from sqlalchemy import Text, cast, delete
 from sqlmodel import Session, col, select
 
 from store.database import Database, StoreUnavailable
 from store.media import MediaStorage
-from store.tables import Inbox, Media, RosterFile, Talk
+from store.tables import Inbox, Media, RosterFile, Talk, Timer
 
 log = structlog.get_logger()
 
@@ -22,6 +22,13 @@ SWEEP = timedelta(days=1)
 UNNAMED = timedelta(days=1)
 """How long a file may wait for the message that names it to be committed."""
 BACKUPS = timedelta(days=30)
+SMALL = 256 * 1024 * 1024
+"""Bytes of a database that is rewritten within seconds; a larger one is rewritten once a day."""
+CLEARED = (
+    col(Timer.action) >= "forget.clear:",
+    col(Timer.action) < "forget.clear;",
+    col(Timer.state) == "done",
+)
 NO_FILES = '%"files": []%'
 
 
@@ -61,10 +68,27 @@ class Housekeeper:
             log.exception("housekeeping failed")
 
     def _look(self) -> None:
-        self.database.empty_log()
         now = self.now()
-        if self.swept_at is not None and now - self.swept_at < SWEEP:
-            return
+        daily = self.swept_at is None or now - self.swept_at >= SWEEP
+        if daily or self.database.size() < SMALL:
+            self.wipe()
+        self.database.empty_log()
+        if daily:
+            self.sweep(now)
+
+    def wipe(self) -> None:
+        """Once the chat of somebody who was forgotten is cleared: free the database's file of its remains."""
+        with self.database.read() as session:
+            cleared = session.exec(select(Timer.id).where(*CLEARED)).all()
+        if cleared:
+            self.database.rewrite()
+            done = delete(Timer).where(
+                *CLEARED, col(Timer.id).in_(cleared)
+            )  # not before: a kill must not lose it
+            self.database.write_now(lambda session: session.connection().execute(done))
+
+    def sweep(self, now: datetime) -> None:
+        """Delete the files and the backups that are due."""
         self.swept_at = now
         files, backups = self.sweep_files(now), self.sweep_backups(now)
         if files or backups:

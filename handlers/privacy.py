@@ -18,7 +18,7 @@ from handlers.policy import policy_of
 from handlers.repair import release
 from handlers.repair_cards import address, office, where
 from handlers.talk import end
-from handlers.tell import reader_of, stranger_card, tell
+from handlers.tell import reader_of, stranger_card, tell, tell_staff
 from handlers.timers import CLEARED_AFTER, set_timer
 from handlers.tx import Tx
 from store import scrub
@@ -337,9 +337,10 @@ def _end_ties(tx: Tx, person: Person) -> None:
 
 def _forget_requests(tx: Tx, person: Person) -> None:
     about = or_(col(JoinRequest.person_id) == person.id, col(JoinRequest.match_id) == person.id)
+    gone = tx.reader(person.community_id).say("join.card_erased")
     for asked in tx.session.exec(select(JoinRequest).where(about)).all():
+        tell_staff(tx, person.community_id, "join.card_erased", card=f"join:{asked.id}")
         cards = update(Outgoing).where(col(Outgoing.card) == f"join:{asked.id}")
-        gone = tx.reader(person.community_id).say("join.card_erased")
         tx.session.connection().execute(cards.values(text=gone, buttons=[]))
         tx.session.delete(asked)
     tx.session.flush()

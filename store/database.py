@@ -23,6 +23,7 @@ Work = Callable[[Session], T]
 
 BATCH = 200
 LOG_SECONDS = 0.5  # how long the writer may be held up when its log is emptied
+REWRITE_SECONDS = 10.0
 TRIES = 5
 # PostgreSQL's codes for deadlock, serialisation, lock not available, and a key that another writer took first.
 LOST_RACES = {"40P01", "40001", "55P03", "23505"}
@@ -85,11 +86,22 @@ class Database:
 
         Costs nothing if it is empty; if somebody reads just now, it is done at the next call.
         """
-        file = self.engine.url.database
-        if not self.is_sqlite or not file or not _size(f"{file}-wal"):
-            return
-        with closing(sqlite3.connect(file, timeout=LOG_SECONDS)) as connection:
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        if self.is_sqlite and _size(f"{self.engine.url.database}-wal"):
+            self._alone("PRAGMA wal_checkpoint(TRUNCATE)", LOG_SECONDS)
+
+    def rewrite(self) -> None:
+        """Write SQLite's file anew: pages hold remains of rows that moved to another one and were deleted there."""
+        if self.is_sqlite:
+            self._alone("VACUUM", REWRITE_SECONDS)
+            self.empty_log()
+
+    def size(self) -> int:
+        """The bytes of SQLite's file; 0 for PostgreSQL."""
+        return _size(self.engine.url.database or "") if self.is_sqlite else 0
+
+    def _alone(self, statement: str, seconds: float) -> None:
+        with closing(sqlite3.connect(self.engine.url.database or "", timeout=seconds)) as connection:
+            connection.execute(statement)
 
     def close(self) -> None:
         """Finish the writes in hand and let go of the database."""
