@@ -319,7 +319,7 @@ async def test_mydata_shows_the_work_of_the_crew_and_received_powers(
     await plumber.says("/mydata")
     assert "经手的工单 1 件" in plumber.sees("维修师傅 · 水龙头、").text
     await neighbour.says("/mydata")
-    neighbour.sees("您可以替谁办：陈女士（周先生（")
+    neighbour.sees("您可以替谁办：陈女士（书面委托")
 
 
 async def read_on(phone: Phone, shown: Shown) -> str:
@@ -592,7 +592,7 @@ async def test_who_is_known_in_two_communities_is_erased_in_one(
     for community, words in (("阳光花园", "陈女士家的厨房水龙头滴水"), ("月光花园", "陈女士家的卧室灯不亮")):
         await owner.says(words)
         await owner.taps(community)
-        for label in (*(["我家"] if community == "月光花园" else []), "随时可以", "跳过", "提交"):
+        for label in ("随时可以", "跳过", "提交"):
             await owner.taps(label)
     await owner.says("/community")
     await owner.taps("阳光花园")
@@ -750,7 +750,7 @@ async def test_who_was_not_let_in_or_has_left_is_forgotten_and_who_is_tied_never
     await office.says("/crew")
     await office.taps("李师傅")
     await office.taps("结束身份")
-    await office.taps("确定")
+    await office.taps("确定结束")
     await nights(building, 28)
     assert len(traces(building, tmp_path, ("客人guest",))) > 0
     asked = building.read(select(Person).where(Person.name == "客人guest00000"))[0]
