@@ -53,7 +53,7 @@ AT = time(3, 30)
 """When old things are erased, in the community's time."""
 SOON = timedelta(seconds=5)
 BATCH = 2000
-FEW = 20
+FEW = 5
 
 
 # --- what is stored ---------------------------------------------------------------------------------

@@ -6,17 +6,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import JSON, ColumnElement, Connection, Table, Text, cast, or_, select, true
+from sqlalchemy import JSON, ColumnElement, Connection, Table, Text, cast, func, or_, select, true
 from sqlmodel import Session, SQLModel
 
 # Where words of people stand; the audit log holds none, since it names people by their numbers.
 HOLDS_WORDS = {
+    "notice": ("facts", "error"),
     "outgoing": ("text", "buttons", "error"),
     "inbox": ("payload", "error"),
     "talk": ("answers",),
     "repair": ("what", "spot", "added", "why"),
     "event": ("facts",),
-    "notice": ("facts", "error"),
     "rest": ("text",),
     "join_request": ("name", "home"),
     "agent": ("scope",),
@@ -30,17 +30,25 @@ FULL_WIDTH = str.maketrans("0123456789", "０１２３４５６７８９")
 
 @dataclass(frozen=True)
 class Word:
-    """A word to look for: in the forms in which people write it, and as what SQL can find first."""
+    """A word to look for, in the forms in which people write it."""
 
-    pattern: str
+    core: str
+    """A pattern that begins with a letter, so that it is quickly seen not to match ..."""
     parts: tuple[str, ...]
-    """What must stand in a text in this order, so that the pattern may match; one string for each way to write it."""
+    """... and what SQL can ask for first: LIKE's patterns, one for each way to write it."""
+    before: str = ""
+    after: str = ""
+
+    @property
+    def pattern(self) -> str:
+        """What is replaced."""
+        return f"{self.before}{self.core}{self.after}"
 
 
 def exact(text: str) -> Word:
     """A word that is only ever written in one way; a number is not looked for within a longer one."""
-    pattern = re.escape(text)
-    return Word(rf"(?<!\d){pattern}(?!\d)" if text.isdecimal() else pattern, (_like(text),))
+    alone = (r"(?<!\d)", r"(?!\d)") if text.isdecimal() else ()
+    return Word(re.escape(text), (_like(text),), *alone)
 
 
 def number(phone: str) -> Word:
@@ -48,13 +56,13 @@ def number(phone: str) -> Word:
     digits = [f"[{each}{each.translate(FULL_WIDTH)}]" if each.isdecimal() else r"\+" for each in phone]
     country = rf"(?:(?:\+|00)?86{BETWEEN})?" if not phone.startswith("+") else ""
     wide = phone.translate(FULL_WIDTH)
-    return Word(rf"(?<!\d){country}{BETWEEN.join(digits)}(?!\d)", (_apart(phone), _apart(wide)))
+    return Word(BETWEEN.join(digits), (_apart(phone), _apart(wide)), rf"(?<!\d){country}", r"(?!\d)")
 
 
 def name(text: str) -> Word:
     """A name; one of Chinese characters may be spaced out, one of letters is no part of a longer word."""
     if text.isascii():
-        return Word(rf"(?<![A-Za-z]){re.escape(text)}(?![A-Za-z])", (_like(text),))
+        return Word(re.escape(text), (_like(text),), "(?<![A-Za-z])", "(?![A-Za-z])")
     letters = [each for each in text if not each.isspace()]
     return Word(r"[ \u3000]?".join(map(re.escape, letters)), (_apart("".join(letters)),))
 
@@ -70,17 +78,26 @@ def scrub(
     if not words:
         return
     pattern = re.compile("|".join(each.pattern for each in words))
-    for table in among if among is not None else HOLDS_WORDS:
-        which = among[table] if among is not None else true()
-        _scrub(
-            session.connection(),
-            SQLModel.metadata.tables[table],
-            community_id=community_id,
-            words=words,
-            which=which,
-            pattern=pattern,
-            mark=mark,
-        )
+    found: dict[str, list[int]] = {}
+    for table in HOLDS_WORDS:
+        if among is None or table in among:
+            found[table] = _scrub(
+                session.connection(),
+                SQLModel.metadata.tables[table],
+                community_id=community_id,
+                words=words,
+                which=among[table] if among is not None else _worth_reading(table, found),
+                pattern=pattern,
+                mark=mark,
+            )
+
+
+def _worth_reading(table: str, found: Mapping[str, list[int]]) -> ColumnElement[bool]:
+    """All rows, but of the thousands of copies of a notice only those of one whose facts held a word."""
+    if table != "outgoing":
+        return true()
+    notice = SQLModel.metadata.tables[table].c.notice_id
+    return or_(notice.is_(None), notice.in_(found["notice"]))
 
 
 def _scrub(
@@ -92,16 +109,21 @@ def _scrub(
     which: ColumnElement[bool],
     pattern: re.Pattern[str],
     mark: str,
-) -> None:
+) -> list[int]:
+    """The ids of the rows that held a word."""
+    ids: list[int] = []
     columns = [table.c[each] for each in HOLDS_WORDS[table.name]]
-    ascii_json = connection.dialect.name == "sqlite"
-    found = or_(*(_may_hold(column, word, ascii_json) for column in columns for word in words))
+    if connection.dialect.name == "sqlite":
+        connection.connection.driver_connection.create_function("json_holds", 2, _json_holds)  # type: ignore[union-attr]
+    found = or_(*(_may_hold(connection, column, words) for column in columns))
     rows = select(table.c.id, *columns).where(table.c.community_id == community_id, which, found)
     for row in connection.execute(rows.with_for_update()).mappings().all():
         after = {column.name: _replaced(row[column.name], pattern, mark) for column in columns}
         changed = {key: value for key, value in after.items() if value != row[key]}
         if changed:
             connection.execute(table.update().where(table.c.id == row["id"]).values(**changed))
+            ids.append(row["id"])
+    return ids
 
 
 def _replaced(value: Any, pattern: re.Pattern[str], mark: str) -> Any:
@@ -115,12 +137,22 @@ def _replaced(value: Any, pattern: re.Pattern[str], mark: str) -> Any:
     return value
 
 
-def _may_hold(column: Any, word: Word, ascii_json: bool) -> ColumnElement[bool]:
+def _may_hold(connection: Connection, column: Any, words: Sequence[Word]) -> ColumnElement[bool]:
+    """What SQL can say of a column: that nothing else in it needs to be looked at."""
     is_json = isinstance(column.type, JSON)
     shown = cast(column, Text) if is_json else column
-    # SQLite keeps JSON as the text that Python wrote, PostgreSQL with every letter as it is.
-    ways = [_as_json(each) if is_json and ascii_json else each for each in word.parts]
-    return or_(*(shown.like(each, escape="~") for each in ways))
+    if is_json and connection.dialect.name == "sqlite":
+        return func.json_holds(shown, "|".join(each.core for each in words)) == 1
+    return or_(*(shown.like(part, escape="~") for word in words for part in word.parts))
+
+
+def _json_holds(shown: str | None, pattern: str) -> bool:
+    """Whether JSON as SQLite keeps it, all in ASCII, holds what is looked for; its escapes are full of digits."""
+    if shown is None:
+        return False
+    if r"\ud" in shown:  # halves of characters
+        return re.search(pattern, json.dumps(json.loads(shown), ensure_ascii=False)) is not None
+    return re.search(pattern, shown.encode().decode("unicode_escape")) is not None
 
 
 def _like(text: str) -> str:
@@ -133,7 +165,3 @@ def _apart(text: str) -> str:
 
 def _escaped(text: str) -> str:
     return re.sub(r"([~%_])", r"~\1", text)
-
-
-def _as_json(like: str) -> str:
-    return json.dumps(like)[1:-1]
