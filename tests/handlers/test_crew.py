@@ -505,3 +505,16 @@ async def test_a_group_that_reads_english(building: Building, office: Phone) -> 
     office.sees("When is 李师傅 on duty?", "Cancel")
     await office.says("8pm-8am")
     office.sees("李师傅 · all trades · all buildings · 20:00-08:00")
+
+
+@pytest.mark.by_hand
+async def test_a_stranger_who_asks_for_help_by_command_is_no_emergency(
+    building: Building, office: Phone
+) -> None:
+    stranger = Phone(building, "路过", "路过")
+    await stranger.says("/help")
+    assert not any("119" in message.text for message in stranger.chat.messages)
+    office.sees_nothing()
+    await stranger.says("救命，着火了")
+    stranger.sees("119")
+    office.sees("没登记的人")
