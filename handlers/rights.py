@@ -140,6 +140,7 @@ RIGHTS: Mapping[str, tuple[Capacity | str, ...]] = {
     "privacy.retain": (CLOCK,),
     "repair.for": (staff,),
     "repair.enter": (staff,),
+    "repair.enter_urgent": (staff,),
     "roster.explain": (staff,),
     "roster.apply": (staff,),
     "roster.drop": (staff,),
