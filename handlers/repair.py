@@ -125,13 +125,19 @@ def heard(tx: Tx, person: Person, talk: Talk, changed: Collection[str]) -> bool:
     verdict = _judged(tx, person, answers).verdict
     if answers.get("danger") == "now" or verdict == "urgent":
         end(tx, talk)
-        perform(tx, person, "repair.emergency", answers=answers)
+        _page_at_once(tx, person, answers)
         return True
     if verdict == "ask" and "danger" not in answers:
         _doubt(tx, talk)
     else:
         stop_timer(tx, f"repair.unconfirmed:{talk.id}")
     return False
+
+
+def _page_at_once(tx: Tx, person: Person, answers: Answers) -> None:
+    """Who speaks for an owner must be staff still."""
+    of_owner = f"repair.enter_urgent:{answers['for']}" if "for" in answers else ""
+    perform(tx, person, of_owner or "repair.emergency", answers=answers)
 
 
 def answers_elsewhere(tx: Tx, person: Person, talk: Talk) -> bool:
@@ -180,11 +186,11 @@ def urgent_in_form(tx: Tx, person: Person, talk: Talk, text: str, files: Sequenc
     end(tx, talk)
     if any(name in said and form.get(name) not in (None, said[name]) for name in ("place", "building")):
         tell(tx, person, "talk.dropped")  # it is somewhere else, and another matter
-        perform(tx, person, "repair.emergency", answers=said)
+        _page_at_once(tx, person, said)
         return
     what = "；".join(filter(None, (text, form.get("what"))))
     photos = {"files": [*_files(form), *_files(said)], "done": True}
-    perform(tx, person, "repair.emergency", answers={**form, **said, "what": what, "photos": photos})
+    _page_at_once(tx, person, {**form, **said, "what": what, "photos": photos})
 
 
 def urgent_again(tx: Tx, person: Person, talk: Talk, text: str, files: Sequence[File]) -> None:
@@ -427,6 +433,12 @@ def begin_for(tx: Tx, person: Person, tie: HomeRole) -> None:
 def enter(tx: Tx, person: Person, owner: Person, **answers: Any) -> None:
     """What staff reported for an owner is the owner's report."""
     _tell_entered(tx, person, owner, _report(tx, owner, answers, entered=True))
+
+
+@action("repair.enter_urgent", Person)
+def enter_urgent(tx: Tx, person: Person, owner: Person, answers: Answers) -> None:
+    """The danger that staff were told of pages in the owner's name."""
+    emergency(tx, person, {**answers, "for": owner.id})
 
 
 def _tell_entered(tx: Tx, by: Person, owner: Person, repair: Repair) -> None:

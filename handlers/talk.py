@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from sqlmodel import select
+from sqlalchemy import delete
+from sqlalchemy.orm.exc import StaleDataError
+from sqlmodel import col, select
 
 from conversations import steps
 from conversations.errors import NotNow, Refused, Unclear
@@ -123,11 +125,14 @@ def _drop(tx: Tx, person: Person, talk: Talk) -> None:
 
 
 def end(tx: Tx, talk: Talk) -> None:
-    """Close a talk."""
+    """Close a talk. StaleDataError if another transaction has closed it in the meantime: a talk ends once."""
     stop_timer(tx, f"talk.expire:{talk.id}")
     close_last(tx, f"talk:{talk.id}", talk.place_id)
-    tx.session.delete(talk)
     tx.session.flush()
+    gone = tx.session.connection().execute(delete(Talk).where(col(Talk.id) == talk.id))
+    if not gone.rowcount:
+        raise StaleDataError(f"talk {talk.id}")
+    tx.session.expunge(talk)
 
 
 def end_about(tx: Tx, about: str, script: str = "") -> None:
