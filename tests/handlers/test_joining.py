@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from sqlalchemy import insert
 from sqlmodel import select
 
 from handlers.codes import invitation_of
@@ -12,7 +13,7 @@ from handlers.joining import find_home
 from handlers.phones import set_phone
 from handlers.roster import add_community, import_roster, read_roster
 from handlers.tx import Tx
-from store.tables import Account, HomeRole, Inbox, JoinRequest, Outgoing, Person, Place
+from store.tables import Account, CommunitySetting, HomeRole, Inbox, JoinRequest, Outgoing, Person, Place
 from tests.people import Building, Phone
 
 PHONE = "13800138000"
@@ -345,6 +346,22 @@ async def test_somebody_types_that_they_want_to_come_in(
     new = phone("新手机")
     await new.says("登记")
     new.sees("申请登记之前", "同意，开始", "不同意")
+
+
+async def test_who_asks_to_come_in_waits_for_nobody_else_s_message(
+    building: Building, phone: Callable[[str], Phone]
+) -> None:
+    if building.app.database.is_sqlite:  # it has one writer
+        return
+    new = phone("新手机")
+    await new.says("登记")
+    await new.taps("同意，开始")
+    with building.app.database.engine.begin() as other:  # a message of the same community is being taken
+        community = building.community.id
+        row = {"community_id": community, "name": "a", "value": 1}
+        other.execute(insert(CommunitySetting), row)
+        await asyncio.wait_for(new.forges(f"join.start:{community}"), 5)
+    new.sees("您住哪一户？")
 
 
 async def test_requests_have_an_end(building: Building, phone: Callable[[str], Phone], office: Phone) -> None:
