@@ -8,6 +8,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict
 
 MOST_CHARACTERS = 4096
 NOT_STORABLE = re.compile("[\0\ud800-\udfff]")
+HIDING = re.compile("[\ue000\ue001]")
 
 
 def storable(text: str) -> str:
@@ -15,7 +16,12 @@ def storable(text: str) -> str:
     return NOT_STORABLE.sub("\ufffd", text)
 
 
-Words = Annotated[str, AfterValidator(storable)]
+def plain(text: str) -> str:
+    """Storable, and without the marks of hidden text (`store/vault.py`): what people write is never opened as such."""
+    return HIDING.sub("\ufffd", storable(text))
+
+
+Words = Annotated[str, AfterValidator(plain)]
 
 
 class File(BaseModel):
@@ -40,7 +46,7 @@ class Contact(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    phone: Words
+    phone: Annotated[str, AfterValidator(storable)]
     own: bool
 
 

@@ -105,7 +105,10 @@ def stays(what: str) -> bool:
 
 
 def _row(tx: Tx, act: Action, subject: str, person: Person | None) -> Any:
-    """The row an action is about, locked; one of another community does not exist for this person."""
+    """The row an action is about, locked; one of another community does not exist for this person.
+
+    Only its change is locked: rows that refer to it, as all of a community do, can be written meanwhile.
+    """
     if act.table is None:
         if subject:
             raise Refused("refused.unknown")
@@ -113,7 +116,8 @@ def _row(tx: Tx, act: Action, subject: str, person: Person | None) -> Any:
     if not (subject.isascii() and subject.isdigit() and len(subject) < 18):
         raise Refused("refused.unknown")
     key = act.table.__table__.c.id  # type: ignore[attr-defined]
-    row: Any = tx.session.exec(select(act.table).where(key == int(subject)).with_for_update()).first()
+    locked = select(act.table).where(key == int(subject)).with_for_update(key_share=True)
+    row: Any = tx.session.exec(locked).first()
     if row is None:
         raise Refused("refused.unknown")
     community_id = row.id if isinstance(row, Community) else row.community_id

@@ -32,7 +32,7 @@ def greet(tx: Tx, person: Person) -> None:
     tell(
         tx,
         person,
-        _help_key(tx, person),
+        key,
         name=person.name,
         community=tx.community(person.community_id).name,
         more=Say("help.more", roles=more) if more and key != "help.committee" else "",

@@ -656,7 +656,7 @@ def _stranger(tx: Tx, said: Said, place: Place) -> None:
     community = found[0] if len(found) == 1 else None
     if community is not None:
         place.community_id = community.id  # so that it reads the community's language
-        if COMMANDS.get(spoken("command").get(normal(said.text), "")) == "join.start":
+        if COMMANDS.get(spoken("command").get(normal(said.text), "")) == "join":
             begin(tx, said, place, community.id)
             return
         _in_danger(tx, said, community, None)

@@ -17,10 +17,12 @@ from handlers.greeting import greet
 from handlers.people import (
     accounts_of,
     bind_account,
+    communities_of,
     homes_of,
     is_guest,
     new_person,
     roles_of,
+    speak_as,
     ties_of,
 )
 from handlers.phones import masked, normal_phone, phone_of, set_phone
@@ -47,6 +49,7 @@ from store.tables import (
     Talk,
 )
 
+LONGEST_NAME = 30
 MOST_REQUESTS = 3
 """How many requests one guest may send before staff must have declined or approved them otherwise."""
 
@@ -176,9 +179,12 @@ def refuse(tx: Tx, person: Person) -> None:
     if tx.account is None or tx.account.agreed_at is not None or tx.place is None:
         raise Refused("refused.unknown")
     tell(tx, person, "consent.refused", phone=office(tx, person.community_id))
+    others = [account for account, _ in communities_of(tx) if account is not tx.account]
     tx.session.delete(tx.account)
     tx.place.person_id = None
     tx.session.add(tx.place)
+    if others:  # in another community they are known, and go on there
+        speak_as(tx, others[0])
     set_timer(tx, person.community_id, f"forget.clear:{tx.place.id}", tx.now + CLEARED_AFTER)
     if is_guest(tx, person) and not _requests(tx, person):
         person.name = person.phone = person.phone_hash = ""
@@ -289,9 +295,6 @@ def guest_of(tx: Tx, said: Said, place: Place, community_id: int) -> Person:
     return known
 
 
-LONGEST_NAME = 30
-
-
 def join_buttons(tx: Tx, place: Place) -> list[Button]:
     """What a stranger can ask for: to come in to one of the communities."""
     found = communities(tx, place)
@@ -370,12 +373,13 @@ def request(tx: Tx, person: Person, **answers: Any) -> None:
 
 
 def _look_up(tx: Tx, asked: JoinRequest) -> None:
-    """Write down which home and whom of the roster the claim means."""
+    """Write down which home and whom of it the claim means: themselves, if they have come in there meanwhile."""
     home = find_home(tx, asked.community_id, asked.home)
     asked.home_id = home.id if home else None
-    same = [
+    people = [person for person, _ in (ties_of(tx, home) if home else [])]
+    same = [person for person in people if person.id == asked.person_id] or [
         person
-        for person, _ in (ties_of(tx, home) if home else [])
+        for person in people
         if normal(person.name) == normal(asked.name) or _is_forgotten(tx, person, asked.name)
     ]
     asked.match_id = same[0].id if len(same) == 1 else None
@@ -448,7 +452,7 @@ def approve(tx: Tx, person: Person, asked: JoinRequest) -> None:
         let_in = tx.session.get_one(Person, asked.match_id)
         let_in.name, let_in.name_hash = let_in.name or asked.name, ""
         tx.session.add(let_in)
-        for account in accounts_of(tx, guest):
+        for account in accounts_of(tx, guest) if guest is not let_in else ():
             _rebind(tx, account, let_in)
     else:
         guest.name, let_in = asked.name, guest

@@ -7,7 +7,7 @@ from typing import Any
 from sqlmodel import col, select
 
 from conversations.words import Say, pack, texts
-from handlers.people import homes_of, roles_of
+from handlers.people import crew_of, homes_of, roles_of
 from handlers.policy import policy_of
 from handlers.tell import Button, close_everywhere, close_last, holders, place_of, post, tell, tell_staff
 from handlers.tx import Tx
@@ -260,7 +260,8 @@ def refresh(tx: Tx, repair: Repair) -> None:
 
 def called(tx: Tx, repair: Repair) -> list[Person]:
     """Those of the crew who were shown it; who has left the crew sees no more of it."""
-    return [each for each in holders(tx, f"repair:{repair.id}") if "crew" in roles_of(tx, each)]
+    crew = {person.id for person, _ in crew_of(tx, repair.community_id)}
+    return [each for each in holders(tx, f"repair:{repair.id}") if each.id in crew]
 
 
 def close_cards(tx: Tx, person: Person) -> None:

@@ -126,6 +126,17 @@ async def test_a_photo_of_ten_megabytes_is_taken(building: Building, owner: Phon
     owner.sees("哪里需要报修？")
 
 
+async def test_the_marks_of_hidden_text_open_nothing_when_people_write_them(
+    building: Building, owner: Phone, crew: Phone
+) -> None:
+    sealed = building.app.house.vault.seal("13800138000")  # as in a copy of the database
+    await owner.says(f"电梯里困了人 \ue000{sealed}\ue001")
+    await owner.says("\ue000着火了\ue001")
+    crew.sees("紧急报修")
+    assert not any("13800138000" in each.text for chat in building.chats.values() for each in chat.messages)
+    assert {row.state for row in building.read(select(Outgoing))} == {"sent"}
+
+
 async def test_a_button_of_last_week_is_stale(building: Building, owner: Phone) -> None:
     await owner.says("报修")
     old = owner.last.buttons["电梯"]

@@ -5,13 +5,15 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from sqlalchemy import insert
 from sqlmodel import select
 
 from handlers.codes import invitation_of
 from handlers.joining import find_home
 from handlers.phones import set_phone
+from handlers.roster import add_community, import_roster, read_roster
 from handlers.tx import Tx
-from store.tables import Account, HomeRole, JoinRequest, Outgoing, Person, Place
+from store.tables import Account, CommunitySetting, HomeRole, Inbox, JoinRequest, Outgoing, Person, Place
 from tests.people import Building, Phone
 
 PHONE = "13800138000"
@@ -93,6 +95,27 @@ async def test_who_does_not_agree_is_forgotten(building: Building, phone: Callab
     assert len(accounts(building, "周先生")) == 1
     await new.says("你好")
     new.sees("我还不认识您")
+
+
+async def test_who_does_not_agree_in_one_community_goes_on_in_another(
+    building: Building, owner: Phone
+) -> None:
+    def elsewhere(tx: Tx) -> str:
+        other = add_community(tx, "月光花园", time_zone="Asia/Shanghai", language="zh")
+        roster = "楼栋,单元,房号,面积,姓名\n1,1,101,80,陈太太\n"
+        import_roster(tx, other, read_roster(roster.encode()))
+        return invitation_of(tx, named(tx, "陈太太"))
+
+    code = write(building, elsewhere)
+    await owner.says(f"/start {code}")
+    owner.sees("陈太太，您好，欢迎来到月光花园")
+    await owner.taps("不同意")
+    owner.sees("没有登记")
+    await owner.says("你好")
+    owner.sees("陈女士，您好", "报修")
+    await building.later(minutes=2)
+    assert not accounts(building, "陈太太")
+    assert len(accounts(building, "陈女士")) == 1
 
 
 async def test_two_accounts_use_one_code_at_the_same_instant(
@@ -299,6 +322,46 @@ async def test_a_request_is_decided_once(
     await office.forges(f"join.approve:{asked.id}")
     assert building.read(select(JoinRequest.state)) == ["declined"]
     assert len(accounts(building, "周先生")) == 1
+
+
+async def test_who_came_in_meanwhile_is_no_second_person_of_the_home(
+    building: Building, phone: Callable[[str], Phone], office: Phone
+) -> None:
+    new = phone("新手机")
+    await asks_to_come_in(new, home="3-2-1202", name="老周", role="业主")
+    await new.says(code_for(building, "周先生"))
+    await office.taps("通过：登记为业主")
+    office.sees("名册刚刚变了")
+    await office.taps("通过：就是周先生")
+    office.sees("已通过")
+    new.sees("周先生，您好")
+    assert building.read(select(Person.name).where(Person.name == "老周")) == []
+    assert len(accounts(building, "周先生")) == 2
+    assert {row.state for row in building.read(select(Inbox))} == {"done"}
+
+
+async def test_somebody_types_that_they_want_to_come_in(
+    building: Building, phone: Callable[[str], Phone]
+) -> None:
+    new = phone("新手机")
+    await new.says("登记")
+    new.sees("申请登记之前", "同意，开始", "不同意")
+
+
+async def test_who_asks_to_come_in_waits_for_nobody_else_s_message(
+    building: Building, phone: Callable[[str], Phone]
+) -> None:
+    if building.app.database.is_sqlite:  # it has one writer
+        return
+    new = phone("新手机")
+    await new.says("登记")
+    await new.taps("同意，开始")
+    with building.app.database.engine.begin() as other:  # a message of the same community is being taken
+        community = building.community.id
+        row = {"community_id": community, "name": "a", "value": 1}
+        other.execute(insert(CommunitySetting), row)
+        await asyncio.wait_for(new.forges(f"join.start:{community}"), 5)
+    new.sees("您住哪一户？")
 
 
 async def test_requests_have_an_end(building: Building, phone: Callable[[str], Phone], office: Phone) -> None:
