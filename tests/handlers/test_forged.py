@@ -300,8 +300,9 @@ async def test_hundreds_of_forged_messages_do_nothing_at_the_door(scene: Scene, 
 # --- before consent ---------------------------------------------------------------------------------
 
 
-async def test_who_has_not_agreed_does_nothing_else(scene: Scene) -> None:
-    """Every button there is, every command, a card, a number of their own: all ask for consent, and no more."""
+@pytest.mark.parametrize("chat", ["没同意", "staff"])
+async def test_who_has_not_agreed_does_nothing_else(scene: Scene, chat: str) -> None:
+    """Every button there is, every command, a card, a number; and the same from outside the admin group."""
     building = scene.building
     await furnish_door(scene)
     watch = Watch(building)
@@ -314,20 +315,29 @@ async def test_who_has_not_agreed_does_nothing_else(scene: Scene) -> None:
         {"contact": Contact(phone=TWIN_PHONE, own=False)},
     ]
     *before, last = watch.state()
-    await asyncio.gather(*(says_unagreed(building, number, what) for number, what in enumerate(said)))
+    each_at_once = (says_unagreed(building, chat, number, what) for number, what in enumerate(said))
+    await asyncio.gather(*each_at_once)
     *after, _ = watch.state()
     assert after == before
-    assert watch.chats_told(last) == {"没同意"}
+    assert watch.chats_told(last) == {chat}
     heard = building.read(select(Inbox.state).where(Inbox.sender == "没同意"))
     assert heard == ["done"] * len(said)
-    await says_unagreed(building, len(said), {"tap": "language"})
+    await says_unagreed(building, "没同意", len(said), {"tap": "language"})
     assert building.read(select(Person.language).where(Person.name == "没同意")) == ["en"]
 
 
-async def says_unagreed(building: Building, number: int, what: dict[str, Any]) -> None:
-    now = building.clock.now()
+async def says_unagreed(building: Building, chat: str, number: int, what: dict[str, Any]) -> None:
     await building.app.receive(
-        Said(messenger=NAME, key=f"unagreed {number}", place="没同意", sender="没同意", at=now, **what)
+        Said(
+            messenger=NAME,
+            key=f"unagreed {number}",
+            place=chat,
+            sender="没同意",
+            at=building.clock.now(),
+            place_kind="private" if chat == "没同意" else "group",
+            outsider=chat != "没同意",
+            **what,
+        )
     )
 
 
