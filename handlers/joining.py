@@ -29,7 +29,7 @@ from handlers.phones import masked, normal_phone, phone_of, set_phone
 from handlers.policy import policy_of, resting
 from handlers.repair_cards import address, office
 from handlers.talk import Known, end, here, know, no_facts, start
-from handlers.tell import ANSWER, Button, place_of, reader_of, tell, tell_staff
+from handlers.tell import ANSWER, Button, latest, place_of, reader_of, tell, tell_staff
 from handlers.timers import CLEARED_AFTER, set_timer
 from handlers.tx import Tx
 from store.tables import (
@@ -50,6 +50,8 @@ from store.tables import (
 )
 
 LONGEST_NAME = 30
+WHICH = "which"
+"""The name of the question which of several people of one number somebody is."""
 MOST_REQUESTS = 3
 """How many requests one guest may send before staff must have declined or approved them otherwise."""
 
@@ -252,7 +254,7 @@ def _which_one(tx: Tx, said: Said, place: Place, phone: str, people: Sequence[Pe
         Button(f"join.as:{each.id}", label=f"{each.name} {_home_line(tx, each, reader)}".strip()[:40])
         for each in people[:8]
     ]
-    tell(tx, guest, "join.which", buttons=buttons)
+    tell(tx, guest, "join.which", last=WHICH, buttons=buttons)
 
 
 def _home_line(tx: Tx, person: Person, reader: Any) -> str:
@@ -262,7 +264,13 @@ def _home_line(tx: Tx, person: Person, reader: Any) -> str:
 
 @action("join.as", Person, button=True)
 def join_as(tx: Tx, person: Person, chosen: Person) -> None:
-    """A guest whose number is that of several people is this one."""
+    """A guest whose number is that of several people is this one.
+
+    The number that a roster gives somebody proves nothing: only who shared it here, and was asked, may say so.
+    """
+    asked = latest(tx, WHICH, tx.place.id) if tx.place is not None else None
+    if asked is None or f"join.as:{chosen.id}" not in [button["value"] for button in asked.buttons]:
+        raise Refused("refused.unknown")
     assert tx.said is not None and tx.place is not None
     if tx.place.kind != "private":  # a forged button: it is asked in their own chat
         raise Refused("refused.not_yours")

@@ -652,7 +652,7 @@ def _least_busy(tx: Tx, repair: Repair, but: Person | None) -> Person | None:
     ]
     able = best_for(crew, repair.kind, repair.building)
     ranked = sorted(
-        able, key=lambda each: (len(_tickets(tx, each[0])), repair.kind not in each[1].skills, each[0].id)
+        able, key=lambda each: (tickets_of(tx, each[0]), repair.kind not in each[1].skills, each[0].id)
     )
     return ranked[0][0] if ranked else None
 

@@ -211,11 +211,11 @@ def _card_key(repair: Repair) -> str:
 
 def staff_card(tx: Tx, repair: Repair, *, key: str = "", anew: bool = False, lane: int | None = None) -> None:
     """Show the admin group the repair, as a new message or in the one it has; while it is paged, with who was."""
-    called: Any = ""
+    names: Any = ""
     usual = "repair.card_staff"
     if repair.urgent and repair.state == "waiting":
         usual = "repair.page_staff"
-        called = [person.name for person in holders(tx, f"repair:{repair.id}")] or Say("where.nobody")
+        names = [person.name for person in called(tx, repair)] or Say("where.nobody")
     tell_staff(
         tx,
         repair.community_id,
@@ -226,7 +226,7 @@ def staff_card(tx: Tx, repair: Repair, *, key: str = "", anew: bool = False, lan
         buttons=staff_buttons(repair),
         assigned=assigned(tx, repair),
         ring=repair.ring,
-        names=called,
+        names=names,
         **private(tx, repair),
     )
 

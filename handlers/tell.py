@@ -74,7 +74,7 @@ def tell(
     answer = tx.place is not None and place is not None and place.id == tx.place.id
     lane = lane if lane is not None else (ANSWER if answer else NEWS)
     name = card or last
-    before = _latest(tx, name, place.id) if name is not None and place is not None else None
+    before = latest(tx, name, place.id) if name is not None and place is not None else None
     whose = {"person_id": to.id} if isinstance(to, Person) else {"place_id": to.id}
     words, rest = _fitting(tx, f"{lead}\n\n{reader.say(key, **facts)}".strip(), to.community_id, **whose)
     below = _shown_buttons(reader, [*buttons, *rest])
@@ -129,7 +129,7 @@ def close(tx: Tx, row: Outgoing | None, buttons: Sequence[dict[str, str]] = ()) 
 
 def close_last(tx: Tx, card: str, place_id: int) -> None:
     """Take the buttons of a card's last message in a chat away."""
-    close(tx, _latest(tx, card, place_id))
+    close(tx, latest(tx, card, place_id))
 
 
 def close_everywhere(tx: Tx, card: str) -> None:
@@ -265,7 +265,7 @@ def stranger_card(place: Place) -> str:
     return f"stranger:{place.id}"
 
 
-def _latest(tx: Tx, card: str, place_id: int) -> Outgoing | None:
+def latest(tx: Tx, card: str, place_id: int) -> Outgoing | None:
     """What a card shows in a chat, or will show when all is delivered."""
     rows = select(Outgoing).where(Outgoing.card == card, Outgoing.place_id == place_id)
     return tx.session.exec(rows.order_by(col(Outgoing.id).desc()).limit(1)).first()
@@ -275,7 +275,7 @@ def shown_under(tx: Tx, place: Place, message_id: str) -> Outgoing | None:
     """What a message shows, or will show when all is delivered; None for one that is not ours."""
     made = select(Outgoing.card).where(Outgoing.place_id == place.id, Outgoing.message_id == message_id)
     card = tx.session.exec(made.limit(1)).first() if message_id else None
-    return _latest(tx, card, place.id) if card is not None else None
+    return latest(tx, card, place.id) if card is not None else None
 
 
 def holders(tx: Tx, card: str) -> list[Person]:

@@ -251,6 +251,20 @@ async def test_a_shared_number_is_no_key_to_others(building: Building, phone: Ca
     ) == 1
 
 
+async def test_the_number_that_a_roster_gives_is_no_key(building: Building) -> None:
+    def moves_out(tx: Tx) -> int:
+        person = named(tx, "周先生")
+        for tie in tx.session.exec(select(HomeRole).where(HomeRole.person_id == person.id)):
+            tx.session.delete(tie)
+        return named(tx, "陈女士").id
+
+    give_phone(building, "周先生")
+    give_phone(building, "陈女士")
+    other = write(building, moves_out)
+    await building.phone("周先生").forges(f"join.as:{other}")
+    assert [each.external_id for each in accounts(building, "陈女士")] == ["陈女士"]
+
+
 async def test_a_number_is_sealed_wherever_it_is_kept(
     building: Building, phone: Callable[[str], Phone]
 ) -> None:
