@@ -636,7 +636,6 @@ async def test_nobody_is_erased_in_a_group(building: Building, office: Phone) ->
 
 
 @pytest.mark.by_hand
-@pytest.mark.xfail(reason="import_roster does not know name_hash yet: the name comes back", strict=False)
 async def test_the_next_roster_does_not_bring_the_name_back(building: Building, owner: Phone) -> None:
     from tests.people import ROSTER
 
