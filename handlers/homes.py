@@ -180,7 +180,8 @@ def represent(tx: Tx, person: Person, tie: HomeRole) -> None:
     if tie.role != "owner":
         raise Refused("home.only_owner")
     chosen = not tie.represents
-    for each in tx.session.exec(select(HomeRole).where(HomeRole.home_id == tie.home_id)).all():
+    ties = select(HomeRole).where(HomeRole.home_id == tie.home_id).order_by(col(HomeRole.id))
+    for each in tx.session.exec(ties.with_for_update()).all():  # of two that choose at once one is heard last
         each.represents = chosen and each.id == tie.id
         tx.session.add(each)
     tx.session.flush()

@@ -209,11 +209,17 @@ def use_contact(tx: Tx, said: Said, place: Place) -> None:
     if not found:
         _unknown_number(tx, said, place, phone)
         return
+    refused: Refused | None = None
     for people in found.values():
-        if len(people) == 1:
-            come_in(tx, said, place, people[0])
-        else:
-            _which_one(tx, said, place, phone, people)
+        try:
+            if len(people) == 1:
+                come_in(tx, said, place, people[0])
+            else:
+                _which_one(tx, said, place, phone, people)
+        except Refused as error:  # they are somebody else there: the other communities let them in all the same
+            refused = error
+    if refused is not None and len(found) == 1:
+        raise refused
 
 
 def _with_phone(tx: Tx, phone: str) -> dict[int, list[Person]]:

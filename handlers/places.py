@@ -182,7 +182,7 @@ def changed(tx: Tx, said: Said) -> None:
     """Take note of what happened to a chat or to who is in it."""
     place, change = tx.place, said.change
     assert place is not None and change is not None
-    if change.kind == "left" and place.kind == "staff":
+    if change.kind == "left" and place.kind == "staff" and change.account:
         _end_staff(tx, said.messenger, place.community_id, change.account)
     elif change.kind == "added" and place.kind in ("group", "staff"):
         tell(tx, place, "place.added" if place.kind == "group" else "place.back")
