@@ -216,7 +216,9 @@ def use_contact(tx: Tx, said: Said, place: Place) -> None:
                 come_in(tx, said, place, people[0])
             else:
                 _which_one(tx, said, place, phone, people)
-        except Refused as error:  # they are somebody else there: the other communities let them in all the same
+        except (
+            Refused
+        ) as error:  # they are somebody else there: the other communities let them in all the same
             refused = error
     if refused is not None and len(found) == 1:
         raise refused
