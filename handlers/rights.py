@@ -22,12 +22,9 @@ def guest(tx: Tx, person: Person, row: Any) -> bool:
 
 
 def newcomer(tx: Tx, person: Person, row: Any) -> bool:
-    """A guest whose own telephone number is that of the person in the row, who is tied to the community.
-
-    Of whoever has left it is what the roster said of them, and no proof.
-    """
+    """A guest whose own telephone number is that of the person in the row, who is tied to the community."""
     same = row is not None and person.phone_hash != "" and row.phone_hash == person.phone_hash
-    return same and person.left_at is None and is_guest(tx, person) and not is_guest(tx, row)
+    return same and is_guest(tx, person) and not is_guest(tx, row)
 
 
 def holder(tx: Tx, person: Person, row: Any) -> bool:

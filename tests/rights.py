@@ -13,10 +13,12 @@ from sqlmodel import Session, SQLModel, select
 from conversations.errors import Refused, Unclear
 from conversations.said import Said
 from handlers.actions import ACTIONS, perform, tap
+from handlers.joining import WHICH
 from handlers.people import bind_account, new_person
 from handlers.phones import set_phone
 from handlers.repair_cards import add_event
 from handlers.roster import add_community, add_place, import_roster, read_roster
+from handlers.tell import tell
 from handlers.tx import Tx
 from store.tables import (
     Account,
@@ -533,6 +535,7 @@ class _Furniture:
         self._rests()
         self._talks()
         self._files()
+        self._question()
 
     def _agents(self) -> None:
         for label, principal, agent, here in (
@@ -616,6 +619,13 @@ class _Furniture:
                 touched_at=self.tx.now,
             )
             self._add(label, talk)
+
+    def _question(self) -> None:
+        """The newcomer has shared their number, and was asked which of two they are."""
+        buttons = [f"join.as:{row.id}" for row in self.rows[Person] if row.related.get("twin")]
+        chat = self.session.exec(select(Place).where(Place.external_id == "新人")).one()
+        tx = Tx(self.session, self.tx.now, self.tx.house, place=chat)
+        tell(tx, self._named("新人"), "join.which", last=WHICH, buttons=buttons)
 
     def _files(self) -> None:
         kept = self.building.app.media.keep_file(f"{ROSTER}9号楼,,901,80,新邻居,业主,,,\n".encode())

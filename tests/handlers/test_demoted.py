@@ -384,7 +384,7 @@ async def test_who_left_is_not_taken_for_another_of_the_same_number(building: Bu
     gone = building.phone("Mr Smith")
     await expelled(building, "Mr Smith")
     await gone.forges(f"join.as:{wife.id}")
-    gone.sees("这件事不归您办理")
+    gone.sees("这个按钮已经不能用了")
     accounts = select(Account).where(Account.person_id == wife.id)
     assert [each.external_id for each in building.read(accounts)] == ["陈女士"]
     gone.chat.keyboard = "contact"
