@@ -413,9 +413,10 @@ async def test_the_bot_introduces_itself_in_both_languages(town: Town) -> None:
     api, owner = town.api, town.people["owner"]
     foreigner = api.user("Smith", language_code="en")
     await api.until(lambda: ("description", "en") in api.words and api.menu_buttons)
-    assert list(owner.menu()) == ["repair", "my", "language", "help"]
+    assert list(owner.menu()) == ["repair", "my", "agents", "mydata", "forget", "language", "help"]
     assert (owner.menu()["repair"], foreigner.menu()["repair"]) == ("报修", "Report a repair")
-    await api.until(lambda: list(town.people["boss"].menu(town.office)) == ["tickets", "link", "help"])
+    of_staff = ["tickets", "home", "crew", "committee", "roster", "audit", "link", "help"]
+    await api.until(lambda: list(town.people["boss"].menu(town.office)) == of_staff)
 
 
 async def test_a_second_start_sets_nothing_again(api: BotApi, tmp_path: Path) -> None:
