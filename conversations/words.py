@@ -108,6 +108,12 @@ def spoken(group: str) -> Mapping[str, str]:
     }
 
 
+def named_language(text: str) -> str:
+    """The language whose own name was typed; "" if it was none."""
+    names = {normal(texts(language)["mydata.language"]): language for language in LANGUAGES}
+    return names.get(normal(text), "")
+
+
 def normal(text: str) -> str:
     """The text for comparing with labels: lower case, ordinary width, no blanks and no closing marks."""
     return "".join(unicodedata.normalize("NFKC", text).lower().split()).strip("。.!！?？,，「」“”\"'/[]【】")

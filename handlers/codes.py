@@ -23,6 +23,10 @@ INVITED_HOURS = 24 * 30
 LENGTH = 10  # 49 bits, so that guessing is hopeless
 # A code is typed alone, or after a command: /start (which a link sends), /claim, /link.
 TYPED = re.compile(r"(?:/(?:start|claim|link)\s+)?([0-9A-Za-z]{5}-?[0-9A-Za-z]{5})", re.ASCII)
+# In the letter that brought it, or written off it with a blank: always in two halves.
+QUOTED = re.compile(
+    rf"(?<![0-9A-Za-z-])([{ALPHABET}]{{5}})[- ]([{ALPHABET}]{{5}})(?![0-9A-Za-z-])", re.IGNORECASE
+)
 
 
 def new_code(tx: Tx, community_id: int, purpose: str, *, hours: float, person_id: int | None = None) -> str:
@@ -50,6 +54,13 @@ def code_in(text: str) -> str:
     """The code that a message consists of, perhaps after a command; empty if it is none."""
     match = TYPED.fullmatch(text.strip())
     return match[1] if match else ""
+
+
+def code_quoted(text: str) -> str:
+    """The one code that stands among other words, as when a whole letter is passed on; empty if there is none."""
+    found = {f"{first}-{second}".upper() for first, second in QUOTED.findall(text)}
+    with_digit = [code for code in found if any(each.isdigit() for each in code)]
+    return with_digit[0] if len(with_digit) == 1 else ""
 
 
 def find_code(tx: Tx, code: str) -> Code | None:

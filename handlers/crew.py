@@ -32,6 +32,7 @@ from store.tables import Person, Role, Talk
 
 MOST_SHOWN = 60
 SEPARATORS = re.compile(r"[、,，;；/\s+和与及]+")
+NUMBER = re.compile(r"(?<!\d)\+?\d[\d \-]{6,18}\d(?!\d)")
 ENDING = re.compile(r"(维修|修理|工|师傅|故障)$")
 
 
@@ -85,6 +86,8 @@ def buildings_in(tx: Tx, community_id: int, text: str) -> list[str] | None:
 
 def heard(tx: Tx, person: Person, talk: Talk, changed: Collection[str]) -> bool:
     """Words that name no kind, building, hour, number or person are asked for again, with an example."""
+    if "name" in changed:
+        _part_number(tx, talk)
     wrong = next((name for name in changed if _is_wrong(tx, person, name, talk.answers[name])), "")
     if not wrong:
         return False
@@ -102,6 +105,17 @@ def heard(tx: Tx, person: Person, talk: Talk, changed: Collection[str]) -> bool:
         buildings=ours,
     )
     return True
+
+
+def _part_number(tx: Tx, talk: Talk) -> None:
+    """A name with a number ("赵师傅 13900001111") is both: the number would stand on the board with the name."""
+    said = talk.answers["name"]
+    found = next((each for each in NUMBER.findall(said) if normal_phone(each)), "")
+    phone, name = normal_phone(found), said.replace(found, "").strip(" ,，、:：()（）")
+    if phone and name:
+        talk.answers = {**talk.answers, "name": name, "phone": phone}
+        tx.session.add(talk)
+        tx.session.flush()
 
 
 def _is_wrong(tx: Tx, person: Person, name: str, answer: Any) -> bool:

@@ -1,7 +1,5 @@
 """What somebody is told who comes in, comes back, or asks for help: what they can do, and what waits for them."""
 
-from typing import Any
-
 from sqlmodel import select
 
 from conversations.words import Say
@@ -53,21 +51,21 @@ def _help_key(tx: Tx, person: Person) -> str:
 
 def _greet_guest(tx: Tx, person: Person) -> None:
     """What somebody who is not in can do."""
+    waits = _waits(tx, person)
     tell(
         tx,
         person,
         "help.guest",
         community=tx.community(person.community_id).name,
         phone=office(tx, person.community_id),
-        state=_state_of_request(tx, person),
-        buttons=[f"join.start:{person.community_id}", "language"],
+        state=Say("help.guest_waits" if waits else "help.guest_asks"),
+        buttons=[*([] if waits else [f"join.start:{person.community_id}"]), "language"],
     )
 
 
-def _state_of_request(tx: Tx, person: Person) -> Any:
+def _waits(tx: Tx, person: Person) -> bool:
     waits = select(JoinRequest.id).where(JoinRequest.person_id == person.id, JoinRequest.state == "waiting")
-    asked = tx.session.exec(waits.limit(1)).first() is not None
-    return Say("help.guest_waits" if asked else "help.guest_asks")
+    return tx.session.exec(waits.limit(1)).first() is not None
 
 
 def show_waiting(tx: Tx, person: Person) -> None:

@@ -13,7 +13,7 @@ from handlers.addresses import homes_at, named, one_named
 from handlers.agents import agent_lines, of_whom, revoke_all, revoke_buttons, standing, tell_revoked
 from handlers.codes import INVITED_HOURS, invitation_of
 from handlers.people import accounts_of, homes_of, is_guest, ties_of
-from handlers.phones import masked, phone_of
+from handlers.phones import masked, normal_phone, phone_of
 from handlers.repair_cards import address, office
 from handlers.talk import Known, end_about, end_all, here, know, no_facts, start
 from handlers.tell import Button, distinct, reader_of, tell
@@ -67,7 +67,12 @@ def found(tx: Tx, person: Person, home: str) -> None:
 
 
 def _people(tx: Tx, community_id: int, name: str) -> list[Person]:
-    """Who is meant: by the home and the name, by the name, or by a part of it."""
+    """Who is meant: by the home and the name, by the number that rings, by the name, or by a part of it."""
+    phone = normal_phone(name)
+    if phone:
+        of_number = Person.phone_hash == tx.house.vault.hash(phone)
+        found = select(Person).where(Person.community_id == community_id, of_number).order_by(col(Person.id))
+        return list(tx.session.exec(found))
     one = one_named(tx, community_id, name)
     return (
         [one]

@@ -12,10 +12,10 @@ from sqlmodel import Session, col, select
 from conversations.errors import Refused, Unclear
 from conversations.said import MOST_CHARACTERS, Said
 from conversations.steps import file_problem, photos_in, visible
-from conversations.words import normal, spoken
+from conversations.words import LANGUAGES, named_language, normal, spoken
 from handlers import judge, repair, roster_chat
 from handlers.actions import perform, stays, tap
-from handlers.codes import code_in
+from handlers.codes import code_in, code_quoted
 from handlers.greeting import show_waiting
 from handlers.joining import ask_consent, begin, communities, join_buttons, use_contact
 from handlers.menu import COMMANDS, IN_GROUP
@@ -26,7 +26,7 @@ from handlers.repair_cards import advice, office
 from handlers.talk import VALUE, ask, chooses, end, expects_words, hear, here, interrupt, open_talk
 from handlers.tell import ANSWER, REST, URGENT, close, reader_of, shown_under, stranger_card, tell, tell_staff
 from handlers.tx import House, Mark, Tx
-from store.tables import Account, Community, Inbox, Outgoing, Person, Place, Repair, Talk
+from store.tables import Account, Community, Inbox, JoinRequest, Outgoing, Person, Place, Repair, Talk
 
 HEARD_STEP = timedelta(minutes=1)
 AWAY = timedelta(days=7)
@@ -35,6 +35,9 @@ LONGEST_NAME = 40
 LONGEST_CRY = 500
 JOIN_START = re.compile(r"join\.start:(\d{1,17})", re.ASCII)
 ABOUT_REPAIR = re.compile(r"repair\.\w+:(\d{1,17})", re.ASCII)
+CHINESE = re.compile(r"[\u3400-\u9fff]")
+LATIN = re.compile(r"[A-Za-z]{2,}")
+FIND = re.compile(r"(?:/home(?:@\w+)?\s+|查户[\s:：]*)(\S.*)", re.IGNORECASE)  # whom is said at once
 SAME_PRESS = timedelta(minutes=1)
 ASKING = ("repair", "home")
 """Commands that ask a question of their own."""
@@ -362,8 +365,12 @@ def _act(tx: Tx, person: Person, place: Place, said: Said) -> None:
         _edited(tx, person, talk, said)
         return
     command = spoken("command").get(normal(said.text))
+    sought = FIND.fullmatch(said.text.strip()) if place.kind == "staff" else None
     if said.tap:
         _tap(tx, person, talk, said)
+    elif sought is not None:
+        perform(tx, person, "home.found", home=sought[1])
+        _ask_again(tx, person, talk)
     elif command:
         in_group = place.kind == "staff" and command in IN_GROUP
         perform(tx, person, IN_GROUP[command] if in_group else COMMANDS[command])
@@ -388,6 +395,8 @@ def _is_about_the_chat(tx: Tx, said: Said, place: Place) -> bool:
     code = code_in(said.text)
     # In groups people say all sorts of words, and so do those who are in already.
     alone = place.kind == "private" and (tx.person is None or is_guest(tx, tx.person))
+    if not code and alone and place.kind == "private":
+        code = code_quoted(said.text)
     if code and (alone or said.text.startswith("/")):
         use_code(tx, said, code)
         return True
@@ -648,7 +657,8 @@ def _stranger(tx: Tx, said: Said, place: Place) -> None:
         elif said.outsider:
             tell(tx, place, "place.who_is_it", who=said.name)
         return
-    found = communities(tx, place)
+    found, reads = communities(tx, place), _reads(said)
+    said = said.model_copy(update={"language": reads}) if reads else said
     asked = JOIN_START.fullmatch(said.tap or _typed_value(tx, place, said))
     if asked is not None and int(asked[1]) in [each.id for each in found]:
         begin(tx, said, place, int(asked[1]))
@@ -665,12 +675,33 @@ def _stranger(tx: Tx, said: Said, place: Place) -> None:
         place,
         "stranger.plain" if community else "stranger.several" if found else "stranger.nowhere",
         lane=ANSWER,
+        reads=reads,
         buttons=join_buttons(tx, place) if found else (),
         community=community.name if community else "",
         phone=(policy_of(tx, community.id).office_phone if community else "") or "—",
     )
     if found:
-        tell(tx, place, "stranger.contact", lane=ANSWER, keyboard="contact")
+        tell(tx, place, "stranger.contact", lane=ANSWER, keyboard="contact", reads=reads)
+
+
+def _who_cries(tx: Tx, said: Said, guest: Person | None) -> str:
+    """The account's name, and where a guest said to live: staff have nowhere else to go."""
+    asked = select(JoinRequest).where(JoinRequest.person_id == guest.id) if guest is not None else None
+    latest = (
+        tx.session.exec(asked.order_by(col(JoinRequest.id).desc())).first() if asked is not None else None
+    )
+    claimed = [f"{latest.name} · {latest.home}"] if latest is not None else []
+    return " · ".join(filter(None, [said.name, *claimed])) or "—"
+
+
+def _reads(said: Said) -> str:
+    """The language of a stranger: named, written, or that of their messenger; "" if nothing tells."""
+    named = named_language(said.text)
+    if named or CHINESE.search(said.text):
+        return named or "zh"
+    if not said.text.startswith("/") and len(LATIN.findall(said.text)) > 1:
+        return "en"
+    return said.language if said.language in LANGUAGES else ""
 
 
 def _in_danger(tx: Tx, said: Said, community: Community, guest: Person | None) -> bool:
@@ -682,7 +713,15 @@ def _in_danger(tx: Tx, said: Said, community: Community, guest: Person | None) -
     if verdict is None or verdict.verdict == "normal":
         return False
     phone = policy_of(tx, community.id).office_phone or "—"
-    tell(tx, guest or place, "stranger.urgent", lane=URGENT, advice=advice(verdict.kind), phone=phone)
+    tell(
+        tx,
+        guest or place,
+        "stranger.urgent",
+        lane=URGENT,
+        reads="" if guest is not None else _reads(said),
+        advice=advice(verdict.kind),
+        phone=phone,
+    )
     tell_staff(
         tx,
         community.id,
@@ -690,7 +729,7 @@ def _in_danger(tx: Tx, said: Said, community: Community, guest: Person | None) -
         card=stranger_card(place),
         anew=True,
         lane=URGENT,
-        name=said.name or "—",
+        name=_who_cries(tx, said, guest),
         what=words[:LONGEST_CRY],
     )
     return True

@@ -180,7 +180,8 @@ def refuse(tx: Tx, person: Person) -> None:
     """Without consent the account is forgotten; a guest is, too."""
     if tx.account is None or tx.account.agreed_at is not None or tx.place is None:
         raise Refused("refused.unknown")
-    tell(tx, person, "consent.refused", phone=office(tx, person.community_id))
+    key = "consent.refused_guest" if is_guest(tx, person) else "consent.refused"
+    tell(tx, person, key, phone=office(tx, person.community_id))
     others = [account for account, _ in communities_of(tx) if account is not tx.account]
     tx.session.delete(tx.account)
     tx.place.person_id = None

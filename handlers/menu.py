@@ -1,6 +1,6 @@
 """What one can do here: help for each role, one's own matters, the language, the community, and reading on."""
 
-from conversations.words import LANGUAGES
+from conversations.words import LANGUAGES, named_language
 from handlers import audit, crew, homes, joining, privacy, repair  # noqa: F401  whose actions the commands name
 from handlers.actions import action
 from handlers.greeting import greet
@@ -62,9 +62,10 @@ def my(tx: Tx, person: Person) -> None:
 
 @action("language", button=True, stays=True)
 def language(tx: Tx, person: Person) -> None:
-    """Go on in the next language."""
+    """Go on in the language that was named, else in the next one."""
     position = LANGUAGES.index(person.language) if person.language in LANGUAGES else 0
-    person.language = LANGUAGES[(position + 1) % len(LANGUAGES)]
+    named = named_language(tx.said.text) if tx.said is not None else ""
+    person.language = named or LANGUAGES[(position + 1) % len(LANGUAGES)]
     tx.session.add(person)
     tell(tx, here(tx, person), "language.changed", buttons=("help", "language"))
 

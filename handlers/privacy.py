@@ -18,7 +18,7 @@ from handlers.policy import policy_of
 from handlers.repair import release
 from handlers.repair_cards import address, office, where
 from handlers.talk import end
-from handlers.tell import reader_of, stranger_card, tell, tell_staff
+from handlers.tell import Button, reader_of, stranger_card, tell, tell_staff
 from handlers.timers import CLEARED_AFTER, set_timer
 from handlers.tx import Tx
 from store import scrub
@@ -213,7 +213,8 @@ def _said(tx: Tx, person: Person) -> Any:
             Say(
                 "mydata.said",
                 at=row.received_at,
-                text=row.payload.get("text") or row.payload.get("tap") or "…",
+                text=row.payload.get("text")
+                or Say("mydata.tapped" if row.payload.get("tap") else "mydata.file"),
             )
             for row in heard
         ],
@@ -245,7 +246,7 @@ def forget(tx: Tx, person: Person) -> None:
         "forget.ask",
         remains=Say("forget.remains_owner" if owns(tx, person) else "forget.remains"),
         days=policy_of(tx, person.community_id).sent_days,
-        buttons=("erase", "help"),
+        buttons=("erase", Button("help", "forget.keep")),
         last="forget",
     )
 

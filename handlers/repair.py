@@ -442,8 +442,13 @@ def enter_urgent(tx: Tx, person: Person, owner: Person, answers: Answers) -> Non
 
 
 def _tell_entered(tx: Tx, by: Person, owner: Person, repair: Repair) -> None:
+    """Answer whoever entered it; in danger with what to say on the telephone, which the owner may be holding."""
     key = "repair.entered" if can_be_reached(tx, owner) else "repair.entered_unreached"
-    tell(tx, here(tx, by), key, number=repair.number, name=owner.name or Say("person.forgotten"))
+    entered = Say(key, number=repair.number, name=owner.name or Say("person.forgotten"))
+    if repair.urgent:
+        tell(tx, here(tx, by), "repair.read_out", entered=entered, advice=advice(repair.kind))
+    else:
+        tell(tx, here(tx, by), "rest.text", text=entered)
 
 
 def _report(tx: Tx, person: Person, answers: Answers, *, entered: bool = False) -> Repair:

@@ -242,6 +242,8 @@ def chooses(tx: Tx, person: Person, talk: Talk, text: str) -> bool:
     if spoken("answer").get(word) == "no" and script.steps[step].optional:
         return True
     aloud = tx.place is not None and tx.place.kind != "private"
+    if not aloud and _named_answer(script, step, talk.answers, facts, word):
+        return True
     return _typed_option(script, step, talk.answers, facts, text, aloud=aloud) is not None
 
 
@@ -256,7 +258,21 @@ def _meaning(talk: Talk, script: Script, facts: Facts, step: str, said: Said) ->
     if control:
         return step, control, None
     aloud = said.place_kind == "group"
+    named = "" if aloud else _named_answer(script, step, talk.answers, facts, word)
+    if named:
+        return named, "drop", None
     return step, "", _typed_option(script, step, talk.answers, facts, said.text, aloud=aloud)
+
+
+def _named_answer(script: Script, step: str, answers: Answers, facts: Facts, word: str) -> str:
+    """The answer whose name was typed under the last look, to change it; "" if none was."""
+    if not isinstance(script.steps[step], Confirm):
+        return ""
+    for name in steps.answered(script, answers, facts):
+        key = f"{_words(script, name)}.name"
+        if word in [normal(texts(language).get(key, "")) for language in LANGUAGES]:
+            return name
+    return ""
 
 
 def _tapped(talk: Talk, script: Script, facts: Facts, value: str) -> tuple[str, str, str | None]:

@@ -59,6 +59,7 @@ def tell(
     silent: bool = False,
     lead: str = "",
     keyboard: str = "",
+    reads: str = "",
     **facts: Any,
 ) -> None:
     """Write the words of `key` as one message to a person or a place; `lead` are words to put before them.
@@ -68,9 +69,11 @@ def tell(
     `last`, only the last one in a chat has buttons.
     `photos` are ids of Media; `keyboard` "contact" lets people share their own number below a message without
     buttons, until one with "remove". Without a lane, what goes to the chat that just spoke is an answer.
+    `reads` is the language of a chat whose people we do not know yet.
     """
     place = to if isinstance(to, Place) else place_of(tx, to)
     reader = replace(reader_of(tx, to), lasting=card is not None)
+    reader = replace(reader, language=reads) if reads else reader
     answer = tx.place is not None and place is not None and place.id == tx.place.id
     lane = lane if lane is not None else (ANSWER if answer else NEWS)
     name = card or last

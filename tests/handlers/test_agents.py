@@ -73,7 +73,7 @@ async def test_what_is_skipped_is_everything_and_for_good(office: Phone, neighbo
         ("陈女士", "不能委托给自己。"),
         ("查不到的", "没有找到这个人，或者有几个同名的。"),
         ("3-2-1202 陈女士", "没有找到这个人"),
-        ("PHOTO", "请用文字说一下"),
+        ("PHOTO", "请用文字回答"),
     ],
 )
 async def test_nobody_is_their_own_agent_and_no_stranger_is_one(

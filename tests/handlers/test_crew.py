@@ -132,7 +132,7 @@ async def test_a_new_member_comes_in_by_the_code_and_gets_tickets(building: Buil
     await office.taps("加师傅")
     office.sees("新师傅叫什么？", "取消")
     await office.sends_photo()
-    office.sees("请用文字说一下")
+    office.sees("请用文字回答")
     await office.says("赵师傅")
     office.sees("赵师傅的手机号？", "跳过", "返回")
     await office.says("返回")

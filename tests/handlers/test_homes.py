@@ -197,12 +197,12 @@ async def test_a_home_of_thirty_can_be_looked_through(building: Building, office
 async def test_wrong_answers_are_asked_again(building: Building, office: Phone) -> None:
     await office.says("/home")
     await office.sends_photo()
-    office.sees("请用文字说一下", "取消")
+    office.sees("请用文字回答", "取消")
     await office.says("返回")
     office.sees("已经是第一个问题了", "取消")
     await office.says("查户")
     assert [m.text for m in office.chat.messages if not m.seen and "要查哪一户" in m.text] == [
-        "要查哪一户？请写房号或姓名，例如「3-2-1201」「陈女士」。"
+        "要查哪一户？请写房号、姓名或手机号，例如「3-2-1201」「陈女士」。"
     ]
     await building.restart()
     await office.says("取消")
@@ -475,7 +475,7 @@ async def test_a_group_that_reads_english(building: Building, office: Phone) -> 
 
     write(building, work)
     await office.says("home")
-    office.sees('Which home? Please write an address or a name, for example "3-2-1201"', "Cancel")
+    office.sees('Which home? Please write an address, a name or a mobile number, for example "3-2-1201"', "Cancel")
     await office.says("Building 3, entrance 2, 1201")
     office.sees("🏠 Building 3, entrance 2, 1201 · 89.35 m² · delivered\n陈女士 (owner)", "Find a home")
     await office.taps("陈女士")

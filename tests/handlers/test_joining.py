@@ -442,6 +442,34 @@ async def test_the_danger_of_a_stranger_reaches_the_staff(
     office.sees("着火了")
 
 
+async def test_staff_read_where_a_waiting_guest_lives(
+    building: Building, phone: Callable[[str], Phone], office: Phone
+) -> None:
+    await office.says("/help")
+    new = phone("路人")
+    for words in ("登记", "同意", "3-2-1201", "陈小妹", "家人", "姓名", "陈太太", "提交"):
+        await new.says(words)
+    await new.says("你好")
+    assert "申请登记" not in new.sees("您还没有登记进来").buttons
+    await new.says("燃气漏了")
+    office.sees("陈太太 · 3-2-1201）说：燃气漏了")
+
+
+async def test_a_stranger_is_answered_in_the_language_they_write(
+    building: Building, phone: Callable[[str], Phone]
+) -> None:
+    new = phone("Nancy")
+    await new.says("The tap in my kitchen leaks")
+    new.sees("I do not know you yet", "Ask to come in")
+    await new.says("gas smell in my kitchen")
+    new.sees("Please call the property office now")
+    await new.says("我家水龙头坏了")
+    new.sees("我还不认识您")
+    await new.taps("申请登记")
+    await new.taps("不同意")
+    new.sees("随时再发一句话给我")
+
+
 async def test_what_waits_is_shown_to_who_comes_back(
     building: Building, owner: Phone, crew: Phone, plumber: Phone
 ) -> None:

@@ -7,7 +7,7 @@ import pytest
 from sqlmodel import Session, select
 
 from conversations.said import Change
-from handlers.codes import Invitation, claim_codes, code_in, invitations, new_code
+from handlers.codes import Invitation, claim_codes, code_in, code_quoted, invitations, new_code
 from handlers.people import new_person
 from handlers.roster import add_community, add_place
 from handlers.tx import Tx
@@ -78,6 +78,20 @@ async def changes(phone: Phone, kind: str, **what: str) -> None:
 )
 def test_a_code_is_typed_alone_or_after_its_command(text: str, code: str) -> None:
     assert code_in(text) == code
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("给赵师傅的邀请码：5CDX6-PNV2G（30 天内有效，只能用一次）\n请只转给本人。", "5CDX6-PNV2G"),
+        ("5cdx6 pnv2g", "5CDX6-PNV2G"),
+        ("K7PQ2-9MXTR 还是 5CDX6-PNV2G？", ""),
+        ("great-place, there-where", ""),
+        ("我住 3-2-1201，电话 13800000101", ""),
+    ],
+)
+def test_a_letter_that_is_passed_on_brings_its_code(text: str, code: str) -> None:
+    assert code_quoted(text) == code
 
 
 async def test_only_the_hash_of_a_code_is_kept(building: Building) -> None:

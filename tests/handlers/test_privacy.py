@@ -486,7 +486,7 @@ async def test_a_guest_who_calls_himself_a_lift_destroys_no_words_of_others(
 ) -> None:
     guest = Phone(building, "guest7654321", "guest7654321")
     await guest._send(text="楼里着火了，快来人", name="电梯")
-    office.sees("没登记的人「电梯」说：楼里着火了")
+    office.sees("没登记的人（电梯）说：楼里着火了")
     await guest._send(tap=f"join.start:{building.community.id}", name="电梯")
     await guest.taps("同意，开始")
     await guest.says("3号楼2单元1201")
