@@ -45,7 +45,7 @@ from store.database import Database, StoreUnavailable
 from store.migrations import backup as back_up
 from store.migrations import upgrade
 from store.tables import Community, Inbox
-from store.vault import WrongKey
+from store.vault import Vault, WrongKey
 
 if TYPE_CHECKING:
     from bot.invitation_pages import Letterhead
@@ -538,7 +538,7 @@ def show_inbox(
         with store.read() as session:
             rows = inbox.failed(session)
         if not again:
-            _show_failed(rows)
+            _show_failed(rows, found.vault)
             return
         chosen = [row for row in rows if again.lower() in ("all", inbox.reference(row.id).lower())]
         if not chosen and again.lower() != "all":
@@ -550,13 +550,13 @@ def show_inbox(
         store.close()
 
 
-def _show_failed(rows: list[Inbox]) -> None:
+def _show_failed(rows: list[Inbox], vault: Vault) -> None:
     if not rows:
         out.print("没有处理失败的消息。No message has failed.")
         return
     table = Table("编号 reference", "时间 received", "从 from", "内容 said", "错误 error")
     for row in rows:
-        said = row.payload.get("text") or row.payload.get("tap") or "…"
+        said = vault.reveal(row.payload.get("text", "")) or row.payload.get("tap") or "…"
         at = f"{row.received_at:%Y-%m-%d %H:%M}"
         cells = (inbox.reference(row.id), at, row.messenger, said[:60], row.error[:120])
         table.add_row(*map(Text, cells))

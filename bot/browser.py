@@ -16,6 +16,7 @@ from bot.delivery import Letter, Taken
 from bot.playground import Button, Message, Person, Phone, Upload
 from conversations.said import Contact, File, Said
 from conversations.words import LANGUAGES, texts
+from handlers.inbox import said_in
 from handlers.people import bind_account, homes_of
 from handlers.phones import masked, normal_phone
 from handlers.repair_cards import address
@@ -219,11 +220,10 @@ class Browser:
         return [message for *_, message in lines][-limit:]
 
     def _heard(self, row: Inbox, who: str, names: dict[str, str], labels: dict[str, str]) -> Message:
-        said = Said.model_validate(row.payload)
+        said = said_in(row, self.app.house.vault)
         text = said.text or labels.get(said.tap, said.tap)
         if said.contact is not None:
-            phone = self.app.house.vault.reveal(said.contact.phone)
-            text = f"📱 {masked(normal_phone(phone) or phone)}"
+            text = f"📱 {masked(normal_phone(said.contact.phone) or said.contact.phone)}"
         return Message(
             id=f"i{row.id}",
             mine=row.sender == who,

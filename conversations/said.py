@@ -46,7 +46,7 @@ class Contact(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    phone: Annotated[str, AfterValidator(storable)]
+    phone: Words
     own: bool
 
 

@@ -104,7 +104,7 @@ def invitations(
     if not name:  # whoever has moved out is still known, but not asked in
         people = [person for person in people if person.id in homes or person.id in work]
     if name or again:
-        _end_codes(tx, community, [person.id for person in people])
+        end_codes(tx, community.id, [person.id for person in people])
     reader = tx.reader(community.id)
     made = [
         Invitation(
@@ -121,7 +121,7 @@ def invitations(
 
 def invitation_of(tx: Tx, person: Person) -> str:
     """A new code for one person; the codes they had end."""
-    _end_codes(tx, tx.community(person.community_id), [person.id])
+    end_codes(tx, person.community_id, [person.id])
     return new_code(tx, person.community_id, "person", hours=INVITED_HOURS, person_id=person.id)
 
 
@@ -175,13 +175,13 @@ def _work(tx: Tx, community: Community) -> dict[int, list[Say]]:
     return work
 
 
-def _end_codes(tx: Tx, community: Community, people: Sequence[int]) -> None:
-    """Who is invited again may have lost the first letter: it opens no door any more."""
+def end_codes(tx: Tx, community_id: int, people: Sequence[int]) -> None:
+    """The letters of these people open no door any more: they are invited again, or have left."""
     for start in range(0, len(people), 1000):  # a statement takes only so many values
         tx.session.exec(
             update(Code)
             .where(
-                col(Code.community_id) == community.id,
+                col(Code.community_id) == community_id,
                 col(Code.person_id).in_(people[start : start + 1000]),
                 col(Code.used_at).is_(None),
             )

@@ -13,19 +13,20 @@ from conversations.words import LANGUAGES, Say, normal, spoken, texts
 from handlers import repair
 from handlers.actions import action
 from handlers.addresses import ADDRESS_AND_NAME, one_named, parts_of
+from handlers.agents import tell_revoked
 from handlers.homes import tell_code
+from handlers.leaving import lost_a_tie
 from handlers.people import (
     accounts_of,
     buildings_of,
     crew_of,
-    is_guest,
     is_on_duty,
     new_person,
     roles_of,
 )
 from handlers.phones import masked, normal_phone, phone_of, set_phone
 from handlers.repair_cards import office
-from handlers.talk import Known, ask, end_about, end_all, here, know, no_facts, start
+from handlers.talk import Known, ask, end_about, here, know, no_facts, start
 from handlers.tell import Button, distinct, reader_of, tell
 from handlers.tx import Tx
 from store.tables import Person, Role, Talk
@@ -343,10 +344,8 @@ def removed(tx: Tx, person: Person, role: Role, **answers: Any) -> None:
     tx.session.flush()
     tx.known.clear()
     moved, left = repair.release(tx, who) if was == "crew" else (0, 0)
-    if is_guest(tx, who):
-        end_all(tx, who)
-        who.left_at = tx.now
-        tx.session.add(who)
+    for each in lost_a_tie(tx, who):
+        tell_revoked(tx, each)
     tell(tx, who, "crew.dismissed", role=Say(f"role.{was}"), office=office(tx, who.community_id))
     tickets = (
         Say("crew.moved_but_mark", count=moved, left=left) if left else Say("crew.moved_mark", count=moved)

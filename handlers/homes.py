@@ -12,7 +12,8 @@ from handlers.actions import action
 from handlers.addresses import homes_at, named, one_named
 from handlers.agents import agent_lines, of_whom, revoke_all, revoke_buttons, standing, tell_revoked
 from handlers.codes import INVITED_HOURS, invitation_of
-from handlers.people import accounts_of, homes_of, is_guest, ties_of
+from handlers.leaving import lost_a_tie
+from handlers.people import accounts_of, homes_of, ties_of
 from handlers.phones import masked, normal_phone, phone_of
 from handlers.repair_cards import address, office
 from handlers.talk import Known, end_about, end_all, here, know, no_facts, start
@@ -212,16 +213,9 @@ def removed(tx: Tx, person: Person, tie: HomeRole, **answers: Any) -> None:
     end_about(tx, f"home_role:{tie.id}")
     tx.session.delete(tie)
     tx.session.flush()
-    tx.known.clear()
-    ended = revoke_all(tx, who, home)
     tell(tx, who, "home.you_left", home=address(home), office=office(tx, who.community_id))
     end_all(tx, who)
-    if is_guest(tx, who):
-        ended += revoke_all(tx, who)
-        end_about(tx, f"person:{who.id}")
-        who.left_at = tx.now
-        tx.session.add(who)
-    for each in ended:
+    for each in [*revoke_all(tx, who, home), *lost_a_tie(tx, who)]:
         tell_revoked(tx, each)
     tell(
         tx,

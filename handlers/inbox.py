@@ -27,6 +27,7 @@ from handlers.talk import VALUE, ask, chooses, end, expects_words, hear, here, i
 from handlers.tell import ANSWER, REST, URGENT, close, reader_of, shown_under, stranger_card, tell, tell_staff
 from handlers.tx import House, Mark, Tx
 from store.tables import Account, Community, Inbox, JoinRequest, Outgoing, Person, Place, Repair, Talk
+from store.vault import Vault
 
 HEARD_STEP = timedelta(minutes=1)
 AWAY = timedelta(days=7)
@@ -150,10 +151,7 @@ def _take_up(session: Session, inbox_id: int, house: House, now: datetime) -> tu
     ).first()
     if row is None:
         raise LookupError(inbox_id)
-    said = Said.model_validate(row.payload)
-    if said.contact is not None:
-        shown = said.contact.model_copy(update={"phone": house.vault.reveal(said.contact.phone)})
-        said = said.model_copy(update={"contact": shown})
+    said = said_in(row, house.vault)
     tx = _surroundings(session, said, house, now)
     tx.inbox_id = row.id
     row.state, row.error = "done", ""
@@ -214,16 +212,26 @@ def _enter(session: Session, said: Said, house: House, now: datetime, error: str
 def _payload(tx: Tx, said: Said) -> dict[str, Any]:
     """What is kept of a message: not what people say to each other in a group in which we only write.
 
-    A telephone number that was shared is sealed.
+    A telephone number that was shared, and a code, which may still open something, are sealed.
     """
-    place = tx.place
+    place, hide = tx.place, tx.house.vault.hide
     assert place is not None
     if said.contact is not None:
-        hidden = said.contact.model_copy(update={"phone": tx.house.vault.hide(said.contact.phone)})
+        hidden = said.contact.model_copy(update={"phone": hide(said.contact.phone)})
         said = said.model_copy(update={"contact": hidden})
     if place.kind in ("group", "board") and not said.text.startswith("/"):
         said = said.model_copy(update={"text": "", "files": ()})
+    if code_in(said.text) or code_quoted(said.text):
+        said = said.model_copy(update={"text": hide(said.text)})
     return said.model_dump(mode="json")
+
+
+def said_in(row: Inbox, vault: Vault) -> Said:
+    """What a row keeps, with what is sealed in it opened."""
+    kept = {**row.payload, "text": vault.reveal(row.payload.get("text", ""))}
+    if kept.get("contact"):
+        kept["contact"] = {**kept["contact"], "phone": vault.reveal(kept["contact"]["phone"])}
+    return Said.model_validate(kept)
 
 
 def _keep_keys(session: Session, said: Said, tx: Tx) -> None:
@@ -670,10 +678,13 @@ def _stranger(tx: Tx, said: Said, place: Place) -> None:
             begin(tx, said, place, community.id)
             return
         _in_danger(tx, said, community, None)
+    one = "stranger.plain"
+    if community is not None and _names_something_to_repair(tx, community, said):
+        one = "stranger.not_taken"
     tell(
         tx,
         place,
-        "stranger.plain" if community else "stranger.several" if found else "stranger.nowhere",
+        one if community else "stranger.several" if found else "stranger.nowhere",
         lane=ANSWER,
         reads=reads,
         buttons=join_buttons(tx, place) if found else (),
@@ -682,6 +693,12 @@ def _stranger(tx: Tx, said: Said, place: Place) -> None:
     )
     if found:
         tell(tx, place, "stranger.contact", lane=ANSWER, keyboard="contact", reads=reads)
+
+
+def _names_something_to_repair(tx: Tx, community: Community, said: Said) -> bool:
+    """Whether a stranger has reported something: they must not believe that it is in hand."""
+    words = visible(said.text)
+    return bool(words) and judge.urgency(tx, community.id, words).kind != "other"
 
 
 def _who_cries(tx: Tx, said: Said, guest: Person | None) -> str:

@@ -71,11 +71,12 @@ def come_in(tx: Tx, said: Said, place: Place, person: Person) -> None:
             Account.community_id == person.community_id,
         )
     ).first()
-    _warn(tx, person, known)
+    chat, is_new = place_of(tx, person), known is None or known.person_id != person.id
     if known is None:
         known = bind_account(tx, person, said.messenger, said.sender)
-    elif known.person_id != person.id:
+    elif is_new:
         _becomes(tx, known, person)
+    _warn(tx, person, chat if is_new else None)
     if said.language in LANGUAGES:
         person.language = said.language
     place.person_id, place.community_id = person.id, person.community_id
@@ -89,10 +90,9 @@ def come_in(tx: Tx, said: Said, place: Place, person: Person) -> None:
         greet(tx, person)
 
 
-def _warn(tx: Tx, person: Person, account: Account | None) -> None:
-    """Tell somebody, in the chat that they have, that a new account is theirs: a stolen letter must not stay unseen."""
-    chat = place_of(tx, person)
-    if chat is not None and (account is None or account.person_id != person.id):
+def _warn(tx: Tx, person: Person, chat: Place | None) -> None:
+    """Tell somebody, in the chat that they had, that a new account is theirs: a stolen letter must not stay unseen."""
+    if chat is not None:
         tell(tx, chat, "join.new_account", office=office(tx, person.community_id))
 
 
@@ -210,7 +210,7 @@ def use_contact(tx: Tx, said: Said, place: Place) -> None:
     if not found:
         _unknown_number(tx, said, place, phone)
         return
-    refused: Refused | None = None
+    refusals = []
     for people in found.values():
         try:
             if len(people) == 1:
@@ -219,10 +219,10 @@ def use_contact(tx: Tx, said: Said, place: Place) -> None:
                 _which_one(tx, said, place, phone, people)
         except (
             Refused
-        ) as error:  # they are somebody else there: the other communities let them in all the same
-            refused = error
-    if refused is not None and len(found) == 1:
-        raise refused
+        ) as error:  # there they are somebody else; the other communities let them in all the same
+            refusals.append(error)
+    if len(refusals) == len(found):
+        raise refusals[0]
 
 
 def _with_phone(tx: Tx, phone: str) -> dict[int, list[Person]]:
@@ -428,7 +428,12 @@ def _roster_line(tx: Tx, home: Home | None) -> Any:
     if home is None:
         return Say("join.no_such_home")
     people = [
-        Say("join.roster_person", name=person.name or Say("person.forgotten"), role=Say(f"role.{tie.role}"))
+        Say(
+            "join.roster_person",
+            name=person.name or Say("person.forgotten"),
+            role=Say(f"role.{tie.role}"),
+            here=Say("join.is_in_mark") if accounts_of(tx, person) else "",
+        )
         for person, tie in ties_of(tx, home)
     ]
     return Say("join.roster_home", home=address(home), people=people or Say("where.nobody"))
@@ -478,6 +483,7 @@ def approve(tx: Tx, person: Person, asked: JoinRequest) -> None:
             from_roster=False,
         )
         tx.session.add_all([guest, tie])
+        _tell_owners(tx, asked)
     tx.session.flush()
     tx.known.clear()
     _card(tx, asked)
@@ -485,10 +491,27 @@ def approve(tx: Tx, person: Person, asked: JoinRequest) -> None:
     greet(tx, let_in)
 
 
+def _tell_owners(tx: Tx, asked: JoinRequest) -> None:
+    """Whoever comes into a home does not come in behind its owners' backs."""
+    home = tx.session.get_one(Home, asked.home_id)
+    for owner, tie in ties_of(tx, home):
+        if tie.role == "owner" and owner.id != asked.person_id:
+            tell(
+                tx,
+                owner,
+                "join.in_your_home",
+                home=address(home),
+                name=asked.name,
+                role=Say(f"role.{asked.role}"),
+                office=office(tx, asked.community_id),
+            )
+
+
 def _rebind(tx: Tx, account: Account, person: Person) -> None:
     """The guest's account is the roster's person now."""
-    _warn(tx, person, account)
+    chat = place_of(tx, person)
     _becomes(tx, account, person)
+    _warn(tx, person, chat)
     chats = select(Place).where(
         Place.messenger == account.messenger, Place.external_id == account.external_id
     )

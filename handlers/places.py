@@ -10,7 +10,8 @@ from conversations.said import Said
 from handlers.actions import action
 from handlers.codes import find_code, is_open, new_code, use_up
 from handlers.joining import come_in
-from handlers.people import add_account, is_guest, new_person, roles_of
+from handlers.leaving import lost_a_tie
+from handlers.people import add_account, new_person, roles_of
 from handlers.talk import here
 from handlers.tell import places_of_kind, stranger_card, tell, tell_staff
 from handlers.tx import Tx
@@ -102,6 +103,8 @@ def _tell_of_guessing(tx: Tx, said: Said, place: Place) -> None:
 
 def _claim(tx: Tx, place: Place, code: Code) -> None:
     """This is the admin group now; the one before on this messenger is none any more."""
+    if place.kind == "board":  # every owner there would be staff
+        raise Refused("code.not_in_board")
     for before in places_of_kind(tx, code.community_id, "staff"):
         if before.messenger == place.messenger and before.id != place.id:
             before.kind = "group"
@@ -132,12 +135,8 @@ def _end_staff(tx: Tx, messenger: str, community_id: int | None, account: str = 
     for role in ended:
         tx.session.delete(role)
     tx.session.flush()
-    tx.known.clear()
     for role in ended:
-        person = tx.session.get_one(Person, role.person_id)
-        if is_guest(tx, person):
-            person.left_at = tx.now
-            tx.session.add(person)
+        lost_a_tie(tx, tx.session.get_one(Person, role.person_id))
 
 
 def _belongs(tx: Tx, place: Place, code: Code, kind: str) -> None:

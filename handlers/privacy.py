@@ -62,6 +62,20 @@ FEW = 5
 @action("mydata", button=True, stays=True)
 def mydata(tx: Tx, person: Person) -> None:
     """All that is stored about oneself, in one's own chat."""
+    reader = reader_of(tx, person)
+    lists: dict[str, Sequence[Any]] = {
+        "accounts": _accounts(tx, person),
+        "homes": _homes(tx, person),
+        "roles": _work(tx, person),
+        "requests": _requests(tx, person),
+        "repairs": _repairs(tx, person),
+        "open": _open(tx, person),
+        "said": _said(tx, person),
+    }
+    below: dict[str, Any] = {
+        name: "\n".join(str(reader.show(line)) for line in lines) or Say("talk.none")
+        for name, lines in lists.items()
+    }
     phone = phone_of(tx, person)
     tell(
         tx,
@@ -71,21 +85,15 @@ def mydata(tx: Tx, person: Person) -> None:
         phone=phone or Say("talk.none"),
         language=Say("mydata.language"),
         since=person.created_at,
-        accounts=_accounts(tx, person),
-        homes=_homes(tx, person),
-        roles=_work(tx, person),
         agents=agent_lines(tx, person) or Say("talk.none"),
         received=acts_for_lines(tx, person) or Say("talk.none"),
-        requests=_requests(tx, person),
-        repairs=_repairs(tx, person),
         tickets=_count(tx, Repair, col(Repair.crew_id) == person.id),
         invited=_count(tx, Code, col(Code.person_id) == person.id),
-        open=_open(tx, person),
         pictures=_count(tx, Media, col(Media.person_id) == person.id),
         told=_count(tx, Outgoing, col(Outgoing.person_id) == person.id),
         acts=_count(tx, Audit, col(Audit.pseudonym) == person.pseudonym),
-        said=_said(tx, person),
         buttons=("forget",),
+        **below,
     )
 
 
@@ -93,70 +101,52 @@ def _count(tx: Tx, table: type[SQLModel], which: Any) -> int:
     return tx.session.exec(select(func.count()).select_from(table).where(which)).one()
 
 
-def _below(tx: Tx, person: Person, lines: Sequence[Any]) -> Any:
-    """The lines, one below the other; or that there is nothing."""
-    reader = reader_of(tx, person)
-    return "\n".join(str(reader.show(line)) for line in lines) or Say("talk.none")
+def _accounts(tx: Tx, person: Person) -> list[Say]:
+    return [
+        Say(
+            "mydata.account",
+            messenger=each.messenger,
+            number=each.external_id,
+            agreed=each.agreed_at or Say("talk.none"),
+        )
+        for each in accounts_of(tx, person)
+    ]
 
 
-def _accounts(tx: Tx, person: Person) -> Any:
-    return _below(
-        tx,
-        person,
-        [
-            Say(
-                "mydata.account",
-                messenger=each.messenger,
-                number=each.external_id,
-                agreed=each.agreed_at or Say("talk.none"),
-            )
-            for each in accounts_of(tx, person)
-        ],
-    )
-
-
-def _homes(tx: Tx, person: Person) -> Any:
+def _homes(tx: Tx, person: Person) -> list[Say]:
     ties = tx.session.exec(
         select(Home, HomeRole)
         .join(HomeRole, col(HomeRole.home_id) == col(Home.id))
         .where(HomeRole.person_id == person.id)
         .order_by(col(HomeRole.id))
     )
-    return _below(
-        tx,
-        person,
-        [
-            Say("mydata.home", home=address(home), role=Say(f"role.{tie.role}"), share=tie.share or "—")
-            for home, tie in ties
-        ],
-    )
+    return [
+        Say("mydata.home", home=address(home), role=Say(f"role.{tie.role}"), share=tie.share or "—")
+        for home, tie in ties
+    ]
 
 
-def _work(tx: Tx, person: Person) -> Any:
+def _work(tx: Tx, person: Person) -> list[Say]:
     roles = select(Role).where(Role.person_id == person.id).order_by(col(Role.role))
-    return _below(
-        tx,
-        person,
-        [
-            Say(
-                "mydata.role",
-                role=Say(f"role.{each.role}"),
-                skills=[Say(f"kind.{kind}") for kind in each.skills] or Say("crew.all_kinds"),
-                buildings=[Say("where.building", building=one) for one in each.buildings]
-                or Say("crew.all_buildings"),
-                hours=each.duty or Say("crew.all_hours"),
-            )
-            if each.role == "crew"
-            else Say(f"role.{each.role}")
-            for each in tx.session.exec(roles)
-        ],
-    )
+    return [
+        Say(
+            "mydata.role",
+            role=Say(f"role.{each.role}"),
+            skills=[Say(f"kind.{kind}") for kind in each.skills] or Say("crew.all_kinds"),
+            buildings=[Say("where.building", building=one) for one in each.buildings]
+            or Say("crew.all_buildings"),
+            hours=each.duty or Say("crew.all_hours"),
+        )
+        if each.role == "crew"
+        else Say(f"role.{each.role}")
+        for each in tx.session.exec(roles)
+    ]
 
 
-def _open(tx: Tx, person: Person) -> Any:
+def _open(tx: Tx, person: Person) -> list[str]:
     """What was answered in talks that are not finished: the words of forms that nobody has seen yet."""
     talks = tx.session.exec(select(Talk).where(Talk.person_id == person.id).order_by(col(Talk.id)))
-    return _below(tx, person, [words for talk in talks for words in _words_in(talk.answers)])
+    return [words for talk in talks for words in _words_in(talk.answers)]
 
 
 def _words_in(answer: Any) -> list[str]:
@@ -167,58 +157,46 @@ def _words_in(answer: Any) -> list[str]:
     return [answer] if isinstance(answer, str) and answer else []
 
 
-def _requests(tx: Tx, person: Person) -> Any:
+def _requests(tx: Tx, person: Person) -> list[Say]:
     asked = select(JoinRequest).where(JoinRequest.person_id == person.id).order_by(col(JoinRequest.id))
-    return _below(
-        tx,
-        person,
-        [
-            Say(
-                "mydata.request",
-                at=each.created_at,
-                name=each.name,
-                role=Say(f"role.{each.role}"),
-                home=each.home,
-                state=Say(f"join.state.{each.state}"),
-            )
-            for each in tx.session.exec(asked)
-        ],
-    )
+    return [
+        Say(
+            "mydata.request",
+            at=each.created_at,
+            name=each.name,
+            role=Say(f"role.{each.role}"),
+            home=each.home,
+            state=Say(f"join.state.{each.state}"),
+        )
+        for each in tx.session.exec(asked)
+    ]
 
 
-def _repairs(tx: Tx, person: Person) -> Any:
+def _repairs(tx: Tx, person: Person) -> list[Say]:
     reported = select(Repair).where(Repair.person_id == person.id).order_by(col(Repair.id))
-    return _below(
-        tx,
-        person,
-        [
-            Say(
-                "mydata.repair",
-                number=each.number,
-                where=where(tx, each),
-                what="；".join(filter(None, (each.what, each.added))),
-                state=Say(f"state.{each.state}"),
-            )
-            for each in tx.session.exec(reported)
-        ],
-    )
+    return [
+        Say(
+            "mydata.repair",
+            number=each.number,
+            where=where(tx, each),
+            what="；".join(filter(None, (each.what, each.added))),
+            state=Say(f"state.{each.state}"),
+        )
+        for each in tx.session.exec(reported)
+    ]
 
 
-def _said(tx: Tx, person: Person) -> Any:
+def _said(tx: Tx, person: Person) -> list[Say]:
     heard = tx.session.exec(select(Inbox).where(_from(tx, person)).order_by(col(Inbox.id)))
-    return _below(
-        tx,
-        person,
-        [
-            Say(
-                "mydata.said",
-                at=row.received_at,
-                text=row.payload.get("text")
-                or Say("mydata.tapped" if row.payload.get("tap") else "mydata.file"),
-            )
-            for row in heard
-        ],
-    )
+    return [
+        Say(
+            "mydata.said",
+            at=row.received_at,
+            text=tx.house.vault.reveal(row.payload.get("text", ""))
+            or Say("mydata.tapped" if row.payload.get("tap") else "mydata.file"),
+        )
+        for row in heard
+    ]
 
 
 def _from(tx: Tx, person: Person) -> Any:
@@ -341,6 +319,13 @@ def _forget_requests(tx: Tx, person: Person) -> None:
     gone = tx.reader(person.community_id).say("join.card_erased")
     for asked in tx.session.exec(select(JoinRequest).where(about)).all():
         tell_staff(tx, person.community_id, "join.card_erased", card=f"join:{asked.id}")
+        if (
+            asked.person_id != person.id and asked.state == "waiting"
+        ):  # it named whom nobody may name any more
+            declined = tx.session.get_one(Person, asked.person_id)
+            again = [f"join.start:{person.community_id}"]
+            phone = office(tx, person.community_id)
+            tell(tx, declined, "join.declined", phone=phone, buttons=again)
         cards = update(Outgoing).where(col(Outgoing.card) == f"join:{asked.id}")
         tx.session.connection().execute(cards.values(text=gone, buttons=[]))
         tx.session.delete(asked)

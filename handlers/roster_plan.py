@@ -11,10 +11,12 @@ from sqlalchemy import Row, bindparam, delete, insert, select, update
 from sqlmodel import SQLModel, col
 
 from conversations.words import Say
+from handlers.codes import end_codes
 from handlers.phones import masked
 from handlers.roster_lines import Address, HomeLine, Line, Roster
+from handlers.talk import end
 from handlers.tx import Tx
-from store.tables import Agent, Code, Community, Home, HomeRole, Parking, Person, Role
+from store.tables import Agent, Code, Community, Home, HomeRole, Parking, Person, Role, Talk
 
 T = TypeVar("T")
 BATCH = 500
@@ -527,24 +529,21 @@ class _Writing:
         return values
 
     def _end_rights(self) -> None:
-        """Whoever left can neither come in by an old code, nor be acted for at the home that was theirs."""
+        """As `leaving.lost_a_tie`, for many at once: talks, codes and powers of whoever left end."""
         left = set(self.plan.left)
+        end_codes(self.tx, self.plan.community_id, sorted(left))
         for batch in _batches(sorted(left)):
-            codes = update(Code).where(
-                col(Code.person_id).in_(batch),
-                col(Code.used_at).is_(None),
-                col(Code.expires_at) > self.tx.now,
-            )
-            self._run(codes.values(expires_at=self.tx.now))
+            for talk in self.tx.session.scalars(select(Talk).where(col(Talk.person_id).in_(batch))).all():
+                end(self.tx, talk)
             self._run(update(Person).where(col(Person.id).in_(batch)).values(left_at=self.tx.now))
         ended = {(row.person_id, row.home_id) for row in self.plan.ended}
-        agents = select(Agent.id, Agent.principal_id, Agent.home_id).where(  # type: ignore[call-overload]
+        agents = select(Agent.id, Agent.principal_id, Agent.agent_id, Agent.home_id).where(  # type: ignore[call-overload]
             col(Agent.community_id) == self.plan.community_id, col(Agent.revoked_at).is_(None)
         )
         over = [
             row.id
             for row in self._run(agents)
-            if (row.principal_id, row.home_id) in ended or (row.home_id is None and row.principal_id in left)
+            if (row.principal_id, row.home_id) in ended or {row.principal_id, row.agent_id} & left
         ]
         for batch in _batches(over):
             self._run(update(Agent).where(col(Agent.id).in_(batch)).values(revoked_at=self.tx.now))

@@ -475,7 +475,9 @@ async def test_a_group_that_reads_english(building: Building, office: Phone) -> 
 
     write(building, work)
     await office.says("home")
-    office.sees('Which home? Please write an address, a name or a mobile number, for example "3-2-1201"', "Cancel")
+    office.sees(
+        'Which home? Please write an address, a name or a mobile number, for example "3-2-1201"', "Cancel"
+    )
     await office.says("Building 3, entrance 2, 1201")
     office.sees("🏠 Building 3, entrance 2, 1201 · 89.35 m² · delivered\n陈女士 (owner)", "Find a home")
     await office.taps("陈女士")

@@ -9,9 +9,11 @@ from sqlalchemy import insert
 from sqlmodel import select
 
 from handlers.codes import invitation_of
+from handlers.inbox import said_in
 from handlers.joining import find_home
 from handlers.phones import set_phone
 from handlers.roster import add_community, import_roster, read_roster
+from handlers.tell import tell
 from handlers.tx import Tx
 from store.tables import Account, CommunitySetting, HomeRole, Inbox, JoinRequest, Outgoing, Person, Place
 from tests.people import Building, Phone
@@ -286,7 +288,7 @@ async def test_staff_let_somebody_of_the_roster_in_with_one_tap(
     new = phone("新手机")
     await asks_to_come_in(new, home="3号楼2单元1202", name="周先生", role="业主")
     office.sees(
-        "自称：周先生，业主，3号楼2单元1202\n名册：3 号楼 2 单元 1202：周先生（业主）",
+        "自称：周先生，业主，3号楼2单元1202\n名册：3 号楼 2 单元 1202：周先生（业主，已登记）",
         "通过：就是周先生",
         "不通过",
     )
@@ -460,11 +462,13 @@ async def test_a_stranger_is_answered_in_the_language_they_write(
 ) -> None:
     new = phone("Nancy")
     await new.says("The tap in my kitchen leaks")
+    new.sees("This is not registered as a repair yet", "Ask to come in")
+    await new.says("Hello, is anybody there?")
     new.sees("I do not know you yet", "Ask to come in")
     await new.says("gas smell in my kitchen")
     new.sees("Please call the property office now")
     await new.says("我家水龙头坏了")
-    new.sees("我还不认识您")
+    new.sees("这一句还没有登记成报修")
     await new.taps("申请登记")
     await new.taps("不同意")
     new.sees("随时再发一句话给我")
@@ -530,3 +534,45 @@ async def test_a_long_silence_ends_with_what_waits(building: Building, owner: Ph
     await building.later(days=8)
     await owner.says("/my")
     owner.sees("您还没有报修过")
+
+
+async def test_owners_hear_who_was_let_into_their_home(
+    building: Building, phone: Callable[[str], Phone], office: Phone, neighbour: Phone
+) -> None:
+    await neighbour.says("/help")
+    await asks_to_come_in(phone("新手机"), home="3-2-1202", name="小吴", role="租户")
+    await office.taps("通过：登记为租户")
+    neighbour.sees("物业通过了登记申请：小吴是 3 号楼 2 单元 1202 的租户")
+
+
+@pytest.mark.by_hand
+async def test_a_code_that_may_still_open_something_is_kept_sealed(building: Building) -> None:
+    code = code_for(building, "周先生")
+    thief = Phone(building, "thief", "thief")
+    for _ in range(3):
+        await thief.says("ABCDE-FGHJK")
+    await thief.says(f"/start {code}")  # barred: it is still good
+    rows = building.read(select(Inbox).order_by(Inbox.id))
+    assert [row for row in rows if code in str(row.payload)] == []
+    assert said_in(rows[-1], building.app.house.vault).text == f"/start {code}"
+
+
+@pytest.mark.by_hand
+async def test_a_number_of_two_communities_opens_those_in_which_it_is_free(building: Building) -> None:
+    """In one of them the account is somebody else already, whose new account nobody need hear of."""
+
+    def elsewhere(tx: Tx) -> None:
+        other = add_community(tx, "月光花园", time_zone="Asia/Shanghai", language="zh")
+        import_roster(tx, other, read_roster(f"楼栋,房号,面积,姓名,电话\n9,101,80,林先生,{PHONE}\n".encode()))
+
+    write(building, elsewhere)
+    give_phone(building, "周先生")
+    owner, neighbour = building.phone("陈女士"), building.phone("周先生")
+    await neighbour.says("/help")
+    neighbour.sees("周先生，您好")
+    write(building, lambda tx: tell(tx, named(tx, "陈女士"), "stranger.contact", keyboard="contact"))
+    await building.settle()
+    await owner.shares_contact(PHONE)
+    owner.sees("林先生，您好，欢迎来到月光花园")
+    neighbour.sees_nothing()
+    assert len(accounts(building, "周先生")) == 1

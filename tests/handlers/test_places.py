@@ -315,6 +315,14 @@ async def test_a_new_admin_group_ends_the_old_one_s_rights(building: Building) -
     private.sees("申请登记之前", "同意，开始")
 
 
+async def test_the_owners_group_never_becomes_the_admin_group(building: Building, owner: Phone) -> None:
+    here = group(building, "anybody", "board")
+    code = write(building, lambda tx: new_code(tx, building.community.id, "staff", hours=1))
+    await here.says(f"/claim {code}")
+    here.sees("这里是业主群，不能认领")
+    assert building.read(select(Place.kind).where(Place.external_id == "board")) == ["board"]
+
+
 async def test_after_the_bot_was_put_out_another_group_can_be_claimed(building: Building) -> None:
     boss = group(building, "boss")
     await boss.says(f"/claim {claim_code(building)}")

@@ -337,21 +337,17 @@ def test_who_is_no_longer_named_leaves_at_once(database: Database) -> None:
         seller = tx.session.exec(select(Person).where(Person.name == "张伟").order_by(col(Person.id))).first()
         assert seller is not None
         bind_account(tx, seller, "test", "seller")
-        for used in (None, MORNING):
+        for used in (None, MORNING - timedelta(days=1)):
             later = MORNING + timedelta(days=1)
             code = Code(community_id=community.id, purpose="person", person_id=seller.id, hash=f"{used}",
                         expires_at=later, used_at=used)  # fmt: skip
             tx.session.add(code)
         friend = tx.session.exec(select(Person).where(Person.name == "小李")).one()
-        tx.session.add(
-            Agent(
-                community_id=community.id,
-                kind="proxy",
-                principal_id=seller.id,
-                agent_id=friend.id,
-                starts_at=MORNING,
-            )
-        )
+        stays = tx.session.exec(select(Person).where(Person.name == "张伟", Person.id != seller.id)).one()
+        for principal, agent in ((seller, friend), (stays, seller)):  # given by who leaves, and given to them
+            power = Agent(community_id=community.id, kind="proxy", principal_id=principal.id,
+                          agent_id=agent.id, starts_at=MORNING)  # fmt: skip
+            tx.session.add(power)
 
     work(database, come_in)
     plan = imported(database, head + "1,101,50,王芳,业主\n2,202,50,张伟,业主\n")
@@ -365,11 +361,9 @@ def test_who_is_no_longer_named_leaves_at_once(database: Database) -> None:
         seller = tx.session.exec(select(Person).where(Person.name == "张伟").order_by(col(Person.id))).first()
         assert seller is not None
         assert not is_resident(tx, seller)
-        assert [code.expires_at for code in tx.session.exec(select(Code).order_by(col(Code.id)))] == [
-            MORNING,
-            MORNING + timedelta(days=1),
-        ]
-        assert tx.session.exec(select(Agent)).one().revoked_at == MORNING
+        used = [code.used_at for code in tx.session.exec(select(Code).order_by(col(Code.id)))]
+        assert used == [MORNING, MORNING - timedelta(days=1)]
+        assert [each.revoked_at for each in tx.session.exec(select(Agent))] == [MORNING, MORNING]
 
     work(database, check)
 
