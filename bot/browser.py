@@ -159,7 +159,7 @@ class Browser:
         at_home = select(HomeRole.person_id).where(HomeRole.community_id == self.community_id)
         residents = session.exec(
             select(tables.Person)
-            .where(col(tables.Person.id).in_(at_home))
+            .where(col(tables.Person.id).in_(at_home), tables.Person.name != "")
             .order_by(col(tables.Person.id))
             .limit(MOST_RESIDENTS)
         )
@@ -221,7 +221,8 @@ class Browser:
 
     def _heard(self, row: Inbox, who: str, names: dict[str, str], labels: dict[str, str]) -> Message:
         said = said_in(row, self.app.house.vault)
-        text = said.text or labels.get(said.tap, said.tap)
+        usual = texts("zh").get(f"button.{said.tap.partition(':')[0]}", said.tap)
+        text = said.text or labels.get(said.tap, usual)
         if said.contact is not None:
             text = f"📱 {masked(normal_phone(said.contact.phone) or said.contact.phone)}"
         return Message(
@@ -407,7 +408,9 @@ class Browser:
         of_roster = union(select(HomeRole.person_id), select(Role.person_id))
         for person in tx.session.exec(
             select(tables.Person)
-            .where(tables.Person.community_id == community.id)
+            .where(
+                tables.Person.community_id == community.id, tables.Person.name != ""
+            )  # not who is forgotten
             .where(col(tables.Person.id).in_(of_roster))
         ).all():
             name = f"{community.id}.p{person.id}"

@@ -361,7 +361,7 @@ def _before_consent(tx: Tx, person: Person, said: Said) -> None:
         return
     elif is_guest(tx, person):
         _in_danger(tx, said, tx.community(person.community_id), person)
-    ask_consent(tx, person)
+    ask_consent(tx, person, again=bool(words))
 
 
 def _act(tx: Tx, person: Person, place: Place, said: Said) -> None:

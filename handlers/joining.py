@@ -143,8 +143,8 @@ def _take_number(tx: Tx, before: Person, person: Person) -> None:
 # --- consent ----------------------------------------------------------------------------------------
 
 
-def ask_consent(tx: Tx, person: Person) -> None:
-    """Say in plain words what is stored, and ask."""
+def ask_consent(tx: Tx, person: Person, *, again: bool = False) -> None:
+    """Say in plain words what is stored, and ask; `again`: what they said was no yes and no no."""
     guest = is_guest(tx, person)
     key = "consent.ask_guest" if guest else "consent.ask"
     tell(
@@ -153,6 +153,7 @@ def ask_consent(tx: Tx, person: Person) -> None:
         key,
         buttons=("consent.agree", "consent.refuse", "language"),
         last="consent",
+        lead=reader_of(tx, person).say("consent.please") if again else "",
         name=person.name,
         community=tx.community(person.community_id).name,
         office=office(tx, person.community_id),

@@ -179,3 +179,12 @@ async def test_who_is_of_the_roster_has_a_phone_and_has_agreed(room: Room) -> No
     assert {"陈女士", "李师傅", "刘经理", "新来的"} <= agreed
     assert [external_id for name, external_id, at in accounts if at is None] == [room.chat("stranger")]
     assert room.holders("staff") == ["刘经理 · ", "小何 · "]
+
+
+async def test_who_forgot_themselves_gets_no_phone_again(room: Room) -> None:
+    await room.says("p1", "1", text="/forget")
+    await room.says("p1", "2", tap="erase")
+    assert [message.text for message in room.shown("p1") if message.mine] == ["确定注销"]
+    await room.browser.open()
+    assert [name for name in room.holders("owner") if "3 号楼 2 单元 1201" in name] == []
+    assert room.read(select(Account).where(Account.external_id == room.chat("p1"))) == []
