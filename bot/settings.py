@@ -5,9 +5,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -54,6 +54,38 @@ class Telegram(_Section):
     group_per_minute: int = Field(ge=6)
 
 
+def _fields(value: object) -> object:
+    """The fields of a template in one line, "thing1=about, time3=time"."""
+    if not isinstance(value, str):
+        return value
+    pairs = [pair.partition("=") for pair in value.split(",") if pair.strip()]
+    return {name.strip(): shows.strip() for name, _, shows in pairs}
+
+
+Fields = Annotated[dict[str, Literal["about", "words", "time"]], BeforeValidator(_fields)]
+
+
+class Wechat(_Section):
+    app_id: str
+    app_secret: SecretStr
+    token: SecretStr
+    aes_key: SecretStr
+    base_url: str = Field(pattern=r"^(https?://[^\s]+)?$")
+    free_messages: int = Field(ge=0)
+    free_hours: float = Field(ge=0)
+    tap_messages: int = Field(ge=0)
+    tap_seconds: float = Field(ge=0)
+    template: str
+    template_fields: Fields
+    notification: str
+    notification_fields: Fields
+    digest_at: str = Field(pattern=r"^(([01]\d|2[0-3]):[0-5]\d)?$")
+
+
+class Pages(_Section):
+    link_hours: float = Field(gt=0)
+
+
 class Privacy(_Section):
     key: SecretStr
 
@@ -79,6 +111,8 @@ class Settings(BaseSettings):
     store: Store
     web: Web
     telegram: Telegram
+    wechat: Wechat
+    pages: Pages
     privacy: Privacy
     playground: Playground
     log: Log

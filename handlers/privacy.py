@@ -5,7 +5,7 @@ from datetime import datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import delete, func, or_, true, update
+from sqlalchemy import and_, delete, func, or_, true, update
 from sqlmodel import SQLModel, col, select
 
 from conversations.errors import Refused
@@ -34,6 +34,7 @@ from store.tables import (
     HomeRole,
     Inbox,
     JoinRequest,
+    Link,
     Media,
     Notice,
     Outgoing,
@@ -368,9 +369,15 @@ def _erase_messages(tx: Tx, person: Person) -> None:
     connection.execute(delete(Rest).where(col(Rest.person_id) == person.id))
     theirs = select(Inbox.id).where(_from(tx, person), col(Inbox.id) != (tx.inbox_id or 0))
     _delete_heard(tx, theirs)
-    told = select(Outgoing.id).where(Outgoing.person_id == person.id)
-    connection.execute(delete(Attempt).where(col(Attempt.outgoing_id).in_(told)))
-    connection.execute(delete(Outgoing).where(col(Outgoing.person_id) == person.id))
+    _delete_sent(tx, col(Outgoing.person_id) == person.id)
+
+
+def _delete_sent(tx: Tx, which: Any) -> None:
+    """The rows to send that `which` describes, with the tries to send them and the links to their pages."""
+    connection, ids = tx.session.connection(), select(Outgoing.id).where(which)
+    for table in (Attempt, Link):
+        connection.execute(delete(table).where(col(table.outgoing_id).in_(ids)))
+    connection.execute(delete(Outgoing).where(which))
 
 
 def _delete_heard(tx: Tx, which: Any) -> None:
@@ -445,9 +452,8 @@ def _empty(tx: Tx, place: Place, known: Sequence[int] = ()) -> None:
     connection = tx.session.connection()
     heard = select(Inbox.id).where(Inbox.messenger == place.messenger, Inbox.place == place.external_id)
     _delete_heard(tx, heard.where(_foreign(Inbox, known)))
-    sent = select(Outgoing.id).where(Outgoing.place_id == place.id, _foreign(Outgoing, known))
-    connection.execute(delete(Attempt).where(col(Attempt.outgoing_id).in_(sent)))
-    for table in (Outgoing, Rest, Talk):
+    _delete_sent(tx, and_(col(Outgoing.place_id) == place.id, _foreign(Outgoing, known)))
+    for table in (Link, Rest, Talk):
         connection.execute(delete(table).where(col(table.place_id) == place.id, _foreign(table, known)))
     _forget_cries(tx, place)
     if not known:
@@ -502,8 +508,9 @@ def retain(tx: Tx, person: None, community: Community) -> None:
         _drop_strangers(tx, community.id, left),
         _drop_guests(tx, community.id, left),
     ]
-    gone = delete(Code).where(col(Code.community_id) == community.id, col(Code.expires_at) < left)
-    tx.session.connection().execute(gone)
+    for table in (Code, Link):
+        gone = delete(table).where(_of(table, community.id), col(table.expires_at) < left)
+        tx.session.connection().execute(gone)
     forgotten = select(Person.id).where(Person.community_id == community.id, Person.name == "")
     _drop_photos(
         tx, col(Media.person_id).in_(forgotten)
@@ -536,9 +543,7 @@ def _drop_sent(tx: Tx, community_id: int, before: datetime) -> bool:
         .limit(BATCH)
     )
     ids = tx.session.exec(old).all()
-    connection = tx.session.connection()
-    connection.execute(delete(Attempt).where(col(Attempt.outgoing_id).in_(ids)))
-    connection.execute(delete(Outgoing).where(col(Outgoing.id).in_(ids)))
+    _delete_sent(tx, col(Outgoing.id).in_(ids))
     return len(ids) == BATCH
 
 

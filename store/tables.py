@@ -298,6 +298,26 @@ class Place(SQLModel, table=True):
     wrong_codes: int = Field(default=0, sa_column_kwargs=_later("0"))
     """How many wrong codes came from here since the last right one."""
     codes_barred_until: datetime | None = _time(default=None)
+    free_until: datetime | None = _time(default=None)
+    """Until when a messenger where pushes are scarce lets us write here freely; empty: never, or without limit."""
+    free_left: int = Field(default=0, sa_column_kwargs=_later("0"))
+    """How many messages it still lets us write until then."""
+    consents: dict[str, int] = _json(dict, sa_column_kwargs=_later("'{}'"))
+    """To how many notifications its holder agreed that were not sent yet, by template."""
+
+
+class Link(SQLModel, table=True):
+    """A personal link to a page, which speaks for the holder of a private chat; only its hash is kept."""
+
+    id: int = _id()
+    community_id: int | None = _ref("community", default=None)
+    place_id: int = _ref("place", index=True)
+    outgoing_id: int | None = _ref("outgoing", default=None, index=True)
+    """The message whose page it is; empty: the page on which its holder agrees to notifications."""
+    hash: str = Field(unique=True)
+    expires_at: datetime = _time()
+    used_at: datetime | None = _time(default=None)
+    """When something was done by it, which can be once."""
 
 
 class Code(SQLModel, table=True):
@@ -404,6 +424,13 @@ class Outgoing(SQLModel, table=True):
             sqlite_where=text("state = 'waiting'"),
             postgresql_where=text("state = 'waiting'"),
         ),
+        Index(
+            "ix_outgoing_held",
+            "place_id",
+            "id",
+            sqlite_where=text("state = 'held'"),
+            postgresql_where=text("state = 'held'"),
+        ),
         Index("ix_outgoing_place", "place_id", "id"),
         Index("ix_outgoing_inbox", "inbox_id"),
         Index("ix_outgoing_card", "card", "place_id"),
@@ -430,7 +457,11 @@ class Outgoing(SQLModel, table=True):
     photos: list[int] = _json(list)
     silent: bool = False
     state: str = "waiting"
-    """waiting, sent, failed (the messenger will never take it) or unreachable (no chat to send it to)"""
+    """waiting, sent, failed (the messenger will never take it), unreachable (no chat to send it to), held (until its
+    reader is heard or, if it is silent, until the next digest), digested (its words went into a digest) or dropped
+    (taken back before it was sent)"""
+    digest_id: int | None = Field(default=None, index=True, sa_type=BigInt)
+    """The row of the digest into which its words went."""
     tries: int = 0
     error: str = ""
     retry_at: datetime | None = _time(default=None)
@@ -461,6 +492,8 @@ class Attempt(SQLModel, table=True):
     outgoing_id: int = _ref("outgoing", index=True)
     place_id: int | None = _ref("place", default=None)
     at: datetime = _time()
+    rung: str = Field(default="", sa_column_kwargs=_later("''"))
+    """The way that was tried, where a messenger has several: passive, page, free, template or notification."""
     error: str = ""
     """Empty: it was taken."""
 
@@ -484,6 +517,15 @@ class Timer(SQLModel, table=True):
     """waiting, done or failed"""
     tries: int = 0
     error: str = _text(default="")
+
+
+class Token(SQLModel, table=True):
+    """What a messenger lets us in with for a while, for all processes; belongs to the installation."""
+
+    name: str = Field(primary_key=True)
+    value: str = _text()
+    """Sealed by the vault."""
+    expires_at: datetime = _time()
 
 
 class Lease(SQLModel, table=True):

@@ -243,6 +243,7 @@ REMAIN = {"home_role.person_id", "repair.person_id", "repair.crew_id", "agent.ag
           "media.person_id", "notice.but_person_id", "roster_file.person_id"}  # fmt: skip
 """References to somebody who was forgotten, by number alone."""
 NO_WORDS = {
+    "attempt.rung", "link.hash", "place.consents", "token.name", "token.value",
     "audit.action", "audit.facts", "calendar_day.name", "code.hash", "code.purpose", "community.language",
     "community.name", "community.time_zone", "community_rule.judgement", "community_rule.kind",
     "community_rule.rule", "community_rule.sentence", "community_rule.verdict", "community_rule.words",
