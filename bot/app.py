@@ -283,7 +283,9 @@ def _wechat(app: App) -> "Wechat | None":
     }
     if not any(values.values()):
         return None
-    missing = [name for name, value in {**values, "web.address": app.settings.web.address}.items() if not value]
+    missing = [
+        name for name, value in {**values, "web.address": app.settings.web.address}.items() if not value
+    ]
     if missing:
         raise BadSettings(
             f"微信还缺设置：{'、'.join(missing)}。For WeChat these settings are missing: {', '.join(missing)}."

@@ -36,7 +36,7 @@ def web(app: App) -> Starlette:
     if app.telegram is not None and settings.web.address:
         pages.append(Route("/telegram", _telegram(app, app.telegram), methods=["POST"]))
     if app.wechat is not None:
-        pages += [Route("/wechat", _wechat(app.wechat), methods=["GET", "POST"]), *personal_pages.routes(app)]
+        pages.append(Route("/wechat", _wechat(app.wechat), methods=["GET", "POST"]))
     if settings.playground.enabled:
         key = settings.playground.key.get_secret_value()
         refusal = refusal_to_start(settings.web.host, key=key, public=settings.playground.public)

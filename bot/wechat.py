@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,7 @@ from sqlalchemy import update
 from sqlmodel import Session, col, select
 
 from bot.delivery import Blocked, Held, Later, Letter, Taken, Try
-from bot.wechat_client import Away, Client, Tokens, Trouble
+from bot.wechat_client import Away, Client, Trouble
 from bot.wechat_said import NAME, consents, delivered, key_of, media_of, opens, said_from
 from bot.wechat_seal import Seal
 from bot.wechat_words import fitting, menu, plain, template_fields, together
@@ -57,7 +57,7 @@ class Wechat:
         self.seal = Seal(
             settings.token.get_secret_value(), settings.aes_key.get_secret_value(), settings.app_id
         )
-        self.client = Client(settings, Tokens(app.database, app.settings.vault, settings))
+        self.client = Client(settings, app.database, app.settings.vault)
         self.taking: dict[str, asyncio.Task[str]] = {}
         """The messages in hand, by key: a repetition waits for the same reply."""
         self.arrived: dict[str, float] = {}
@@ -69,7 +69,7 @@ class Wechat:
 
     async def close(self) -> None:
         """Let go of the connections."""
-        self.client.close()
+        await self.client.close()
 
     # --- the way in ---
 
@@ -213,7 +213,7 @@ class Wechat:
             raise Blocked("the account is not followed")
         raise Held("no rung reaches its reader")
 
-    def _ladder(self) -> list[tuple[str, Any]]:
+    def _ladder(self) -> list[tuple[str, Callable[[Letter], Awaitable[Taken]]]]:
         return [
             ("free", self._freely),
             ("template", self._by_template),
@@ -267,9 +267,7 @@ class Wechat:
         if not await self.app.database.write(partial(self._spend_consent, place_id=letter.place.id)):
             raise _NextRung("the reader has agreed to no further notification")
         url, fields = await self._page(letter, settings.notification_fields)
-        await self.client.send_notification(
-            letter.place.external_id, settings.notification, url, fields
-        )
+        await self.client.send_notification(letter.place.external_id, settings.notification, url, fields)
         return Taken(str(letter.row.id), rung="notification")
 
     def _spend_consent(self, session: Session, place_id: int) -> bool:

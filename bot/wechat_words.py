@@ -61,7 +61,7 @@ def fitting(rows: Sequence[tuple[Outgoing, str]], language: str, link: Link, *, 
 
 def menu(row: Outgoing, words: str, language: str, link: Link) -> Menu | None:
     """The row as a message with lines to tap; None if it has none, or if WeChat has no room for them."""
-    options = [(f"{row.id}:{each['value']}", _label(each)) for each in row.buttons]
+    options = [(f"{row.id}:{each['value']}", each["label"]) for each in row.buttons]
     head = "\n".join(filter(None, [words, _photos(row, language, link)]))
     small = all(size(name) <= LONGEST_ID and size(label) <= LONGEST_LABEL for name, label in options)
     if not (0 < len(options) <= MOST_OPTIONS and small and size(head) <= LONGEST_HEAD):
@@ -83,7 +83,9 @@ def is_question(row: Outgoing) -> bool:
 
 
 def _text(row: Outgoing, words: str, language: str, link: Link, *, numbers: bool) -> str:
-    below = "\n\n".join(filter(None, [_photos(row, language, link), _choices(row, language, numbers=numbers)]))
+    below = "\n\n".join(
+        filter(None, [_photos(row, language, link), _choices(row, language, numbers=numbers)])
+    )
     whole = "\n\n".join(filter(None, [words, below]))
     if size(whole) <= LONGEST_TEXT:
         return whole
@@ -107,7 +109,8 @@ def _photos(row: Outgoing, language: str, link: Link) -> str:
 def _choices(row: Outgoing, language: str, *, numbers: bool) -> str:
     """The buttons as lines with numbers, and as words to type those that have none."""
     say, joined = texts(language), texts(language)["list.comma"]
-    lines, alone = [], []
+    lines: list[str] = []
+    alone: list[str] = []
     for each in row.buttons:
         question = VALUE.fullmatch(each["value"])
         if numbers and (question is None or question[3] == "="):
@@ -128,9 +131,7 @@ def _label(button: dict[str, str]) -> str:
 # --- templates --------------------------------------------------------------------------------------
 
 
-def template_fields(
-    shows: dict[str, str], words: str, at: datetime, zone: str
-) -> dict[str, str]:
+def template_fields(shows: dict[str, str], words: str, at: datetime, zone: str) -> dict[str, str]:
     """What each field of a template holds, as `shows` says: what a message is about, its words or its time."""
     about, _, more = words.strip().partition("\n")
     values = {

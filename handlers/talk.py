@@ -186,12 +186,12 @@ def _understood(
     lead = file_problem(said)
     if photos and not isinstance(question, Photos):
         found |= _kept_photos(script, said, answers)
-        if unclear is not None:
-            lead = "photos.kept"
-    elif photos and isinstance(question, Photos):
-        before = (answers.get(step) or {}).get("files", [])
-        if len(before) + len(photos) > question.most:
+        if any(_too_many(script.steps[name], photos, answers.get(name)) for name in found):
             lead = "photos.enough"
+        elif unclear is not None:
+            lead = "photos.kept"
+    elif photos and _too_many(question, photos, answers.get(step)):
+        lead = "photos.enough"
     if unclear is not None or (photos and isinstance(question, Photos)):
         free = _free(script, step, said, {**answers, **found}, facts)
         if free and step not in free and unclear is not None:
@@ -200,6 +200,11 @@ def _understood(
     if unclear is not None and not found:
         raise unclear
     return found, lead
+
+
+def _too_many(step: steps.Step, photos: Sequence[File], before: Any) -> bool:
+    """Whether some of the photos are not taken."""
+    return isinstance(step, Photos) and len((before or {}).get("files", [])) + len(photos) > step.most
 
 
 def _kept_photos(script: Script, said: Said, answers: Answers) -> Answers:
