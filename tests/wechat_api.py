@@ -216,7 +216,7 @@ class WeChatApi:
         if self._tokens.get(self._newest, 0) - self.now() <= facts.TOKEN_OVERLAP:
             self._newest = f"84_{self._random.randbytes(96).hex()}"
             self._tokens[self._newest] = self.now() + facts.TOKEN_SECONDS
-        left = int(self._tokens[self._newest] - self.now())
+        left = round(self._tokens[self._newest] - self.now())
         return {"access_token": self._newest, "expires_in": left}
 
     def _force(self) -> None:
@@ -281,9 +281,9 @@ class WeChatApi:
             raise wrong(47001, str(error)) from None
         if not isinstance(found, dict):
             raise wrong(47001, "not an object")
-        # WeChat shows \u7535 as it stands: JSON must hold the characters themselves.
+        # JSON must hold the characters themselves: in a message people read \u7535 as it stands, a menu is refused.
         if ESCAPED.search(body):
-            self.mistakes.append(f"characters escaped with \\u: {body[:80]!r}")
+            raise wrong(40033, f"{body[:80]!r}")
         return found
 
     def _perform(

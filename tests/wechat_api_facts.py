@@ -51,6 +51,7 @@ ERRORS = {
     40025: "invalid sub button name size",
     40026: "invalid sub button key size",
     40027: "invalid sub button url size",
+    40033: "invalid charset. please check your request, if include \\uxxxx will create fail!",
     40035: "invalid parameter",
     40037: "invalid template_id",
     40052: "invalid action name",
