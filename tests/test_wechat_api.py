@@ -124,7 +124,7 @@ async def api(clock: Clock) -> AsyncIterator[WeChatApi]:
 
 @pytest.fixture
 async def program(api: WeChatApi) -> AsyncIterator[Program]:
-    async with httpx.AsyncClient(base_url=api.url) as http:
+    async with httpx.AsyncClient(base_url=api.url, verify=False) as http:
         made = Program(api, http)
         api.deliver = made
         await made.signs_in()
@@ -515,7 +515,7 @@ async def test_values_that_are_none(api: WeChatApi, program: Program, chen: User
         (
             "time4",
             ["15:01", "9:05:59", "2026年3月4日 15:01", "2026-03-04 15:01~2026-03-04 16:01", "3月4日 15:01"],
-            ["明天", "25:01", "15:60", "2026-03-04", "15:01~", "2026-03/04 15:01"],
+            ["明天", "13月4日 15:01", "25:01", "15:60", "2026-03-04", "15:01~", "2026-03/04 15:01"],
         ),
         ("date5", ["2026年3月4日", "2026.3.4", "2026年3月4日 15:01"], ["15:01", "周三"]),
         ("number6", ["12", "-1.5"], ["一", "1" * 33, "1."]),
@@ -821,6 +821,25 @@ async def test_the_same_message_is_answered_alike(
     one_mistake(api, "differently")
 
 
+async def test_two_taps_are_never_one(api: WeChatApi, program: Program, clock: Clock, chen: User) -> None:
+    await chen.clicks("a", deliveries=2)
+    await chen.clicks("b")
+    await chen.clicks("a")
+    assert [int(each["CreateTime"]) - NOON for each in program.heard] == [0, 0, 0, 1]
+    clock.at += 5
+    await chen.clicks("a")
+    assert int(program.heard[-1]["CreateTime"]) == clock.at
+
+
+async def test_what_the_program_fails_at_unasked_troubles_nobody(
+    api: WeChatApi, program: Program, chen: User
+) -> None:
+    await program.post("message/template/send", template_to(chen, api.template))
+    program.status = 500
+    assert [each.status for each in await api.finish_templates()] == [500] * 3
+    assert [each.kind for each in chen.chat] == ["template"]
+
+
 async def test_what_fails_is_delivered_again(api: WeChatApi, program: Program, chen: User) -> None:
     program.status = 500
     answers = await chen.writes("hi")
@@ -930,16 +949,10 @@ async def test_answers_that_are_none(api: WeChatApi, program: Program, chen: Use
 
 async def test_a_reply_that_breaks_out_of_its_field(api: WeChatApi, program: Program, chen: User) -> None:
     inner = program.inner("!", {"FromUserName": chen.openid, "ToUserName": api.account})
-    for text in (
-        "]]></Content><MsgType><![CDATA[news]]></MsgType><Content><![CDATA[",
-        "]]> & <![CDATA[",
-        "]]>x<![CDATA[",
-    ):
-        await wrongly_answered(
-            program, chen, lambda _, bad=text: program.seal(inner.replace("!]]", f"{bad}]]"))
-        )  # type: ignore[misc]
-        assert len(api.mistakes) == ("x" not in text), "text beside a section is still the field's own"
-        api.mistakes.clear()
+    for text in ("]]></Content><MsgType><![CDATA[news]]></MsgType><Content><![CDATA[", "]]> & <![CDATA["):
+        broken = inner.replace("!]]", f"{text}]]")
+        await wrongly_answered(program, chen, lambda _, bad=broken: program.seal(bad))  # type: ignore[misc]
+        one_mistake(api, "passive reply")
     plain = inner.encode()
     await wrongly_answered(program, chen, lambda _: plain)
     one_mistake(api, "passive reply")
@@ -992,5 +1005,15 @@ def test_the_lock_names_no_host() -> None:
 @pytest.mark.parametrize("ci", ["true", ""])
 def test_without_node_tests_skip_but_not_on_ci(monkeypatch: pytest.MonkeyPatch, ci: str) -> None:
     monkeypatch.setenv("CI", ci)
+    monkeypatch.setattr(wechat_api_peer, "_started", lambda: "no npm")
     with pytest.raises(pytest.fail.Exception if ci else pytest.skip.Exception):
-        wechat_api_peer._missing("no npm")
+        wechat_api_peer.peer()
+
+
+def test_without_a_registry_there_is_no_peer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("npm_config_registry", "http://127.0.0.1:9/")
+    monkeypatch.setenv("npm_config_fetch_retries", "0")
+    monkeypatch.setenv("npm_config_cache", str(tmp_path / "cache"))
+    with pytest.raises(wechat_api_peer.Missing, match="npm ci"):
+        wechat_api_peer.install(tmp_path / "node_modules")
+    assert not (tmp_path / "node_modules").exists()
