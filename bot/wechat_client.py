@@ -75,7 +75,8 @@ class _WithoutTokens(logging.Filter):
         return True
 
 
-logging.getLogger("urllib3.connectionpool").addFilter(_WithoutTokens())
+for _name in ("urllib3.connection", "urllib3.connectionpool", "urllib3.util.retry"):
+    logging.getLogger(_name).addFilter(_WithoutTokens())
 
 
 class Kept(NamedTuple):
@@ -387,7 +388,10 @@ class Client:
     async def _media(self, token: str, media_id: str) -> bytes:
         params = {"media_id": media_id, "access_token": token}
         body = await self._ask("/cgi-bin/media/get", LARGEST_MEDIA, params=params)
-        if body.lstrip()[:1] == b"{":  # no image begins so: an error, or the address of a video
+        if body.lstrip()[:1] in (
+            b"{",
+            b"<",
+        ):  # no image begins so: an error, a video's address, a proxy's page
             self._read(body, token)
             raise Away("no file")
         return body

@@ -221,6 +221,11 @@ def test_a_message_lets_us_write_for_two_days(kind: str) -> None:
     assert opens(fields(kind), SETTINGS) == (5, timedelta(hours=48))
 
 
+def test_a_choice_in_a_message_of_ours_lets_us_write_for_a_minute() -> None:
+    assert opens(fields("text", bizmsgmenuid="1:my"), SETTINGS) == (3, timedelta(minutes=1))
+    assert opens(fields("text", bizmsgmenuid=""), SETTINGS) == (5, timedelta(hours=48))
+
+
 @pytest.mark.parametrize("name", ["CLICK", "subscribe", "SCAN"])
 def test_a_tap_a_follow_and_a_scan_let_us_write_for_a_minute(name: str) -> None:
     assert opens(event(name, EventKey="x"), SETTINGS) == (3, timedelta(minutes=1))
@@ -247,6 +252,12 @@ def test_wechat_says_what_became_of_a_template_message(status: str) -> None:
     done = event("TEMPLATESENDJOBFINISH", MsgID="200163836", Status=status)
     assert delivered(done) == ("200163836", status)
     assert said_from(done, SETTINGS, NOW) is None
+
+
+def test_wechat_says_what_became_of_a_notification() -> None:
+    entry = {"TemplateId": "T", "MsgID": "7", "ErrorCode": "43101", "ErrorStatus": "user refuse"}
+    assert delivered({**event("subscribe_msg_sent_event"), "List": [entry]}) == ("7", "user refuse")
+    assert delivered({**event("subscribe_msg_sent_event"), "List": []}) is None
 
 
 def test_other_things_are_no_delivery() -> None:
