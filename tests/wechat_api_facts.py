@@ -51,6 +51,7 @@ ERRORS = {
     40025: "invalid sub button name size",
     40026: "invalid sub button key size",
     40027: "invalid sub button url size",
+    40033: "invalid charset. please check your request, if include \\uxxxx will create fail!",
     40035: "invalid parameter",
     40037: "invalid template_id",
     40052: "invalid action name",
@@ -116,7 +117,8 @@ class Template:
         return f"{self.title}\n{lines.strip()}"
 
 
-_DAY = r"(?:\d{4}年\d{1,2}月\d{1,2}日|\d{4}年\d{1,2}月|\d{1,2}月\d{1,2}日|\d{4}([-/.])\d{1,2}\1\d{1,2})"
+_M, _D = r"(?:0?[1-9]|1[0-2])", r"(?:0?[1-9]|[12]\d|3[01])"
+_DAY = rf"(?:\d{{4}}年{_M}月{_D}日|\d{{4}}年{_M}月|{_M}月{_D}日|\d{{4}}([-/.]){_M}\1{_D})"
 _CLOCK = r"(?:[01]?\d|2[0-3]):[0-5]\d(?::[0-5]\d)?"
 _TIME = re.compile(rf"(?:{_DAY} ?)?{_CLOCK}")
 _DATE = re.compile(rf"{_DAY}(?: ?{_CLOCK})?")

@@ -327,7 +327,7 @@ class Methods:
         if until <= self.api.now():
             ticket, until = f"jsapi-{self.api.next_number()}", self.api.now() + facts.TOKEN_SECONDS
             self._jsapi = (ticket, until)
-        left = int(until - self.api.now())
+        left = round(until - self.api.now())
         return {"errcode": 0, "errmsg": "ok", "ticket": ticket, "expires_in": left}
 
     def addresses(self, _: Body) -> Body:

