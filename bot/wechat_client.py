@@ -341,6 +341,10 @@ class Client:
     async def _fetch_ticket(self, _: bool) -> tuple[str, float]:
         return _token(await self.call("/cgi-bin/ticket/getticket", params={"type": "jsapi"}), "ticket")
 
+    async def try_token(self) -> None:
+        """Raise what keeps WeChat from giving us a token; the one in use stays good."""
+        await self._fetch_token(False)
+
     # --- messages to one owner ---
 
     async def send_text(self, openid: str, text: str) -> None:

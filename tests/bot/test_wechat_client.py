@@ -21,15 +21,14 @@ from typing import Any
 import pytest
 import requests
 from aiohttp import web
-from pydantic import SecretStr
 from sqlmodel import select
 
-from bot.settings import Wechat
 from bot.wechat_client import Away, Client, Tokens, Trouble
 from store.database import Database
 from store.lease import hold
 from store.tables import Lease, Token
 from store.vault import Vault
+from tests.bot.wechat_settings import settings_of
 from tests.wechat_api import User, WeChatApi
 
 VAULT = Vault("a key of tests")
@@ -48,26 +47,6 @@ class Clock:
 
     def passes(self, **how_long: float) -> None:
         self.at += timedelta(**how_long)
-
-
-def made(base_url: str, **changes: Any) -> Wechat:
-    values: dict[str, Any] = {
-        "app_id": "wx5823bf96d3bd56c7",
-        "app_secret": SecretStr(SECRET),
-        "token": SecretStr("QDG6eKtestToken"),
-        "aes_key": SecretStr("abcdefghijklmnopqrstuvwxyz0123456789ABCDEFE"),
-        "base_url": base_url,
-        "free_messages": 5,
-        "free_hours": 48,
-        "tap_messages": 3,
-        "tap_seconds": 60,
-        "template": "",
-        "template_fields": "thing1=about",
-        "notification": "",
-        "notification_fields": "thing1=about",
-        "digest_at": "",
-    }
-    return Wechat(**{**values, **changes})
 
 
 @pytest.fixture
@@ -101,7 +80,7 @@ async def api(clock: Clock) -> AsyncIterator[WeChatApi]:
 
 @pytest.fixture
 async def client(api: WeChatApi, database: Database, clock: Clock) -> AsyncIterator[Client]:
-    client = Client(made(api.url), database, VAULT, clock)
+    client = Client(settings_of(api), database, VAULT, clock)
     yield client
     await client.close()
 
@@ -250,7 +229,7 @@ async def test_3_fifty_that_ask_at_once_fetch_one_token(client: Client, api: WeC
 async def test_3_two_processes_share_one_token(
     api: WeChatApi, databases: list[Database], clock: Clock
 ) -> None:
-    clients = [Client(made(api.url), each, VAULT, clock) for each in databases]
+    clients = [Client(settings_of(api), each, VAULT, clock) for each in databases]
     for _ in range(3):
         await asyncio.gather(*(client.callback_ips() for client in clients for _ in range(25)))
         clock.passes(seconds=7000)
@@ -262,7 +241,7 @@ async def test_3_two_processes_share_one_token(
 async def test_3_a_refused_token_is_renewed_once_by_two_processes(
     api: WeChatApi, databases: list[Database], clock: Clock
 ) -> None:
-    clients = [Client(made(api.url), each, VAULT, clock) for each in databases]
+    clients = [Client(settings_of(api), each, VAULT, clock) for each in databases]
     await asyncio.gather(*(client.callback_ips() for client in clients))
     api.end_tokens()
     await asyncio.gather(*(client.callback_ips() for client in clients for _ in range(25)))
@@ -285,7 +264,7 @@ async def test_a_token_outlives_the_process(
     client: Client, api: WeChatApi, database: Database, clock: Clock
 ) -> None:
     await client.callback_ips()
-    again = Client(made(api.url), database, VAULT, clock)
+    again = Client(settings_of(api), database, VAULT, clock)
     await again.callback_ips()
     await again.close()
     assert len(calls_to(api, "stable_token")) == 1
@@ -295,7 +274,7 @@ async def test_a_token_that_was_sealed_with_another_key_is_none(
     client: Client, api: WeChatApi, database: Database, clock: Clock
 ) -> None:
     await client.callback_ips()
-    again = Client(made(api.url), database, Vault("another key"), clock)
+    again = Client(settings_of(api), database, Vault("another key"), clock)
     await again.callback_ips()
     await again.close()
     assert len(calls_to(api, "stable_token")) == 2
@@ -468,7 +447,7 @@ async def serving(handler: Handler) -> AsyncIterator[str]:
 
 @asynccontextmanager
 async def calling(base_url: str, database: Database, clock: Clock) -> AsyncIterator[Client]:
-    client = Client(made(base_url), database, VAULT, clock)
+    client = Client(settings_of(WeChatApi(), base_url=base_url), database, VAULT, clock)
     try:
         yield client
     finally:
@@ -761,9 +740,14 @@ async def test_8_every_call_goes_to_the_server_of_the_settings(
 
 @pytest.mark.parametrize("slash", ["", "/"])
 def test_8_without_a_server_in_the_settings_it_is_wechats_own(database: Database, slash: str) -> None:
-    assert Client(made(""), database, VAULT)._http.API_BASE_URL == "https://api.weixin.qq.com"
     assert (
-        Client(made(f"https://other.example{slash}"), database, VAULT)._http.API_BASE_URL
+        Client(settings_of(WeChatApi(), base_url=""), database, VAULT)._http.API_BASE_URL
+        == "https://api.weixin.qq.com"
+    )
+    assert (
+        Client(
+            settings_of(WeChatApi(), base_url=f"https://other.example{slash}"), database, VAULT
+        )._http.API_BASE_URL
         == "https://other.example"
     )
 
