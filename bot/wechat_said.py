@@ -19,6 +19,7 @@ OPTION = re.compile(r"([0-9]{1,18}):(\S{1,200})")
 SCENE = "qrscene_"
 UNSUPPORTED = "【收到不支持的消息类型，暂无法显示】"
 """The text that WeChat delivers in place of what it does not pass on, stickers above all."""
+TAPS = ("CLICK", "subscribe", "SCAN")
 VIDEOS = ("video", "shortvideo")
 Fields = Mapping[str, Any]
 
@@ -103,19 +104,25 @@ def _event(fields: Fields) -> dict[str, Any] | None:
 
 
 def opens(fields: Fields, settings: Wechat) -> tuple[int, timedelta] | None:
-    """How many messages may now be sent to the sender, and for how long; None if this opens nothing."""
-    if fields["MsgType"] != "event":
-        return settings.free_messages, timedelta(hours=settings.free_hours)
-    if fields.get("Event") in ("CLICK", "subscribe", "SCAN"):
+    """How many messages may now be sent to the sender, and for how long; None if this opens nothing.
+
+    A choice in a message of ours opens what a tap on the menu does, not what a text does (客服消息下发规则).
+    """
+    is_event = fields["MsgType"] == "event"
+    if fields.get("Event") in TAPS if is_event else fields.get("bizmsgmenuid"):
         return settings.tap_messages, timedelta(seconds=settings.tap_seconds)
-    return None
+    return None if is_event else (settings.free_messages, timedelta(hours=settings.free_hours))
 
 
 def delivered(fields: Fields) -> tuple[str, str] | None:
-    """Of which template message (its msgid) this tells what became of it: "success", "failed:user block", …"""
-    if fields.get("Event") != "TEMPLATESENDJOBFINISH" or not fields.get("MsgID"):
+    """Of which template message or notification (its msgid) this tells what became of it: "success", else why not."""
+    if fields.get("Event") == "TEMPLATESENDJOBFINISH":
+        sent, status = fields.get("MsgID", ""), fields.get("Status", "")
+    elif fields.get("Event") == "subscribe_msg_sent_event" and fields.get("List"):
+        sent, status = (fields["List"][0].get(name, "") for name in ("MsgID", "ErrorStatus"))
+    else:
         return None
-    return fields["MsgID"], fields.get("Status", "")
+    return (sent, status) if sent else None
 
 
 def consents(fields: Fields) -> dict[str, int | None]:

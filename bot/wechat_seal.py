@@ -86,7 +86,7 @@ class Seal:
 
     def echo(self, query: Mapping[str, str]) -> str:
         """What the URL check wants to hear (its `echostr`); BadCallback if WeChat did not ask, or for markup."""
-        signed = self._signature(query.get("timestamp", ""), query.get("nonce", ""))
+        signed = self.signature(query.get("timestamp", ""), query.get("nonce", ""))
         if not _same(signed, query.get("signature", "")):
             raise BadCallback(403, "signature")
         echo = query.get("echostr", "")
@@ -106,7 +106,7 @@ class Seal:
         sealed = _parsed(body).get("Encrypt")
         if not isinstance(sealed, str) or not sealed:
             raise BadCallback(400, "nothing encrypted")
-        signed = self._signature(query.get("timestamp", ""), query.get("nonce", ""), sealed)
+        signed = self.signature(query.get("timestamp", ""), query.get("nonce", ""), sealed)
         if not _same(signed, query.get("msg_signature", "")):
             raise BadCallback(403, "signature")
         try:
@@ -129,13 +129,14 @@ class Seal:
         )
         sealed = self._crypto.encrypt(inner, self._app_id).decode()
         nonce = secrets.token_hex(8)
-        signature = self._signature(str(at), nonce, sealed)
+        signature = self.signature(str(at), nonce, sealed)
         return (
             f"<xml><Encrypt>{_cdata(sealed)}</Encrypt><MsgSignature>{_cdata(signature)}</MsgSignature>"
             f"<TimeStamp>{at}</TimeStamp><Nonce>{_cdata(nonce)}</Nonce></xml>"
         ).encode()
 
-    def _signature(self, *parts: str) -> str:
+    def signature(self, *parts: str) -> str:
+        """WeChat's signature of the token and these, in whatever order."""
         words = sorted(part.encode("utf-8", "replace") for part in (self._token, *parts))
         return hashlib.sha1(b"".join(words)).hexdigest()  # noqa: S324  as WeChat signs
 

@@ -4,37 +4,17 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from pydantic import SecretStr
 
-from bot.settings import Wechat
 from bot.wechat_said import UNSUPPORTED, consents, delivered, key_of, media_of, opens, said_from
 from conversations.said import Change, File, Said
+from tests.bot.wechat_settings import settings_of
+from tests.wechat_api import WeChatApi
 
 NOW = datetime(2026, 11, 28, 9, 0, tzinfo=UTC)
 OPENID = "oOwner-1_abcdefghijklmnopqrs"
 
 
-def made(**changes: Any) -> Wechat:
-    values: dict[str, Any] = {
-        "app_id": "wx0123456789abcdef",
-        "app_secret": SecretStr("s"),
-        "token": SecretStr("t"),
-        "aes_key": SecretStr("k"),
-        "base_url": "",
-        "free_messages": 5,
-        "free_hours": 48,
-        "tap_messages": 3,
-        "tap_seconds": 60,
-        "template": "",
-        "template_fields": "thing1=about",
-        "notification": "",
-        "notification_fields": "thing1=about",
-        "digest_at": "",
-    }
-    return Wechat(**{**values, **changes})
-
-
-SETTINGS = made()
+SETTINGS = settings_of(WeChatApi())
 
 
 def fields(kind: str, **more: str) -> dict[str, Any]:
@@ -221,6 +201,11 @@ def test_a_message_lets_us_write_for_two_days(kind: str) -> None:
     assert opens(fields(kind), SETTINGS) == (5, timedelta(hours=48))
 
 
+def test_a_choice_in_a_message_of_ours_lets_us_write_for_a_minute() -> None:
+    assert opens(fields("text", bizmsgmenuid="1:my"), SETTINGS) == (3, timedelta(minutes=1))
+    assert opens(fields("text", bizmsgmenuid=""), SETTINGS) == (5, timedelta(hours=48))
+
+
 @pytest.mark.parametrize("name", ["CLICK", "subscribe", "SCAN"])
 def test_a_tap_a_follow_and_a_scan_let_us_write_for_a_minute(name: str) -> None:
     assert opens(event(name, EventKey="x"), SETTINGS) == (3, timedelta(minutes=1))
@@ -234,7 +219,7 @@ def test_other_events_let_us_write_nothing(name: str) -> None:
 
 
 def test_the_limits_are_settings() -> None:
-    other = made(free_messages=20, free_hours=0.5, tap_messages=1, tap_seconds=5)
+    other = settings_of(WeChatApi(), free_messages=20, free_hours=0.5, tap_messages=1, tap_seconds=5)
     assert opens(fields("text"), other) == (20, timedelta(minutes=30))
     assert opens(event("SCAN"), other) == (1, timedelta(seconds=5))
 
@@ -247,6 +232,12 @@ def test_wechat_says_what_became_of_a_template_message(status: str) -> None:
     done = event("TEMPLATESENDJOBFINISH", MsgID="200163836", Status=status)
     assert delivered(done) == ("200163836", status)
     assert said_from(done, SETTINGS, NOW) is None
+
+
+def test_wechat_says_what_became_of_a_notification() -> None:
+    entry = {"TemplateId": "T", "MsgID": "7", "ErrorCode": "43101", "ErrorStatus": "user refuse"}
+    assert delivered({**event("subscribe_msg_sent_event"), "List": [entry]}) == ("7", "user refuse")
+    assert delivered({**event("subscribe_msg_sent_event"), "List": []}) is None
 
 
 def test_other_things_are_no_delivery() -> None:

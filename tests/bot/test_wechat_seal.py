@@ -26,6 +26,7 @@ from tests.bot.wechat_sealing import (
     sealed,
     signature,
 )
+from tests.wechat_api import WeChatApi
 
 SEAL = Seal(TOKEN, AES_KEY, APP_ID)
 SALT = b"0123456789abcdef"
@@ -358,6 +359,39 @@ def test_within_its_seal_the_same_reply_is_the_same() -> None:
     one, two = (SEAL.reply("好的]]>", to=OPENID, from_=ACCOUNT, at=1764300001) for _ in range(2))
     assert one != two
     assert opened(one) == opened(two)
+
+
+# --- Tencent's own cryptography ---------------------------------------------------------------------
+
+
+async def test_tencents_own_cryptography_seals_and_opens_alike() -> None:
+    async with WeChatApi() as api:
+        seal = Seal(api.token, api.aes_key, api.app_id)
+
+        async def deliver(method: str, query: dict[str, str], body: bytes) -> tuple[int, bytes]:
+            if method == "GET":
+                return 200, seal.echo(query).encode()
+            fields = seal.open(query, body)
+            seen.append(fields)
+            words = fields.get("Content", "")
+            if not words:
+                return 200, b""
+            return 200, seal.reply(
+                words, to=fields["FromUserName"], from_=fields["ToUserName"], at=int(api.now())
+            )
+
+        seen: list[dict[str, Any]] = []
+        api.deliver = deliver
+        assert await api.checks_url()
+        chen = api.user("陈女士")
+        await chen.follows("7F3AK2")
+        for length in range(1, 70):  # each length of the padding
+            await chen.writes("漏" * length + "]]><b>")
+            assert chen.chat[-1].text == "漏" * length + "]]><b>"
+        await chen.answers_consent(api.notification)
+        assert seen[0]["EventKey"] == "qrscene_7F3AK2"
+        assert [each["TemplateId"] for each in seen[-1]["List"]] == [api.notification]
+        assert api.mistakes == []
 
 
 # --- the settings -----------------------------------------------------------------------------------
