@@ -28,6 +28,7 @@ from conversations.steps import (
 from conversations.words import LANGUAGES, Say, normal, spoken, texts
 from handlers.actions import action, perform
 from handlers.policy import policy_of
+from handlers.reach import ask_for_consent
 from handlers.tell import Button, close_last, reader_of, tell
 from handlers.timers import set_timer, stop_timer
 from handlers.tx import Tx
@@ -405,6 +406,7 @@ def _go_on(tx: Tx, person: Person, talk: Talk, *, lead: str = "") -> None:
     except Refused as error:
         error.ends = talk.id
         raise
+    ask_for_consent(tx)
 
 
 def ask(tx: Tx, person: Person, talk: Talk, *, lead: str = "", **lead_facts: Any) -> None:
@@ -453,6 +455,7 @@ def _buttons(talk: Talk, script: Script, step: str, facts: Facts) -> list[Button
             f"{talk.id}.{step}={option.value}",
             "" if option.label else _label_key(script, step, option.value),
             option.label,
+            typed=option.number,
         )
         for option in question.options(talk.answers, facts)
     ]
