@@ -20,10 +20,11 @@ from starlette.types import Receive, Scope, Send
 from bot.app import App
 from conversations.said import Said
 from conversations.words import LANGUAGES, Reader, texts
-from handlers import links
+from handlers import links, pages
 from handlers.answers import take
 from handlers.inbox import Receipt
-from handlers.links import Message, View
+from handlers.pages import Message, View
+from handlers.tell import without_mark
 from handlers.tx import Tx
 from store.database import StoreUnavailable
 from store.tables import Link, Outgoing
@@ -74,13 +75,15 @@ class Card:
 
 def routes(app: App, sign: Sign | None = None) -> list[Route]:
     """Everything under /p. Without `sign`, whoever is to agree to notifications reads what to do instead."""
-    pages = PersonalPages(app, sign)
+    if sign is None and app.wechat is not None:
+        sign = app.wechat.client.js_signature
+    made = PersonalPages(app, sign)
     return [
-        Route("/p/personal.css", _Door(pages, GET=pages.file)),
-        Route("/p/personal_consent.js", _Door(pages, GET=pages.file)),
-        Route("/p/{token}", _Door(pages, GET=pages.show, POST=pages.press)),
-        Route("/p/{token}/photos/{photo:int}", _Door(pages, GET=pages.photo)),
-        Route("/p/{nothing:path}", _Door(pages, GET=pages.nothing)),
+        Route("/p/personal.css", _Door(made, GET=made.file)),
+        Route("/p/personal_consent.js", _Door(made, GET=made.file)),
+        Route("/p/{token}", _Door(made, GET=made.show, POST=made.press)),
+        Route("/p/{token}/photos/{photo:int}", _Door(made, GET=made.photo)),
+        Route("/p/{nothing:path}", _Door(made, GET=made.nothing)),
     ]
 
 
@@ -121,11 +124,11 @@ class PersonalPages:
     def __init__(self, app: App, sign: Sign | None = None) -> None:
         self.app = app
         self.sign = sign
-        pages = Environment(loader=FileSystemLoader(PAGES), autoescape=True)
+        templates = Environment(loader=FileSystemLoader(PAGES), autoescape=True)
         # Where a proxy serves us under a path, links begin with it.
-        pages.globals["at"] = f"{urlsplit(app.settings.web.address).path.rstrip('/')}/p"
-        self.template = pages.get_template("personal.html")
-        self.consent_template = pages.get_template("personal_consent.html")
+        templates.globals["at"] = f"{urlsplit(app.settings.web.address).path.rstrip('/')}/p"
+        self.template = templates.get_template("personal.html")
+        self.consent_template = templates.get_template("personal_consent.html")
 
     async def show(self, request: Request) -> Response:
         """The matter as it is now, or the page on which its holder agrees to notifications."""
@@ -164,10 +167,10 @@ class PersonalPages:
         message = view.message
         if message is None:
             raise Sorry(405, "page.refused")
-        key = links.key_of(link, value, press)
+        key = pages.key_of(link, value, press)
         button = message.button(value)
         before = await asyncio.to_thread(self._pressed, view, key)
-        spent = link.used_at is not None and links.uses_up(value)
+        spent = link.used_at is not None and pages.uses_up(value)
         if before != value and (before is not None or spent):
             return await self._shown(
                 request, token, link, view, status=409, notice=view.reader.say("page.used")
@@ -194,7 +197,7 @@ class PersonalPages:
 
         def claim(session: Session, receipt: Receipt) -> None:
             tx = self._tx(session)
-            if receipt.new and links.uses_up(value):
+            if receipt.new and pages.uses_up(value):
                 links.use(tx, link)
             rows = take(session, receipt, rung="page", now=tx.now)
             cards[:] = [self._card(tx, view, row) for row in rows if row.change in ("send", "edit")]
@@ -204,9 +207,9 @@ class PersonalPages:
 
     def _card(self, tx: Tx, view: View, row: Outgoing) -> Card:
         """An answer as it was given, with those of its buttons that still stand, under a link of its own."""
-        now = links.shown(tx, row)
+        now = pages.shown(tx, row)
         buttons = tuple(button for button in now.buttons if button in row.buttons)
-        words = tx.house.vault.reveal(row.text)
+        words = tx.house.vault.reveal(without_mark(row.text))  # what was chosen stands above
         token = ""
         if buttons or row.photos:
             hours = self.app.settings.pages.link_hours
@@ -242,7 +245,7 @@ class PersonalPages:
             return await self._consent(request, view)
         buttons = message.buttons
         if link.used_at is not None:
-            buttons = tuple(button for button in buttons if not links.uses_up(button["value"]))
+            buttons = tuple(button for button in buttons if not pages.uses_up(button["value"]))
             notice = notice or (say("page.used") if len(buttons) < len(message.buttons) else "")
         message = Message(message.words, message.photos, buttons, message.on)
         return self._page(
@@ -316,21 +319,21 @@ class PersonalPages:
         with self.app.database.read() as session:
             tx = self._tx(session)
             link = links.find(session, token, tx.now)
-            view = links.view(tx, link) if link is not None else None
+            view = pages.view(tx, link) if link is not None else None
         if link is None or view is None:
             raise Sorry(404, "page.gone")
         return link, view
 
     def _pressed(self, view: View, key: str) -> str | None:
         with self.app.database.read() as session:
-            return links.pressed(session, view.place, key)
+            return pages.pressed(session, view.place, key)
 
     def _photo(self, token: str, photo: int) -> tuple[bytes, str]:
         _, view = self._look(token)
         if view.message is None or photo not in view.message.photos:
             raise Sorry(404, "page.gone")
         with self.app.database.read() as session:
-            found = links.photo(session, photo)
+            found = pages.photo(session, photo)
         try:
             if found is not None:
                 return self.app.media.read(found[0]), found[1]

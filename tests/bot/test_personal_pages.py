@@ -2,9 +2,11 @@
 
 import asyncio
 import re
+import shutil
 import socket
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from datetime import timedelta
 from html import unescape
@@ -279,7 +281,7 @@ async def test_a_page_speaks_its_reader_s_language(
 ) -> None:
     await owner.says("English")
     await owner.says("people are stuck in the lift")
-    token = link(building, "陈女士", "has been handled")
+    token = link(building, "陈女士", "Handled as an emergency")
     page = await client.get(f"/p/{token}")
     assert '<html lang="en">' in page.text and "Now: " in words(page)
     assert not re.search("[\u3400-\u9fff]", words(page).replace("阳光花园", ""))
@@ -353,7 +355,7 @@ async def test_a_question_goes_on_from_page_to_page(
     await owner.says("帮助")
     page = await client.get(f"/p/{link(building, '陈女士')}")
     asked = await press(client, page, "报修")
-    assert "坏" in words(asked) and ZH["page.in_chat"] in words(asked)
+    assert "哪里需要报修？" in words(asked) and ZH["page.in_chat"] in words(asked)
     cancelled = await press(client, asked, "取消")
     assert cancelled.status_code == 200 and building.read(select(Talk)) == []
 
@@ -596,11 +598,15 @@ def served(building: Building, sign: Sign | None = None) -> Iterator[str]:
         listener.close()
 
 
+def elsewhere(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Run it in a thread of its own: the browser's loop runs in this one."""
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(lambda: asyncio.run(work())).result()
+
+
 @pytest.fixture
 def furnished(sqlite_template: Path, tmp_path: Path) -> Iterator[Building]:
     """A building with an emergency, for tests that cannot await."""
-    import shutil
-
     shutil.copy(sqlite_template, tmp_path / "linli.db")
     building = Building(tmp_path / "data", f"sqlite:///{tmp_path / 'linli.db'}")
 
@@ -608,9 +614,9 @@ def furnished(sqlite_template: Path, tmp_path: Path) -> Iterator[Building]:
         await building.phone("陈女士").says("电梯里困了人")
         await building.phone("陈女士").sends_photo(photo(1200, 800))
 
-    asyncio.run(begin())
+    elsewhere(begin)
     yield building
-    asyncio.run(building.close())
+    elsewhere(building.close)
 
 
 @pytest.fixture
@@ -622,7 +628,8 @@ def phone_page(browser: Browser) -> Iterator[Page]:
     page.on("pageerror", lambda error: complaints.append(str(error)))
     yield page
     page.close()
-    assert complaints == []
+    # It looks for an icon of the site, too, and notes each refusal.
+    assert [line for line in complaints if "Failed to load resource" not in line] == []
 
 
 def fits(page: Page) -> None:

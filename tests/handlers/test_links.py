@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from sqlmodel import Session, col, select
 
-from handlers.links import View, find, key_of, new_link, pressed, use, view
+from handlers.links import find, new_link, use
+from handlers.pages import View, key_of, pressed, view
 from handlers.people import accounts_of
 from handlers.privacy import begin_retention
 from handlers.tell import publish, take_back, tell
@@ -61,14 +62,36 @@ def words(building: Building, token: str) -> str:
 
 async def test_only_the_hash_is_kept(building: Building, owner: Phone) -> None:
     await owner.says("厨房水龙头滴水")
-    tokens = {link_to(building, "陈女士", last_row(building, "陈女士")) for _ in range(3)}
-    assert len(tokens) == 3 and all(len(token) >= 32 for token in tokens)
-    links = building.read(select(Link))
-    assert all(len(link.hash) == 64 for link in links)
-    assert not any(token in str(link.model_dump()) for link in links for token in tokens)
-    assert {(link.used_at, link.expires_at - building.clock.now()) for link in links} == {
-        (None, timedelta(hours=72))
-    }
+    token = link_to(building, "陈女士", last_row(building, "陈女士"))
+    [link] = building.read(select(Link))
+    assert (len(token), len(link.hash)) == (40, 64)
+    assert token not in str(link.model_dump())
+    assert (link.used_at, link.expires_at - building.clock.now()) == (None, timedelta(hours=72))
+
+
+async def test_a_link_is_told_again_while_it_has_time_and_was_not_used(
+    building: Building, owner: Phone
+) -> None:
+    await owner.says("帮助")
+    row = last_row(building, "陈女士")
+
+    def use_it(token: str) -> bool:
+        def work(tx: Tx) -> bool:
+            link = find(tx.session, token, tx.now)
+            return link is not None and use(tx, link)
+
+        used: bool = write(building, work)
+        return used
+
+    first = link_to(building, "陈女士", row)
+    assert link_to(building, "陈女士", row) == first != link_to(building, "陈女士", None)
+    assert use_it(first)
+    second = link_to(building, "陈女士", row)
+    assert use_it(second) and len({first, second, link_to(building, "陈女士", row)}) == 3
+    consent = link_to(building, "陈女士", None)
+    building.clock.at += timedelta(hours=37)
+    assert link_to(building, "陈女士", None) != consent
+    assert all(seen(building, token) is not None for token in (first, second, consent))
 
 
 async def test_a_link_opens_until_it_expires(building: Building, owner: Phone) -> None:
