@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from bot import personal_pages
 from bot.app import App
 from bot.playground import refusal_to_start, routes
 from bot.settings import BadSettings
@@ -36,7 +37,7 @@ def web(app: App) -> Starlette:
     if app.telegram is not None and settings.web.address:
         pages.append(Route("/telegram", _telegram(app, app.telegram), methods=["POST"]))
     if app.wechat is not None:
-        pages.append(Route("/wechat", _wechat(app.wechat), methods=["GET", "POST"]))
+        pages += [Route("/wechat", _wechat(app.wechat), methods=["GET", "POST"]), *personal_pages.routes(app)]
     if settings.playground.enabled:
         key = settings.playground.key.get_secret_value()
         refusal = refusal_to_start(settings.web.host, key=key, public=settings.playground.public)

@@ -66,16 +66,16 @@ PHONES = {"phone", "owner", "neighbour", "crew", "plumber", "office", "board"}
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """All runs on both databases, and every talk on Telegram as well unless its messages are made by hand."""
+    """All runs on both databases, and every talk on Telegram and WeChat as well unless its messages are made by hand."""
     names = set(metafunc.fixturenames)
     if "database_url" in names and "messenger" not in names:
         metafunc.parametrize("database_url", DATABASES, indirect=True)
     if "messenger" not in names:
         return
     where = [("test", name) for name in DATABASES]
-    by_hand = any(mark.name == "by_hand" for mark in metafunc.definition.iter_markers())
-    if PHONES & names and not by_hand:
-        where += [("telegram", "sqlite"), ("wechat", "sqlite")]
+    marks = {mark.name for mark in metafunc.definition.iter_markers()}
+    if PHONES & names and "by_hand" not in marks:
+        where += [("telegram", "sqlite"), *([] if "in_place" in marks else [("wechat", "sqlite")])]
     ids = [database if messenger == "test" else messenger for messenger, database in where]
     metafunc.parametrize(("messenger", "database_url"), where, indirect=True, ids=ids)
 

@@ -1,5 +1,6 @@
 """The owners of the tests on WeChat: the same says and taps, by numbers where there are no buttons."""
 
+import html
 import re
 from collections.abc import Callable, Coroutine
 from datetime import timedelta
@@ -19,13 +20,19 @@ from tests.people import Building, Phone, Shown, StoppedClock, photo
 from tests.wechat_api import Shown as Message
 from tests.wechat_api import User, WeChatApi
 
-WORKERS = ("李师傅", "王师傅", "张师傅", "刘经理", "staff", "board")
+WORKERS = ("李师傅", "王师傅", "张师傅", "孙师傅", "刘经理", "staff", "board")
 """Who works for the community is on the messenger of the tests, as they would be on Telegram or in the playground."""
 ADDRESS = "https://linli.test"
 UNLIMITED = 10**6
+LARGEST_PHOTO = 10 * 1024 * 1024
 NUMBERED = re.compile(r"(?m)^(\d+)\. (.+)$")
 TYPED = re.compile(r"(?:可以回复：|You can reply: |Or reply: )(.+)$", re.MULTILINE)
+CHOICES = re.compile(
+    r"\n\n(?:(?:\d+\. .+\n)+(?:回复数字选择。|Reply with a number\.).*|(?:可以回复：|You can reply: ).+)(?=\n\n|$)"
+)
+"""The lines that stand for buttons, which others see below the words."""
 PHOTOS = re.compile(r"(?:照片 (\d+) 张|(\d+) photos)[:：]")
+WORDS = re.compile('<p class="words">(.*?)</p>', re.DOTALL)
 WHOLE = re.compile(rf"(?:全文：|The whole text: ){re.escape(ADDRESS)}(\S+)")
 
 
@@ -113,7 +120,8 @@ class WechatBuilding(Building):
         for screen in self.screens.values():
             for message in screen.messages:
                 if (link := WHOLE.search(message.text)) is not None and message.id not in screen.read:
-                    screen.read[message.id] = (await self.http.get(link[1])).text
+                    page = (await self.http.get(link[1])).text
+                    screen.read[message.id] = html.unescape(WORDS.findall(page)[0])
 
     async def close(self) -> None:
         await super().close()
@@ -151,10 +159,10 @@ class WechatChat:
                 urgent=True,
             )
         shown = self.known[message.id]
-        words = message.text
+        words = CHOICES.sub("", message.text)
         for _, content in message.options:
             words = words.replace(f"\n{content}", "", 1)
-        shown.text = words + self.read.get(shown.id, "")
+        shown.text = self.read.get(shown.id, words)
         return shown
 
     def _buttons(self, message: Message) -> dict[str, str]:
@@ -207,7 +215,10 @@ class WechatPhone(Phone):
         raise AssertionError(f"{self.account} cannot choose {label!r}:\n{self}")
 
     async def sends_photo(self, data: bytes | None = None) -> None:
-        await self._lets(lambda: self.user.sends_photo(data if data is not None else photo()))
+        bytes_ = data if data is not None else photo()
+        if len(bytes_) > LARGEST_PHOTO:
+            pytest.skip("WeChat makes such a photo smaller on its way")
+        await self._lets(lambda: self.user.sends_photo(bytes_))
 
     async def shares_contact(self, number: str, *, own: bool = True) -> None:
         pytest.skip("WeChat has no button that shares one's number")
@@ -246,6 +257,8 @@ class WechatPhone(Phone):
             return [lambda: user.taps(f"{on or 0}:{tap}", tap)]
         if other == "sticker":
             return [lambda: user.writes("【收到不支持的消息类型，暂无法显示】")]
+        if re.search("[\0-\x08]", text):
+            pytest.skip("nobody can send such a text on WeChat")
         if files and text:
             pytest.skip("a photo has no caption on WeChat")
         if files:
@@ -260,7 +273,7 @@ class WechatPhone(Phone):
             return user.sends_video
         if file.kind == "voice":
             return user.sends_voice
-        if file.kind != "photo" or file.problem:
+        if file.kind != "photo" or file.problem:  # a photo that is too large is made smaller on the way
             pytest.skip("nobody can send a file to a service account")
         return lambda: user.sends_photo(self._bytes(file))
 

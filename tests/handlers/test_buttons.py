@@ -30,6 +30,7 @@ async def reported(owner: Phone, what: str = "厨房水龙头滴水") -> None:
         await owner.taps(label)
 
 
+@pytest.mark.in_place
 async def test_an_answered_question_shows_the_choice_and_no_buttons(building: Building, owner: Phone) -> None:
     await owner.says("/repair")
     await owner.taps("电梯")
@@ -39,6 +40,7 @@ async def test_an_answered_question_shows_the_choice_and_no_buttons(building: Bu
     owner.sees_nothing()  # what is closed is no news
 
 
+@pytest.mark.in_place
 async def test_a_typed_answer_takes_the_buttons_without_a_word(building: Building, owner: Phone) -> None:
     await owner.says("/repair")
     asked = owner.last.text
@@ -47,6 +49,7 @@ async def test_a_typed_answer_takes_the_buttons_without_a_word(building: Buildin
 
 
 @pytest.mark.parametrize("end", ["/cancel", "取消", "tap"])
+@pytest.mark.in_place
 async def test_a_talk_that_is_cancelled_leaves_no_question_with_buttons(
     building: Building, owner: Phone, end: str
 ) -> None:
@@ -55,6 +58,7 @@ async def test_a_talk_that_is_cancelled_leaves_no_question_with_buttons(
     assert "电梯" not in buttons_in(owner)
 
 
+@pytest.mark.in_place
 async def test_only_the_last_message_about_a_repair_has_buttons(
     building: Building, owner: Phone, plumber: Phone
 ) -> None:
@@ -104,6 +108,7 @@ async def test_a_second_press_does_nothing(building: Building, owner: Phone, cre
     crew.sees("报修 1")  # later it is no slip of the finger: it is answered
 
 
+@pytest.mark.in_place
 async def test_a_second_press_of_an_answer_does_nothing(building: Building, owner: Phone) -> None:
     await owner.says("/repair")
     question = owner.last
@@ -142,6 +147,7 @@ async def test_starting_a_talk_is_not_the_end_of_a_button(
     plumber.sees("照片")
 
 
+@pytest.mark.in_place
 async def test_what_can_never_work_again_goes(building: Building, owner: Phone, plumber: Phone) -> None:
     await reported(owner)
     old = owner.last
@@ -218,6 +224,7 @@ def one_by_one(building: Building) -> None:
     assert building.read(select(Outgoing.id).where(col(Outgoing.state).in_(["failed", "waiting"]))) == []
 
 
+@pytest.mark.in_place
 async def test_a_question_that_is_asked_again_is_the_only_one_with_buttons(
     building: Building, owner: Phone
 ) -> None:
@@ -239,6 +246,7 @@ async def test_a_question_that_is_asked_again_is_the_only_one_with_buttons(
 
 
 @pytest.mark.parametrize("end", ["submitted", "expired", "dropped"])
+@pytest.mark.in_place
 async def test_a_talk_that_ends_leaves_no_question_with_buttons(
     building: Building, owner: Phone, end: str
 ) -> None:
@@ -255,6 +263,7 @@ async def test_a_talk_that_ends_leaves_no_question_with_buttons(
     one_by_one(building)
 
 
+@pytest.mark.in_place
 async def test_only_the_last_message_to_the_reporter_has_buttons(
     building: Building, owner: Phone, plumber: Phone
 ) -> None:
@@ -287,6 +296,7 @@ async def test_after_the_acceptance_no_page_in_any_chat_can_be_accepted(
     one_by_one(building)
 
 
+@pytest.mark.in_place
 async def test_what_is_withdrawn_leaves_no_buttons(
     building: Building, owner: Phone, crew: Phone, plumber: Phone, office: Phone
 ) -> None:

@@ -26,7 +26,8 @@ def second(building: Building) -> None:
         community = add_community(tx, "江南苑", time_zone="Asia/Shanghai", language="zh")
         import_roster(tx, community, read_roster(ROSTER.encode()))
         for person in session.exec(select(Person).where(Person.community_id == community.id)).all():
-            bind_account(tx, person, building.messenger, building.account(person.name), agreed=True)
+            messenger = building.messenger_of(person.name)
+            bind_account(tx, person, messenger, building.account(person.name), agreed=True)
 
     building.app.database.write_now(work)
 
@@ -112,6 +113,7 @@ def both(building: Building) -> list[tuple[Repair, Community]]:
     return building.read(select(Repair, Community).join(Community))
 
 
+@pytest.mark.in_place
 async def test_an_open_question_can_be_tapped_after_the_community_was_changed(
     building: Building, owner: Phone, plumber: Phone
 ) -> None:

@@ -450,7 +450,8 @@ def of_the_house(building: Building) -> None:
         guest = new_person(tx, 1, "路人")
         coowner = tx.session.exec(select(Person).where(Person.name == "吴太太")).one()
         for person in (child, elected, guest, coowner):
-            bind_account(tx, person, building.messenger, building.account(person.name), agreed=True)
+            messenger = building.messenger_of(person.name)
+            bind_account(tx, person, messenger, building.account(person.name), agreed=True)
 
     write(building, work)
 
@@ -488,7 +489,16 @@ async def test_help_shows_each_just_what_they_can_do(
 async def test_help_in_the_group_shows_what_staff_can_do(office: Phone) -> None:
     await office.says("/help")
     shown = office.sees("这里是物业管理群")
-    assert list(shown.buttons) == ["待办", "查户", "师傅", "业委会", "名册", "操作记录", "连接业主群"]
+    assert list(shown.buttons) == [
+        "待办",
+        "查户",
+        "师傅",
+        "业委会",
+        "名册",
+        "电话名单",
+        "操作记录",
+        "连接业主群",
+    ]
 
 
 async def test_a_group_that_reads_english(building: Building, office: Phone) -> None:
