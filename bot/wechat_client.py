@@ -139,6 +139,12 @@ class Tokens:
             if mine or value != refused:
                 return value
 
+    async def close(self) -> None:
+        """Give up a renewal that is under way, so that another process need not wait for its lease to run out."""
+        if self._renewal is not None and not self._renewal.done():
+            self._renewal.cancel()
+            await asyncio.gather(self._renewal, return_exceptions=True)
+
     async def _renewed(self, refused: str) -> str:
         while True:
             found = await self._database.write(lambda session: self._found(session, refused))
@@ -269,6 +275,8 @@ class Client:
     async def close(self) -> None:
         """Let go of the connections; what is still on its way is not waited for."""
         self._closed = True
+        await self.tickets.close()
+        await self.tokens.close()
         self._threads.shutdown(wait=False, cancel_futures=True)
         self._http.close()
 

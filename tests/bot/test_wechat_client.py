@@ -414,6 +414,23 @@ async def test_a_token_that_hardly_lasts_is_not_fetched_for_every_call(
     assert await tokens.value() == "token 2"
 
 
+async def test_who_stops_in_mid_renewal_gives_the_lease_back(database: Database, clock: Clock) -> None:
+    async def fetch(_: bool) -> tuple[str, float]:
+        begun.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    begun = asyncio.Event()
+    tokens = Tokens(database, VAULT, fetch, clock, "t")
+    waiting = asyncio.create_task(tokens.value())
+    await begun.wait()
+    await tokens.close()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    with database.read() as session:
+        assert session.exec(select(Lease)).all() == []
+
+
 async def test_only_the_refused_token_is_renewed(databases: list[Database], clock: Clock) -> None:
     async def fetch(force: bool) -> tuple[str, float]:
         forced.append(force)
