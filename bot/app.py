@@ -22,12 +22,13 @@ from bot.clock import Clock, Ticker, scheduler
 from bot.delivery import Delivery, Letter, Send, Taken
 from bot.housekeeping import Housekeeper
 from bot.pace import Pace
-from bot.settings import Settings
+from bot.settings import BadSettings, Settings
 from conversations.errors import Refused, Unclear
 from conversations.said import Said
 from handlers import inbox
 from handlers.inbox import Receipt
 from handlers.privacy import begin_retention
+from handlers.reach import begin_digests
 from handlers.tx import House, Tx
 from store.database import Database, StoreUnavailable
 from store.lease import hold, let_go
@@ -37,11 +38,15 @@ from store.vault import check_key
 
 if TYPE_CHECKING:
     from bot.telegram import Telegram
+    from bot.wechat import Wechat
 
 log = structlog.get_logger()
 
 T = TypeVar("T")
+Claim = Callable[[Session, Receipt], None]
 LEASE_SECONDS = 15
+SCARCE = frozenset({"wechat"})
+"""The messengers that let us write only for a while after their people were heard."""
 
 
 class AlreadyRunning(Exception):
@@ -64,6 +69,7 @@ class App:
         self.painter = ThreadPoolExecutor(1, thread_name_prefix="photos")
         self.browser = Browser(self)
         self.telegram = _telegram(self)
+        self.wechat = _wechat(self)
         messengers = dict(senders or {})
         paces = {}
         if settings.playground.enabled:
@@ -72,12 +78,20 @@ class App:
             messengers["telegram"] = self.telegram.send
             limits = settings.telegram
             paces["telegram"] = Pace(limits.per_second, limits.chat_per_second, limits.group_per_minute)
+        if self.wechat is not None:
+            messengers["wechat"] = self.wechat.send
         self.house = House(
             vault,
             settings.policy.model_dump(),
             frozenset(messengers),
             file=self.media.read_file,
             link=self.telegram.link if self.telegram is not None else None,
+            scarce=SCARCE,
+            digest_at=settings.wechat.digest_at,
+            no_contact=SCARCE,
+            page=lambda token: f"{settings.web.address.rstrip('/')}/p/{token}",
+            link_hours=settings.pages.link_hours,
+            notifications={"wechat": settings.wechat.notification},
         )
         senders = {name: self._revealing(send) for name, send in messengers.items()}
         self.delivery = Delivery(self.database, senders, self.clock.now, self.browser.delivered, paces)
@@ -112,7 +126,9 @@ class App:
         return reveal
 
     def _begin_retention(self, session: Session) -> None:
-        begin_retention(Tx(session, self.clock.now(), self.house))
+        tx = Tx(session, self.clock.now(), self.house)
+        begin_retention(tx)
+        begin_digests(tx)
 
     async def stop(self) -> None:
         """Finish the messages in hand, then let go of everything."""
@@ -127,19 +143,22 @@ class App:
             await asyncio.to_thread(self.warming.join)
         if self.telegram is not None:
             await self.telegram.close()
+        if self.wechat is not None:
+            await self.wechat.close()
         await asyncio.to_thread(self.database.close)
         self.painter.shutdown(wait=False)
         self.lock.close()
 
-    async def receive(self, said: Said) -> Receipt:
+    async def receive(self, said: Said, claim: Claim | None = None) -> Receipt:
         """The door: take one message. On return it is committed, with its effects or with its error.
 
+        `claim` is called in the same transaction when the message has acted: a request may take its answers along.
         Raises StoreUnavailable when nothing could be kept; then its sender must be told so.
         """
         # A key may hold the account's number, which no log needs: its hash tells two messages apart as well.
         key = self.house.vault.hash(f"{said.messenger} {said.key}")[:8]
         with structlog.contextvars.bound_contextvars(messenger=said.messenger, key=key):
-            receipt = await self._receive(said)
+            receipt = await self._receive(said, claim)
         self.delivery.wake.set()
         return receipt
 
@@ -151,34 +170,44 @@ class App:
         """Seal a file that is no photo and store it; StoreUnavailable when it cannot be written."""
         return await asyncio.get_running_loop().run_in_executor(self.painter, self.media.keep_file, data)
 
-    async def _receive(self, said: Said) -> Receipt:
-        doing: Callable[..., Receipt] = inbox.receive
+    async def _receive(self, said: Said, claim: Claim | None) -> Receipt:
         trouble: Exception | None = None
         try:
-            receipt = await self._write(doing, said=said)
+            receipt = await self._take(inbox.receive, said, claim)
         except (Unclear, Refused) as error:
-            receipt, trouble = await self._answer(said, error)
+            receipt, trouble = await self._answer(said, claim, error)
         except StoreUnavailable:
             raise
         except Exception as error:
-            receipt, trouble = await self._keep_failed(said, error), error
+            receipt, trouble = await self._keep_failed(said, claim, error), error
         if trouble is None:
             log.info("taken", reference=receipt.reference, new=receipt.new)
         else:
             log.error("a message failed", reference=receipt.reference, exc_info=trouble)
         return receipt
 
-    async def _answer(self, said: Said, error: Unclear | Refused) -> tuple[Receipt, Exception | None]:
+    async def _answer(
+        self, said: Said, claim: Claim | None, error: Unclear | Refused
+    ) -> tuple[Receipt, Exception | None]:
         """Answer a message that was not understood or not allowed; if even that fails, keep it at least."""
         try:
-            return await self._write(partial(inbox.reply, error=error), said=said), None
+            return await self._take(partial(inbox.reply, error=error), said, claim), None
         except StoreUnavailable:
             raise
         except Exception as second:
-            return await self._keep_failed(said, second), second
+            return await self._keep_failed(said, claim, second), second
 
-    async def _keep_failed(self, said: Said, error: Exception) -> Receipt:
-        return await self._write(partial(inbox.keep_failed, error=repr(error)), said=said)
+    async def _keep_failed(self, said: Said, claim: Claim | None, error: Exception) -> Receipt:
+        return await self._take(partial(inbox.keep_failed, error=repr(error)), said, claim)
+
+    async def _take(self, doing: Callable[..., Receipt], said: Said, claim: Claim | None) -> Receipt:
+        def work(session: Session) -> Receipt:
+            receipt = doing(session, said, house=self.house, now=self.clock.now())
+            if claim is not None:
+                claim(session, receipt)
+            return receipt
+
+        return await self.database.write(work)
 
     async def run_again(self, inbox_id: int) -> None:
         """Let a message that failed act now."""
@@ -241,6 +270,29 @@ def _telegram(app: App) -> "Telegram | None":
     from bot.telegram import Telegram
 
     return Telegram(app)
+
+
+def _wechat(app: App) -> "Wechat | None":
+    """The messenger WeChat, if this installation has a service account; BadSettings if something is missing."""
+    settings = app.settings.wechat
+    values = {
+        "wechat.app_id": settings.app_id,
+        "wechat.app_secret": settings.app_secret.get_secret_value(),
+        "wechat.token": settings.token.get_secret_value(),
+        "wechat.aes_key": settings.aes_key.get_secret_value(),
+    }
+    if not any(values.values()):
+        return None
+    missing = [
+        name for name, value in {**values, "web.address": app.settings.web.address}.items() if not value
+    ]
+    if missing:
+        raise BadSettings(
+            f"微信还缺设置：{'、'.join(missing)}。For WeChat these settings are missing: {', '.join(missing)}."
+        )
+    from bot.wechat import Wechat
+
+    return Wechat(app)
 
 
 async def _end(running: list[asyncio.Task[None]]) -> None:

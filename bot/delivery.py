@@ -10,12 +10,12 @@ from math import ceil
 from typing import Any
 
 import structlog
-from sqlalchemy import ColumnElement, Table, and_, bindparam, insert, literal, literal_column, or_
+from sqlalchemy import ColumnElement, Table, and_, bindparam, insert, literal, literal_column, or_, true
 from sqlmodel import Session, col, select
 
 from bot.pace import Pace
 from handlers.places import move
-from handlers.tell import ANSWER, BROADCAST, NEWS, OWN_CHAT, URGENT
+from handlers.tell import ANSWER, BROADCAST, NEWS, ONLY_TRIED, OWN_CHAT, URGENT
 from store.database import Database, StoreUnavailable
 from store.tables import Account, Attempt, Outgoing, Place
 
@@ -28,6 +28,7 @@ FINISH_SECONDS = 5.0
 LONGEST_WAIT = timedelta(minutes=10)
 OUR_TRIES = 8  # of a message on which we ourselves stumble, some eight minutes
 WAITING: ColumnElement[str] = literal_column("'waiting'")  # literally, as the partial indexes have it
+HELD: ColumnElement[str] = literal_column("'held'")
 
 
 class Later(Exception):
@@ -50,12 +51,24 @@ class Blocked(Exception):
     """The chat takes no messages any more."""
 
 
+class Held(Exception):
+    """Nobody reaches the reader of this chat now; it may be sent when they were heard."""
+
+
 class Moved(Exception):
     """The chat is now another one, `external_id`; it has none of the old one's messages and topics."""
 
     def __init__(self, external_id: str) -> None:
         super().__init__(f"moved to {external_id}")
         self.external_id = external_id
+
+
+@dataclass(frozen=True)
+class Try:
+    """One rung of a messenger that has several, and why it was not taken there."""
+
+    rung: str
+    error: str
 
 
 @dataclass(frozen=True)
@@ -67,6 +80,8 @@ class Letter:
     first: Outgoing | None = None
     lane: int = NEWS
     """The lane in which it goes: its own, or that of the change behind it."""
+    missed: list[Try] = field(default_factory=list)
+    """The rungs that its messenger has tried in vain before the one that ended the try."""
 
     @property
     def message_id(self) -> str:
@@ -80,10 +95,11 @@ class Taken:
 
     message_id: str
     parts: tuple[str, ...] = ()
+    rung: str = ""
 
 
 Send = Callable[[Letter], Awaitable[Taken]]
-"""Sends one letter; raises Later, Never, Blocked or Moved."""
+"""Sends one letter; raises Later, Never, Blocked, Held or Moved."""
 
 
 @dataclass(frozen=True)
@@ -278,6 +294,8 @@ class Delivery:
             await self._later(letter, error)
         except (Never, Blocked) as error:
             await self._lay_aside(letter, error)
+        except Held as error:
+            await self._record(partial(self._hold, letter=letter, reason=str(error)))
         except Moved as error:
             await self._record(partial(self._follow, letter=letter, moved=error))
         except Exception as error:
@@ -312,7 +330,7 @@ class Delivery:
             parts=list(taken.parts),
             error="",
         )
-        self._attempt(session, letter)
+        self._attempt(session, letter, rung=taken.rung)
 
     async def _later(self, letter: Letter, error: Later) -> None:
         tries = letter.row.tries + (0 if error.halts else 1)
@@ -343,20 +361,43 @@ class Delivery:
 
         await self._record(work)
 
-    def _send_elsewhere(self, session: Session, place: Place, error: str) -> None:
-        """What waits for a chat that takes nothing goes to the person's other chat, or is marked as unreachable."""
-        other = session.exec(
+    def _hold(self, session: Session, letter: Letter, reason: str) -> None:
+        """It goes to the person's other chat, or waits until they are heard."""
+        self._attempt(session, letter, reason)
+        other = (
+            None
+            if letter.row.change in ("close", "delete")
+            else self._other_chat(session, letter.place, tried=False)
+        )
+        if other is not None:
+            _update(session, letter.row.id, place_id=other, change="send", error=reason)
+        else:
+            _update(session, letter.row.id, state="held", error=reason)
+
+    def _other_chat(self, session: Session, place: Place, *, tried: bool = True) -> int | None:
+        """Another chat of its holder that takes messages, the one in which they were heard last.
+
+        `tried`: it may be one in the playground, where anybody may try their part.
+        """
+        return session.exec(
             select(Place.id)
             .join(Account, OWN_CHAT)
             .where(Account.person_id == place.person_id, Place.id != place.id)
             .where(col(Place.blocked_at).is_(None), col(Place.messenger).in_(list(self.senders)))
+            .where(true() if tried else ~ONLY_TRIED)
             .order_by(col(Place.heard_at).desc().nulls_last(), col(Place.id))
             .limit(1)
         ).first()
-        waiting = OUTGOING.update().where(OUTGOING.c.place_id == place.id, OUTGOING.c.state == WAITING)
+
+    def _send_elsewhere(self, session: Session, place: Place, error: str) -> None:
+        """What waits for a chat that takes nothing goes to the person's other chat, or is marked as unreachable."""
+        other = self._other_chat(session, place)
+        waiting = OUTGOING.update().where(
+            OUTGOING.c.place_id == place.id, or_(OUTGOING.c.state == WAITING, OUTGOING.c.state == HELD)
+        )
         if other is not None:  # what it says is new there; there is nothing to close or to delete
             elsewhere = waiting.where(OUTGOING.c.change.in_(["send", "edit"])).values(
-                place_id=other, change="send"
+                place_id=other, change="send", state="waiting"
             )
             session.connection().execute(elsewhere)
         session.connection().execute(waiting.values(state="unreachable", error=error))
@@ -365,13 +406,18 @@ class Delivery:
         self._attempt(session, letter, str(moved))
         move(session, session.get_one(Place, letter.place.id), moved.external_id)
 
-    def _attempt(self, session: Session, letter: Letter, error: str = "") -> None:
-        """Write a try down, unless its row was erased while the messenger had it."""
+    def _attempt(self, session: Session, letter: Letter, error: str = "", rung: str = "") -> None:
+        """Write a try down, each rung of it, unless its row was erased while the messenger had it."""
+        for each in (*letter.missed, Try(rung, error)):
+            self._write_try(session, letter, each)
+
+    def _write_try(self, session: Session, letter: Letter, tried: Try) -> None:
         values = {
             "community_id": letter.row.community_id,
             "outgoing_id": letter.row.id,
             "at": self.now(),
-            "error": error,
+            "rung": tried.rung,
+            "error": tried.error,
         }
         columns: list[Any] = [literal(value, ATTEMPT.c[name].type) for name, value in values.items()]
         columns.append(select(Place.id).where(Place.id == letter.place.id).scalar_subquery())

@@ -22,6 +22,7 @@ from store.database import StoreUnavailable
 
 if TYPE_CHECKING:
     from bot.telegram import Telegram
+    from bot.wechat import Wechat
 
 log = structlog.get_logger()
 
@@ -34,6 +35,8 @@ def web(app: App) -> Starlette:
     pages = [Route("/health", _health)]
     if app.telegram is not None and settings.web.address:
         pages.append(Route("/telegram", _telegram(app, app.telegram), methods=["POST"]))
+    if app.wechat is not None:
+        pages.append(Route("/wechat", _wechat(app.wechat), methods=["GET", "POST"]))
     if settings.playground.enabled:
         key = settings.playground.key.get_secret_value()
         refusal = refusal_to_start(settings.web.host, key=key, public=settings.playground.public)
@@ -74,6 +77,30 @@ def _telegram(app: App, messenger: "Telegram") -> Callable[[Request], Awaitable[
         return PlainTextResponse("ok")
 
     return webhook
+
+
+def _wechat(messenger: "Wechat") -> Callable[[Request], Awaitable[Response]]:
+    """Where WeChat brings a message: it is answered after its commit, and only if WeChat brought it."""
+    from bot.wechat_seal import BadCallback
+
+    async def callback(request: Request) -> Response:
+        try:
+            if request.method == "GET":
+                return PlainTextResponse(messenger.seal.echo(request.query_params))
+            body = bytearray()
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > MOST_BYTES:
+                    break
+            return Response(await messenger.called(request.query_params, bytes(body)), media_type="text/xml")
+        except BadCallback as error:
+            log.warning("a callback was refused", reason=error.reason)
+            return PlainTextResponse("not WeChat", error.status)
+        except StoreUnavailable as error:
+            log.error("a message was not kept", error=str(error))
+            return PlainTextResponse("please again", 503)
+
+    return callback
 
 
 async def _to_playground(request: Request) -> Response:

@@ -54,14 +54,19 @@ class Change(BaseModel):
     """Something that happened to a chat, without words: who came or went, or what became of the chat itself.
 
     left: `account` left the group. added, removed: the bot itself. blocked: the private
-    chat takes no messages. moved: the group is now the chat `moved_to`.
+    chat takes no messages. moved: the group is now the chat `moved_to`. undelivered: the messenger took the message
+    `message` and did not bring it, because of `reason`. consents: the holder agreed to so many more notifications of
+    each template; None: to none any more.
     """
 
     model_config = ConfigDict(frozen=True)
 
-    kind: Literal["left", "added", "removed", "blocked", "moved"]
+    kind: Literal["left", "added", "removed", "blocked", "moved", "undelivered", "consents"]
     account: Words = ""
     moved_to: Words = ""
+    message: Words = ""
+    reason: Words = ""
+    consents: dict[str, int | None] = {}
 
 
 class Said(BaseModel):
@@ -98,3 +103,5 @@ class Said(BaseModel):
     contact: Contact | None = None
     other: str = ""
     """What else it was: sticker, location."""
+    opens: tuple[int, float] | None = None
+    """Where pushes are scarce: how many messages it lets us write freely, and for how many seconds."""

@@ -13,7 +13,7 @@ from conversations.errors import Refused, Unclear
 from conversations.said import MOST_CHARACTERS, Said
 from conversations.steps import file_problem, photos_in, visible
 from conversations.words import LANGUAGES, named_language, normal, spoken
-from handlers import judge, repair, roster_chat
+from handlers import judge, reach, repair, roster_chat
 from handlers.actions import perform, stays, tap
 from handlers.codes import code_in, code_quoted
 from handlers.greeting import show_waiting
@@ -291,13 +291,18 @@ def _surroundings(session: Session, said: Said, house: House, now: datetime) -> 
     came_back = person is not None and (
         place.blocked_at is not None or (place.heard_at is not None and now - place.heard_at > AWAY)
     )
-    if place.heard_at is None or now - place.heard_at > HEARD_STEP or place.blocked_at is not None:
+    heard = said.change is None or said.change.kind != "undelivered"
+    if heard and (
+        place.heard_at is None or now - place.heard_at > HEARD_STEP or place.blocked_at is not None
+    ):
         place.heard_at, place.blocked_at = now, None
     if said.forum and not place.forum:
         place.forum = True
     tx = Tx(session, now, house, said, place, person, talk, account, came_back=came_back)
     if community is not None:
         tx.known["community", community.id] = community
+    if said.opens is not None:
+        reach.heard(tx, place, said.opens)
     return tx
 
 
@@ -691,7 +696,7 @@ def _stranger(tx: Tx, said: Said, place: Place) -> None:
         community=community.name if community else "",
         phone=(policy_of(tx, community.id).office_phone if community else "") or "—",
     )
-    if found:
+    if found and place.messenger not in tx.house.no_contact:
         tell(tx, place, "stranger.contact", lane=ANSWER, keyboard="contact", reads=reads)
 
 

@@ -1,7 +1,7 @@
 """What one can do here: help for each role, one's own matters, the language, the community, and reading on."""
 
 from conversations.words import LANGUAGES, named_language
-from handlers import audit, crew, homes, joining, privacy, repair  # noqa: F401  whose actions the commands name
+from handlers import audit, canvass, crew, homes, joining, privacy, repair  # noqa: F401  whose actions the commands name
 from handlers.actions import action
 from handlers.greeting import greet
 from handlers.people import communities_of, is_resident, roles_of, speak_as
@@ -24,12 +24,22 @@ COMMANDS = {
     "crew": "crew.list",
     "committee": "committee.list",
     "audit": "audit",
+    "canvass": "canvass",
     "agents": "agents",
     "mydata": "mydata",
     "forget": "forget",
     "roster": "roster.explain",
 }
-FOR_STAFF = ("repair.open", "home.find", "crew.list", "committee.list", "roster.explain", "audit", "link")
+FOR_STAFF = (
+    "repair.open",
+    "home.find",
+    "crew.list",
+    "committee.list",
+    "roster.explain",
+    "canvass",
+    "audit",
+    "link",
+)
 IN_GROUP = {"repair": "home.find"}
 """What a command means in the admin group, where staff speak for others."""
 

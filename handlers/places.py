@@ -12,6 +12,7 @@ from handlers.codes import find_code, is_open, new_code, use_up
 from handlers.joining import come_in
 from handlers.leaving import lost_a_tie
 from handlers.people import add_account, new_person, roles_of
+from handlers.reach import consented, undelivered
 from handlers.talk import here
 from handlers.tell import places_of_kind, stranger_card, tell, tell_staff
 from handlers.tx import Tx
@@ -190,6 +191,10 @@ def changed(tx: Tx, said: Said) -> None:
         tx.session.add(place)
     elif change.kind == "moved":
         move(tx.session, place, change.moved_to)
+    elif change.kind == "undelivered":
+        undelivered(tx, place, change)
+    elif change.kind == "consents":
+        consented(tx, place, change)
 
 
 def move(session: Session, place: Place, external_id: str) -> None:

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from datetime import datetime, time, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import and_, delete, func, or_, true, update
 from sqlmodel import SQLModel, col, select
@@ -19,7 +18,7 @@ from handlers.repair import release
 from handlers.repair_cards import address, office, where
 from handlers.talk import end
 from handlers.tell import Button, reader_of, stranger_card, tell, tell_staff
-from handlers.timers import CLEARED_AFTER, set_timer
+from handlers.timers import CLEARED_AFTER, next_at, set_timer
 from handlers.tx import Tx
 from store import scrub
 from store.scrub import Word
@@ -481,14 +480,8 @@ def begin_retention(tx: Tx) -> None:
     """Let old things be erased each night, in every community that has not begun."""
     for community_id in tx.session.exec(select(Community.id)):
         set_timer(
-            tx, community_id, f"privacy.retain:{community_id}", _next_night(tx, community_id), move=False
+            tx, community_id, f"privacy.retain:{community_id}", next_at(tx, community_id, AT), move=False
         )
-
-
-def _next_night(tx: Tx, community_id: int) -> datetime:
-    zone = ZoneInfo(tx.community(community_id).time_zone)
-    night = datetime.combine(tx.now.astimezone(zone).date(), AT, zone)
-    return night if night > tx.now else night + timedelta(days=1)
 
 
 @action("privacy.retain", Community)
@@ -515,7 +508,7 @@ def retain(tx: Tx, person: None, community: Community) -> None:
     _drop_photos(
         tx, col(Media.person_id).in_(forgotten)
     )  # of matters that were open when they were forgotten
-    again = tx.now + SOON if any(more) else _next_night(tx, community.id)
+    again = tx.now + SOON if any(more) else next_at(tx, community.id, AT)
     set_timer(tx, community.id, f"privacy.retain:{community.id}", again)
 
 

@@ -133,6 +133,8 @@ RIGHTS: Mapping[str, tuple[Capacity | str, ...]] = {
     "committee.add": (staff,),
     "committee.added": (staff,),
     "audit": (staff,),
+    "canvass": (staff,),
+    "digest.send": (CLOCK,),
     "mydata": (anybody,),
     "forget": (anybody,),
     "erase": (anybody,),

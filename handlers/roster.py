@@ -3,6 +3,7 @@
 from sqlmodel import select
 
 from handlers.privacy import begin_retention
+from handlers.reach import begin_digests
 from handlers.roster_file import BadRoster
 from handlers.roster_lines import Roster, read_roster
 from handlers.roster_plan import Plan, apply, plan_roster
@@ -27,6 +28,7 @@ def add_community(tx: Tx, name: str, *, time_zone: str, language: str) -> Commun
     tx.session.add(community)
     tx.session.flush()
     begin_retention(tx)
+    begin_digests(tx)
     return community
 
 

@@ -28,6 +28,7 @@ from conversations.steps import (
 from conversations.words import LANGUAGES, Say, normal, spoken, texts
 from handlers.actions import action, perform
 from handlers.policy import policy_of
+from handlers.reach import ask_for_consent
 from handlers.tell import Button, close_last, reader_of, tell
 from handlers.timers import set_timer, stop_timer
 from handlers.tx import Tx
@@ -185,12 +186,12 @@ def _understood(
     lead = file_problem(said)
     if photos and not isinstance(question, Photos):
         found |= _kept_photos(script, said, answers)
-        if unclear is not None:
-            lead = "photos.kept"
-    elif photos and isinstance(question, Photos):
-        before = (answers.get(step) or {}).get("files", [])
-        if len(before) + len(photos) > question.most:
+        if any(_too_many(script.steps[name], photos, answers.get(name)) for name in found):
             lead = "photos.enough"
+        elif unclear is not None:
+            lead = "photos.kept"
+    elif photos and _too_many(question, photos, answers.get(step)):
+        lead = "photos.enough"
     if unclear is not None or (photos and isinstance(question, Photos)):
         free = _free(script, step, said, {**answers, **found}, facts)
         if free and step not in free and unclear is not None:
@@ -199,6 +200,11 @@ def _understood(
     if unclear is not None and not found:
         raise unclear
     return found, lead
+
+
+def _too_many(step: steps.Step, photos: Sequence[File], before: Any) -> bool:
+    """Whether some of the photos are not taken."""
+    return isinstance(step, Photos) and len((before or {}).get("files", [])) + len(photos) > step.most
 
 
 def _kept_photos(script: Script, said: Said, answers: Answers) -> Answers:
@@ -405,6 +411,7 @@ def _go_on(tx: Tx, person: Person, talk: Talk, *, lead: str = "") -> None:
     except Refused as error:
         error.ends = talk.id
         raise
+    ask_for_consent(tx)
 
 
 def ask(tx: Tx, person: Person, talk: Talk, *, lead: str = "", **lead_facts: Any) -> None:
@@ -453,6 +460,7 @@ def _buttons(talk: Talk, script: Script, step: str, facts: Facts) -> list[Button
             f"{talk.id}.{step}={option.value}",
             "" if option.label else _label_key(script, step, option.value),
             option.label,
+            typed=option.number,
         )
         for option in question.options(talk.answers, facts)
     ]

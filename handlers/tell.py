@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, func, insert, literal, true
+from sqlalchemy import ColumnElement, and_, case, func, insert, literal, true
 from sqlmodel import Session, col, select
 
 from conversations.words import LANGUAGES, Reader, cut, pack, unpack
@@ -27,13 +27,21 @@ class Button:
     key: str = ""
     label: str = ""
     number: int = 0
+    typed: str = ""
+    """What to type for it instead of its place among the others."""
 
     def shown(self, reader: Reader) -> dict[str, str]:
         """The button as the row keeps it: with the number of its matter, so that "接单 17" can be typed."""
         label = self.label or reader.say(
             self.key or f"button.{self.action.partition(':')[0]}", number=self.number
         )
-        return {"label": label, "value": self.action, **({"number": f"{self.number}"} if self.number else {})}
+        number = {"number": f"{self.number}"} if self.number else {}
+        return {
+            "label": label,
+            "value": self.action,
+            **number,
+            **({"typed": self.typed} if self.typed else {}),
+        }
 
 
 def distinct(labels: Iterable[str]) -> list[str]:
@@ -76,18 +84,19 @@ def tell(
     reader = replace(reader, language=reads) if reads else reader
     answer = tx.place is not None and place is not None and place.id == tx.place.id
     lane = lane if lane is not None else (ANSWER if answer else NEWS)
+    state = "waiting" if answer else _state(tx, place, silent=silent)
     name = card or last
     before = latest(tx, name, place.id) if name is not None and place is not None else None
     whose = {"person_id": to.id} if isinstance(to, Person) else {"place_id": to.id}
-    words, rest = _fitting(tx, f"{lead}\n\n{reader.say(key, **facts)}".strip(), to.community_id, **whose)
-    below = _shown_buttons(reader, [*buttons, *rest])
+    words, rest = fitting(tx, f"{lead}\n\n{reader.say(key, **facts)}".strip(), to.community_id, **whose)
+    below = shown_buttons(reader, [*buttons, *rest])
     if name is not None and place is not None:
         if card is None or anew:
             close(tx, before)
         elif (name, place.id) in tx.fresh:
             return
         elif before is not None:
-            if before.buttons != below or words not in (before.text, _without_mark(before.text)):
+            if before.buttons != below or words not in (before.text, without_mark(before.text)):
                 _change(tx, before, "edit", words, below, lane=lane, silent=silent)
             return
         tx.fresh.add((name, place.id))
@@ -111,11 +120,23 @@ def tell(
             **FRESH,
             "keyboard": keyboard,
             "thread": tx.said.thread if answer and tx.said is not None else "",
-            "state": "unreachable" if place is None else "waiting",
+            "state": state,
             "error": "no chat" if place is None else "",
             "created_at": tx.now,
         },
     )
+
+
+def _state(tx: Tx, place: Place | None, *, silent: bool) -> str:
+    """How a new row begins: where pushes are scarce, what is soundless is held for the next digest."""
+    if place is None:
+        return "unreachable"
+    return "held" if silent and waits_for_digest(tx, place.messenger) else "waiting"
+
+
+def waits_for_digest(tx: Tx, messenger: str) -> bool:
+    """Whether what is soundless goes into a digest there."""
+    return bool(tx.house.digest_at) and messenger in tx.house.scarce
 
 
 def close(tx: Tx, row: Outgoing | None, buttons: Sequence[dict[str, str]] = ()) -> None:
@@ -123,7 +144,7 @@ def close(tx: Tx, row: Outgoing | None, buttons: Sequence[dict[str, str]] = ()) 
 
     `row` is what the message shows last. The change goes out after what is new, and is no news to anybody.
     """
-    if row is None or row.state not in ("waiting", "sent"):
+    if row is None or row.state not in ("waiting", "held", "sent", "digested"):
         return
     left = [each for each in row.buttons if each in buttons or each["value"].startswith(REST)]
     if left != row.buttons:
@@ -142,7 +163,7 @@ def close_everywhere(tx: Tx, card: str) -> None:
         close(tx, row)
 
 
-def _without_mark(text: str) -> str:
+def without_mark(text: str) -> str:
     """The words of a message without the line that says what was chosen."""
     words, mark, line = text.rpartition("\n\n✓ ")
     return words if mark and "\n" not in line else text
@@ -167,10 +188,14 @@ def _change(
     if key in tx.changes:
         tx.session.connection().execute(table.update().where(table.c.id == tx.changes[key]).values(**values))
         return
+    place = tx.session.get_one(Place, before.place_id)
+    here = tx.place is not None and tx.place.id == place.id
+    held = change == "edit" and not here and _state(tx, place, silent=silent) == "held"
     row = tx.session.connection().execute(
         insert(Outgoing).returning(table.c.id),
         {
             "community_id": before.community_id,
+            "inbox_id": tx.inbox_id if here else None,
             "person_id": before.person_id,
             "place_id": before.place_id,
             "card": before.card,
@@ -178,6 +203,7 @@ def _change(
             "silent": silent,
             **values,
             **FRESH,
+            "state": "held" if held else "waiting",
             "created_at": tx.now,
         },
     )
@@ -195,7 +221,7 @@ FRESH = {
 }
 
 
-def _fitting(
+def fitting(
     tx: Tx, words: str, community_id: int | None, *, person_id: int | None = None, place_id: int | None = None
 ) -> tuple[str, list[Button]]:
     """What fits into one message, and the button that leads to the rest: a person's, a chat's, or everybody's."""
@@ -211,7 +237,7 @@ def _fitting(
     return begun, [Button(f"{REST}{row.id}")]
 
 
-def _shown_buttons(reader: Reader, buttons: Iterable[Button | str]) -> list[dict[str, str]]:
+def shown_buttons(reader: Reader, buttons: Iterable[Button | str]) -> list[dict[str, str]]:
     return [(Button(each) if isinstance(each, str) else each).shown(reader) for each in buttons]
 
 
@@ -345,6 +371,11 @@ def _take_back(tx: Tx, about: str, language: str, words: str) -> None:
     table = Outgoing.__table__  # type: ignore[attr-defined]
     readers = select(Person.id).where(Person.language == language)
     copies = (table.c.card == f"board:{about}") & table.c.notice_id.is_not(None)
+    in_digests = select(Place.id).where(
+        col(Place.messenger).in_(tx.house.scarce if tx.house.digest_at else ())
+    )
+    unread = copies & (table.c.state == "held") & table.c.place_id.in_(in_digests)
+    tx.session.connection().execute(table.update().where(unread).values(state="dropped"))
     same = ("community_id", "notice_id", "person_id", "place_id", "lane", "card")
     fixed = {
         "change": "delete",
@@ -352,20 +383,21 @@ def _take_back(tx: Tx, about: str, language: str, words: str) -> None:
         "buttons": [],
         "photos": [],
         "silent": True,
-        **FRESH,
+        **{name: value for name, value in FRESH.items() if name != "state"},
         "created_at": tx.now,
     }
     columns = [
         *(table.c[name] for name in same),
         *(literal(value, table.c[name].type) for name, value in fixed.items()),
+        case((table.c.place_id.in_(in_digests), "held"), else_="waiting"),
     ]
     chosen = select(*columns).where(
         copies,
         table.c.change == "send",
-        table.c.state.in_(["sent", "waiting"]),
+        table.c.state.in_(["sent", "waiting", "digested"]),
         table.c.person_id.in_(readers),
     )
-    tx.session.connection().execute(insert(Outgoing).from_select([*same, *fixed], chosen))
+    tx.session.connection().execute(insert(Outgoing).from_select([*same, *fixed, "state"], chosen))
 
 
 def open_notice(session: Session) -> int | None:
@@ -411,27 +443,28 @@ def lay_aside(tx: Tx, notice_id: int, error: str) -> None:
 
 def _write_batch(tx: Tx, notice: Notice, people: list[Person]) -> None:
     """One row a person, rendered once a language."""
-    chats: dict[int | None, int] = {}
-    for person_id, place_id in tx.session.exec(
-        select(Account.person_id, Place.id)
+    chats: dict[int | None, tuple[int, str]] = {}
+    for person_id, place_id, messenger in tx.session.exec(
+        select(Account.person_id, Place.id, Place.messenger)
         .join(Place, OWN_CHAT)
         .where(col(Account.person_id).in_([person.id for person in people]), _served(tx))
         .where(col(Place.blocked_at).is_(None))
         .order_by(ONLY_TRIED.desc(), col(Place.heard_at).asc().nulls_first(), col(Place.id).desc())
     ):
-        chats[person_id] = place_id  # the one heard last stays
+        held = notice.silent and waits_for_digest(tx, messenger)
+        chats[person_id] = (place_id, "held" if held else "waiting")  # the one heard last stays
     facts = unpack(notice.facts)
     words, below = {}, {}
     for language in {person.language for person in people}:
         reader = replace(tx.reader(notice.community_id, language), lasting=True)
-        words[language], rest = _fitting(tx, reader.say(notice.key, **facts), notice.community_id)
-        below[language] = _shown_buttons(reader, rest)
+        words[language], rest = fitting(tx, reader.say(notice.key, **facts), notice.community_id)
+        below[language] = shown_buttons(reader, rest)
     rows = [
         {
             "community_id": notice.community_id,
             "notice_id": notice.id,
             "person_id": person.id,
-            "place_id": chats.get(person.id),
+            "place_id": chats[person.id][0] if person.id in chats else None,
             "lane": notice.lane,
             "card": f"board:{notice.about}",
             "change": "send",
@@ -440,7 +473,7 @@ def _write_batch(tx: Tx, notice: Notice, people: list[Person]) -> None:
             "photos": notice.photos,
             "silent": notice.silent,
             **FRESH,
-            "state": "waiting" if person.id in chats else "unreachable",
+            "state": chats[person.id][1] if person.id in chats else "unreachable",
             "error": "" if person.id in chats else "no chat",
             "created_at": tx.now,
         }

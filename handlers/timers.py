@@ -1,7 +1,8 @@
 """Timers: rows that say when which action is due; the tick that looks for them holds no state."""
 
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
+from zoneinfo import ZoneInfo
 
 from sqlmodel import Session, col, select
 
@@ -25,6 +26,13 @@ def set_timer(tx: Tx, community_id: int, action: str, due_at: datetime, *, move:
     timer.due_at, timer.state, timer.tries, timer.error = due_at, "waiting", 0, ""
     tx.session.add(timer)
     tx.session.flush()
+
+
+def next_at(tx: Tx, community_id: int, at: time) -> datetime:
+    """The next instant at which it is that time of day in the community."""
+    zone = ZoneInfo(tx.community(community_id).time_zone)
+    today = datetime.combine(tx.now.astimezone(zone).date(), at, zone)
+    return today if today > tx.now else today + timedelta(days=1)
 
 
 def stop_timer(tx: Tx, action: str) -> None:

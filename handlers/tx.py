@@ -22,6 +22,12 @@ class House:
     `messengers` are those that are served; a chat on another one is none. None: all are. `vault` seals telephone
     numbers; `file` reads a sealed file that somebody sent, by its key (FileNotFoundError if it is gone); `link` is
     the address that brings the holder of a code in ("" if there is none).
+
+    `scarce` are the messengers that let us write only for a while after their people were heard: what is soundless
+    goes into a digest there at `digest_at` ("18:30", in the community's time; "": each by itself). `no_contact` are
+    those on which nobody can share their own number. `page` is the address of the page of a personal link, which can
+    be opened for `link_hours`; `notifications` is, by messenger, the template of one-time notifications to which
+    people may agree.
     """
 
     vault: Vault
@@ -29,6 +35,12 @@ class House:
     messengers: frozenset[str] | None = None
     file: Callable[[str], bytes] | None = None
     link: Callable[[str], str] | None = None
+    scarce: frozenset[str] = frozenset()
+    digest_at: str = ""
+    no_contact: frozenset[str] = frozenset()
+    page: Callable[[str], str] | None = None
+    link_hours: float = 72
+    notifications: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass

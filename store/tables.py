@@ -451,7 +451,8 @@ class Outgoing(SQLModel, table=True):
     """The topic of a group in which somebody spoke whom this answers."""
     text: str = _text()
     buttons: list[dict[str, str]] = _json(list)
-    """Each with label and value, the action, and the number of its matter if it has one."""
+    """Each with label and value, the action; with the number of its matter if it has one, and with what to type for it
+    if that is not its place among the others."""
     keyboard: str = Field(default="", sa_column_kwargs=_later("''"))
     """contact (below the message one can share one's own number), remove (no more) or none"""
     photos: list[int] = _json(list)

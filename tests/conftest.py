@@ -15,6 +15,8 @@ from tests.killing import Nursery
 from tests.people import Building, Phone, StoppedClock, unique
 from tests.postgres import Server
 from tests.telegram_people import TelegramBuilding
+from tests.wechat_api import WeChatApi
+from tests.wechat_people import UNLIMITED, WechatBuilding
 
 DATABASES = ("sqlite", "postgresql")
 set_up("critical")
@@ -73,7 +75,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     where = [("test", name) for name in DATABASES]
     by_hand = any(mark.name == "by_hand" for mark in metafunc.definition.iter_markers())
     if PHONES & names and not by_hand:
-        where.append(("telegram", "sqlite"))
+        where += [("telegram", "sqlite"), ("wechat", "sqlite")]
     ids = [database if messenger == "test" else messenger for messenger, database in where]
     metafunc.parametrize(("messenger", "database_url"), where, indirect=True, ids=ids)
 
@@ -93,6 +95,14 @@ async def building(messenger: str, database_url: str, tmp_path: Path) -> AsyncIt
         await made.close()
         return
     clock = StoppedClock()
+    if messenger == "wechat":
+        unlimited = {"free_messages": UNLIMITED, "free_hours": UNLIMITED}
+        async with WeChatApi(now=lambda: clock.now().timestamp(), **unlimited) as api:
+            made = WechatBuilding(tmp_path / "data", database_url, clock, api)
+            yield made
+            await made.close()
+            assert api.mistakes == []
+        return
     async with BotApi(flood=False, now=lambda: clock.now().timestamp()) as api:
         made = TelegramBuilding(tmp_path / "data", database_url, clock, api)
         await made.open()

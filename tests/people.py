@@ -208,6 +208,8 @@ class Building:
     """A community with its people, on one database, with a clock that the test moves."""
 
     messenger = NAME
+    changes = True
+    """Whether its messages can be changed and taken back, and come without a sound."""
     policy: ClassVar = {"office_phone": "021-5555 0110"}
 
     def __init__(self, data: Path, url: str, clock: StoppedClock | None = None) -> None:
@@ -229,10 +231,14 @@ class Building:
         community = add_community(tx, "阳光花园", time_zone="Asia/Shanghai", language="zh")
         import_roster(tx, community, read_roster(ROSTER.encode()))
         for person in session.exec(select(Person)).all():
-            bind_account(tx, person, self.messenger, self.account(person.name), agreed=True)
+            bind_account(tx, person, self.messenger_of(person.name), self.account(person.name), agreed=True)
         for kind in ("staff", "board"):
-            add_place(tx, community, self.messenger, self.chat_id(kind), kind)
+            add_place(tx, community, self.messenger_of(kind), self.chat_id(kind), kind)
         return community
+
+    def messenger_of(self, name: str) -> str:
+        """Where somebody of this name is, the admin group ("staff") or the board."""
+        return self.messenger
 
     def account(self, name: str) -> str:
         """What the messenger calls the account of somebody of this name."""

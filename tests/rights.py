@@ -116,6 +116,8 @@ MAY: dict[str, set[str]] = {
     "join.decline": {"staff"},
     "link": {"staff"},
     "audit": {"staff"},
+    "canvass": {"staff"},
+    "digest.send": {"clock"},
     "home.find": {"staff"},
     "home.found": {"staff"},
     "home.show": {"staff"},

@@ -34,7 +34,7 @@ from tests import wechat_api_facts as facts
 from tests.wechat_api_facts import Body, Refused, Template, known, text_of, wrong
 from tests.wechat_api_methods import Media, Methods, Upload, answer_of, as_text, is_bytes
 from tests.wechat_api_peer import PeerError, peer
-from tests.wechat_api_people import Fields, Shown, User
+from tests.wechat_api_people import MESSAGE_HOURS, Fields, Shown, User
 
 __all__ = ["Answer", "Refused", "Shown", "Template", "User", "WeChatApi", "xml_of"]
 
@@ -78,12 +78,14 @@ class WeChatApi:
         *,
         now: Callable[[], float] = time.time,
         free_messages: int = 5,
+        free_hours: float = MESSAGE_HOURS,
         tap_messages: int = 3,
         menu_options: int = 10,
         patience: float = 5,
         port: int = 0,
     ) -> None:
         self.now = now
+        self.free_hours = free_hours
         self.free_messages, self.tap_messages = free_messages, tap_messages
         self.menu_options = menu_options
         """The most options of a menu message. There is an error code (45098), but no documented number."""

@@ -187,7 +187,7 @@ class User:
 
     async def _message(self, kind: str, fields: Fields, **how: Any) -> list[Answer]:
         assert self.following, f"{self} does not follow"
-        self.talk = Window(self.api.now() + MESSAGE_HOURS * 3600, self.api.free_messages)
+        self.talk = Window(self.api.now() + self.api.free_hours * 3600, self.api.free_messages)
         return await self._deliver({"MsgType": kind, **fields}, message=True, **how)
 
     async def _event(self, event: str, fields: Fields, **how: Any) -> list[Answer]:

@@ -415,7 +415,7 @@ async def test_the_bot_introduces_itself_in_both_languages(town: Town) -> None:
     await api.until(lambda: ("description", "en") in api.words and api.menu_buttons)
     assert list(owner.menu()) == ["repair", "my", "agents", "mydata", "forget", "language", "help"]
     assert (owner.menu()["repair"], foreigner.menu()["repair"]) == ("报修", "Report a repair")
-    for_staff = ["tickets", "home", "crew", "committee", "roster", "audit", "link", "help"]
+    for_staff = ["tickets", "home", "crew", "committee", "roster", "canvass", "audit", "link", "help"]
     await api.until(lambda: list(town.people["boss"].menu(town.office)) == for_staff)
 
 

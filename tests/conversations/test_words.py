@@ -88,6 +88,7 @@ SAYING: dict[str, tuple[int | str, ...]] = {
     "_go_on": ("lead",),
     "_keep": ("lead",),
     "NotNow": (0,),
+    "Sorry": (1,),
     "add_event": (2, "key"),
     "show_card": ("key",),
     "staff_card": ("key",),
@@ -98,7 +99,7 @@ SAYING: dict[str, tuple[int | str, ...]] = {
 # Methods of these names that are not ours.
 OTHER_SAY = {"backend", "browser"}
 # Keys that a row, an error or a parameter carries: they were checked where they were written.
-CARRIED = {"key", "lead", "error.key", "event.key", "value.key", "notice.key", "self.key"}
+CARRIED = {"key", "lead", "error.key", "event.key", "value.key", "notice.key", "self.key", "sorry.key"}
 
 
 def label_key(script: Script, step: str, value: str) -> str:

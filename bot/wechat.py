@@ -1,0 +1,344 @@
+"""WeChat's service account: a callback becomes a Said, its answers go back in it; what follows climbs a ladder."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import asdict
+from functools import partial
+from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
+
+import structlog
+from sqlalchemy import update
+from sqlmodel import Session, col, select
+
+from bot.delivery import Blocked, Held, Later, Letter, Taken, Try
+from bot.wechat_client import Away, Client, Trouble
+from bot.wechat_said import NAME, consents, delivered, key_of, media_of, opens, said_from
+from bot.wechat_seal import Seal
+from bot.wechat_words import fitting, menu, plain, template_fields, together
+from conversations.said import Change, File, Said
+from conversations.words import LANGUAGES
+from handlers.answers import take
+from handlers.inbox import Receipt
+from handlers.links import new_link
+from handlers.reach import words_of
+from handlers.tx import Tx
+from store.tables import Community, Outgoing, Person, Place, Talk
+
+if TYPE_CHECKING:
+    from bot.app import App
+
+log = structlog.get_logger()
+
+PATIENCE = 4.0
+"""Seconds after which a request is too old to be answered: WeChat waits five, and then brings the message again."""
+FETCHING = 12.0
+"""Seconds that a photo may take: by then WeChat has brought its message three times."""
+LATER = 600.0
+"""Seconds after which what met a daily limit is tried again."""
+REMEMBERED = 1000
+BUSY, DAILY_LIMIT, NOT_FOLLOWED, SPENT = -1, 45009, 43004, (45015, 45047)
+UNWANTED = 43101
+DELIVERED = "success"
+USER_BLOCK = "user block"
+
+
+class _NextRung(Exception):
+    """This way does not reach the reader now."""
+
+
+class Wechat:
+    """The messenger on wechatpy: `take` is its way in, `send` its way out."""
+
+    def __init__(self, app: "App") -> None:
+        self.app = app
+        self.settings = settings = app.settings.wechat
+        self.seal = Seal(
+            settings.token.get_secret_value(), settings.aes_key.get_secret_value(), settings.app_id
+        )
+        self.client = Client(settings, app.database, app.settings.vault)
+        self.taking: dict[str, asyncio.Task[str]] = {}
+        """The messages in hand, by key: a repetition waits for the same reply."""
+        self.arrived: dict[str, float] = {}
+        """When each of them was brought last."""
+        self.replies: dict[str, str] = {}
+        """The last replies, by key: a repetition gets the very same."""
+        self.turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        """One chat's messages act one after another."""
+
+    async def close(self) -> None:
+        """Let go of the connections."""
+        await self.client.close()
+
+    # --- the way in ---
+
+    async def called(self, query: Mapping[str, str], body: bytes) -> bytes:
+        """Let a callback act; its answer, which may be empty, once all that it caused is committed.
+
+        BadCallback for what WeChat has not sent; StoreUnavailable when nothing could be kept.
+        """
+        fields = self.seal.open(query, body)
+        words = await self.take(fields)
+        if not words:
+            return b""
+        at = int(fields["CreateTime"])
+        return self.seal.reply(words, to=fields["FromUserName"], from_=fields["ToUserName"], at=at)
+
+    async def take(self, fields: Mapping[str, Any]) -> str:
+        """Let one message act, once; the words of its reply, "" if there are none. A repetition gets the same."""
+        said = self._said(fields)
+        if said is None:
+            return ""
+        if said.key in self.replies:
+            return self.replies[said.key]
+        self.arrived[said.key] = time.monotonic()
+        if said.key not in self.taking:
+            task = asyncio.create_task(self._take_in_turn(said, media_of(fields)))
+            self.taking[said.key] = task
+            task.add_done_callback(partial(self._taken, said.key))
+        return await asyncio.shield(self.taking[said.key])
+
+    def _said(self, fields: Mapping[str, Any]) -> Said | None:
+        now = self.app.clock.now()
+        finished, agreed = delivered(fields), consents(fields)
+        change = None
+        if finished is not None:
+            message, status = finished
+            if status == DELIVERED:
+                return None
+            change = Change(kind="undelivered", message=message, reason=status)
+        elif agreed:
+            change = Change(kind="consents", consents=agreed)
+        if change is not None:
+            openid = fields["FromUserName"]
+            return Said(
+                messenger=NAME, key=key_of(fields), place=openid, sender=openid, at=now, change=change
+            )
+        said, opened = said_from(fields, self.settings, now), opens(fields, self.settings)
+        if said is None or opened is None:
+            return said
+        return said.model_copy(update={"opens": (opened[0], opened[1].total_seconds())})
+
+    def _taken(self, key: str, task: "asyncio.Task[str]") -> None:
+        del self.taking[key]
+        self.arrived.pop(key, None)
+        if task.cancelled() or task.exception() is not None:
+            return
+        if len(self.replies) >= REMEMBERED:
+            del self.replies[next(iter(self.replies))]
+        self.replies[key] = task.result()
+
+    async def _take_in_turn(self, said: Said, media: str) -> str:
+        files = said.files
+        if media:
+            files = (await self._photo(media),)
+        turn = self.turns.setdefault(said.place, asyncio.Lock())
+        async with turn:
+            return await self._receive(said.model_copy(update={"files": files}))
+
+    async def _photo(self, media: str) -> File:
+        """The photo, fetched at once: WeChat keeps it for three days only."""
+        try:
+            async with asyncio.timeout(FETCHING):
+                data = await self.client.fetch_media(media)
+        except (Trouble, Away, TimeoutError) as error:
+            log.warning("a photo does not come", error=str(error))
+            return File(problem="not_fetched")
+        return File().model_copy(update=asdict(await self.app.keep_photo(data)))
+
+    async def _receive(self, said: Said) -> str:
+        reply = ""
+
+        def claim(session: Session, receipt: Receipt) -> None:
+            nonlocal reply
+            reply = self._reply(session, said, receipt)
+
+        await self.app.receive(said, claim)
+        return reply
+
+    def _reply(self, session: Session, said: Said, receipt: Receipt) -> str:
+        """The answers to a message that go back with it, as one text; "" if its request is too old for that."""
+        place = self._place(session, said.place)
+        speaks = _Speaks(self.app, session, place)
+        now = self.app.clock.now()
+        late = self._age(said.key) > PATIENCE
+        if late and receipt.new:
+            return ""
+        rows = take(
+            session,
+            receipt,
+            rung="passive",
+            now=now,
+            fits=speaks.fitting,
+        )
+        return speaks.together(rows)
+
+    def _age(self, key: str) -> float:
+        """Seconds since a message was brought last."""
+        now = time.monotonic()
+        return now - self.arrived.get(key, now)
+
+    def _place(self, session: Session, openid: str) -> Place:
+        found = select(Place).where(Place.messenger == NAME, Place.external_id == openid)
+        return session.exec(found).one()
+
+    # --- the way out ---
+
+    async def send(self, letter: Letter) -> Taken:
+        """Deliver one letter by the first rung that reaches its reader; raises Later, Blocked or Held.
+
+        What cannot be changed is said anew; the buttons of a message that have done their work stay as they are.
+        """
+        row = letter.row
+        if row.change == "close":
+            return Taken(letter.message_id)
+        followed = True
+        for name, rung in self._ladder():
+            try:
+                return await rung(letter)
+            except _NextRung as error:
+                letter.missed.append(Try(name, str(error)))
+            except Away as error:
+                raise Later(str(error)) from None
+            except Trouble as error:
+                if error.code == BUSY:
+                    raise Later(str(error)) from None
+                if error.code == DAILY_LIMIT:
+                    raise Later(str(error), LATER, halts=True) from None
+                letter.missed.append(Try(name, str(error)))
+                followed = followed and error.code != NOT_FOLLOWED
+                await self._learn(letter.place, error.code)
+        if not followed:
+            raise Blocked("the account is not followed")
+        raise Held("no rung reaches its reader")
+
+    def _ladder(self) -> list[tuple[str, Callable[[Letter], Awaitable[Taken]]]]:
+        return [
+            ("free", self._freely),
+            ("template", self._by_template),
+            ("notification", self._by_notification),
+        ]
+
+    async def _freely(self, letter: Letter) -> Taken:
+        """What may be written for a while after the reader was heard."""
+        shown = await self.app.database.write(partial(self._spend_free, letter=letter))
+        if shown is None:
+            raise _NextRung("nothing may be written freely now")
+        words, choices = shown
+        openid = letter.place.external_id
+        if choices is not None:
+            await self.client.send_menu(openid, choices.head, choices.options, "")
+        else:
+            await self.client.send_text(openid, words)
+        return Taken(str(letter.row.id), rung="free")
+
+    def _spend_free(self, session: Session, letter: Letter) -> Any:
+        """What is shown of the letter, with one message less to write freely; None if there is none left."""
+        now = self.app.clock.now()
+        spent = session.connection().execute(
+            update(Place)
+            .where(col(Place.id) == letter.place.id, col(Place.free_left) > 0, col(Place.free_until) > now)
+            .values(free_left=Place.free_left - 1)
+        )
+        if not spent.rowcount:
+            return None
+        speaks = _Speaks(self.app, session, letter.place)
+        words = speaks.words(letter.row)
+        chosen = menu(letter.row, words, speaks.language, speaks.link)
+        if chosen is not None:
+            return words, chosen
+        return together([(letter.row, words)], speaks.language, speaks.link, asks=speaks.asks), None
+
+    async def _by_template(self, letter: Letter) -> Taken:
+        """A notice of fixed form, which leads to the page of the matter."""
+        settings = self.settings
+        if not settings.template:
+            raise _NextRung("no template is set")
+        url, fields = await self._page(letter, settings.template_fields)
+        number = await self.client.send_template(letter.place.external_id, settings.template, url, fields)
+        return Taken(str(letter.row.id), (number,), rung="template")
+
+    async def _by_notification(self, letter: Letter) -> Taken:
+        """A notice to which the reader has agreed, once."""
+        settings = self.settings
+        if not settings.notification:
+            raise _NextRung("no notification is set")
+        if not await self.app.database.write(partial(self._spend_consent, place_id=letter.place.id)):
+            raise _NextRung("the reader has agreed to no further notification")
+        url, fields = await self._page(letter, settings.notification_fields)
+        await self.client.send_notification(letter.place.external_id, settings.notification, url, fields)
+        return Taken(str(letter.row.id), rung="notification")
+
+    def _spend_consent(self, session: Session, place_id: int) -> bool:
+        place = session.exec(select(Place).where(Place.id == place_id).with_for_update()).first()
+        left = place.consents.get(self.settings.notification, 0) if place is not None else 0
+        if place is None or left < 1:
+            return False
+        place.consents = {**place.consents, self.settings.notification: left - 1}
+        session.add(place)
+        return True
+
+    async def _page(self, letter: Letter, shows: dict[str, Any]) -> tuple[str, dict[str, str]]:
+        """The address of the letter's page, and what the fields of a template show of it."""
+
+        def work(session: Session) -> tuple[str, dict[str, str]]:
+            speaks = _Speaks(self.app, session, letter.place)
+            fields = template_fields(shows, speaks.words(letter.row), letter.row.created_at, speaks.zone)
+            return speaks.link(letter.row), fields
+
+        return await self.app.database.write(work)
+
+    async def _learn(self, place: Place, code: int) -> None:
+        """What an error tells of what the reader still takes."""
+        if code in SPENT:
+            values: dict[str, Any] = {"free_left": 0}
+        elif code == UNWANTED:
+            values = {"consents": {}}
+        else:
+            return
+        spent = update(Place).where(col(Place.id) == place.id).values(**values)
+        await self.app.database.write(lambda session: session.connection().execute(spent))
+
+
+class _Speaks:
+    """How a private chat's holder reads, within one transaction."""
+
+    def __init__(self, app: "App", session: Session, place: Place) -> None:
+        self.app, self.session, self.place = app, session, place
+        self.tx = Tx(session, app.clock.now(), app.house)
+        person = session.get(Person, place.person_id) if place.person_id else None
+        community = session.get(Community, place.community_id) if place.community_id else None
+        self.language = (person and person.language) or (community and community.language) or LANGUAGES[0]
+        self.zone = community.time_zone if community else "Asia/Shanghai"
+        open_talk = select(Talk.id).where(Talk.place_id == place.id).limit(1)
+        self.asks = session.exec(open_talk).first() is not None
+
+    def words(self, row: Outgoing) -> str:
+        """What a row says to somebody who did nothing to cause it."""
+        return self.app.house.vault.reveal(words_of(self.session, row, self.language))
+
+    def fitting(self, rows: Sequence[Outgoing]) -> int:
+        """How many of these answers, from the first on, go into one text."""
+        said = self._said(rows)
+        count = fitting(said, self.language, self.link, asks=self.asks)
+        return len(rows) if count == len(said) else list(rows).index(said[count][0])
+
+    def together(self, rows: Sequence[Outgoing]) -> str:
+        """These answers as one text."""
+        return together(self._said(rows), self.language, self.link, asks=self.asks)
+
+    def _said(self, rows: Sequence[Outgoing]) -> list[tuple[Outgoing, str]]:
+        """Each row that says something, with its words; a change that somebody caused is the answer."""
+        reveal = self.app.house.vault.reveal
+        return [
+            (row, self.words(row) if row.change == "delete" else reveal(plain(row)))
+            for row in rows
+            if row.change != "close"
+        ]
+
+    def link(self, row: Outgoing) -> str:
+        """The address of the page of a row."""
+        house = self.tx.house
+        assert house.page is not None
+        return house.page(new_link(self.tx, self.place, outgoing_id=row.id, hours=house.link_hours))

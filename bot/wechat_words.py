@@ -1,0 +1,171 @@
+"""What WeChat shows of the rows to send: numbers for buttons, texts and fields shortened with sense; pure."""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from conversations.words import cut, texts
+from handlers.talk import VALUE
+from handlers.tell import without_mark
+from moderation.segment import boundaries
+from store.tables import Outgoing
+
+LONGEST_TEXT = 2048
+"""Bytes in UTF-8 of one text."""
+LONGEST_HEAD = 1024
+LONGEST_ID = 64
+LONGEST_LABEL = 128
+MOST_OPTIONS = 10
+FIELD = 20
+FIELDS = {"phrase": 5, "symbol": 5, "name": 10, "character_string": 32, "letter": 32, "number": 32}
+"""Characters that a template's field takes, by its kind; the others take 20."""
+CLAUSE = re.compile(r"(?<=[。！？；，,;!?])")
+CLOSING = "。！？；，,;!?、：: "
+
+Link = Callable[[Outgoing], str]
+"""The address of the page of a row."""
+
+
+@dataclass(frozen=True)
+class Menu:
+    """A message that WeChat shows with lines to tap: its words, and each line's id and label."""
+
+    head: str
+    options: list[tuple[str, str]]
+
+
+def size(text: str) -> int:
+    """Bytes in UTF-8, as WeChat counts."""
+    return len(text.encode())
+
+
+def together(rows: Sequence[tuple[Outgoing, str]], language: str, link: Link, *, asks: bool) -> str:
+    """Several rows, each with its words, as one text; the buttons of one of them are numbered.
+
+    That is the question's; without one the last row's with buttons, unless `asks`: a question that stands elsewhere.
+    """
+    numbered = _numbered([row for row, _ in rows], asks)
+    shown = [_text(row, words, language, link, numbers=row is numbered) for row, words in rows]
+    return "\n\n".join(filter(None, shown))
+
+
+def fitting(rows: Sequence[tuple[Outgoing, str]], language: str, link: Link, *, asks: bool) -> int:
+    """How many of the rows fit into one text, from the first on; the first one always does."""
+    count = 1
+    while count < len(rows) and size(together(rows[: count + 1], language, link, asks=asks)) <= LONGEST_TEXT:
+        count += 1
+    return count if rows else 0
+
+
+def menu(row: Outgoing, words: str, language: str, link: Link) -> Menu | None:
+    """The row as a message with lines to tap; None if it has none, or if WeChat has no room for them."""
+    options = [(f"{row.id}:{each['value']}", each["label"]) for each in row.buttons]
+    head = "\n".join(filter(None, [words, _photos(row, language, link)]))
+    small = all(size(name) <= LONGEST_ID and size(label) <= LONGEST_LABEL for name, label in options)
+    if not (0 < len(options) <= MOST_OPTIONS and small and size(head) <= LONGEST_HEAD):
+        return None
+    return Menu(head, options)
+
+
+def _numbered(rows: Sequence[Outgoing], asks: bool) -> Outgoing | None:
+    with_buttons = [row for row in rows if row.buttons]
+    questions = [row for row in with_buttons if is_question(row)]
+    if questions or asks:
+        return questions[-1] if questions else None
+    return with_buttons[-1] if with_buttons else None
+
+
+def is_question(row: Outgoing) -> bool:
+    """Whether its buttons are the answers to an open question."""
+    return any(VALUE.fullmatch(each["value"]) for each in row.buttons)
+
+
+def _text(row: Outgoing, words: str, language: str, link: Link, *, numbers: bool) -> str:
+    below = "\n\n".join(
+        filter(None, [_photos(row, language, link), _choices(row, language, numbers=numbers)])
+    )
+    whole = "\n\n".join(filter(None, [words, below]))
+    if size(whole) <= LONGEST_TEXT:
+        return whole
+    more = texts(language)["reach.whole"].format(link=link(row))
+    left = LONGEST_TEXT - size(f"…\n\n{more}\n\n{below}")
+    return "\n\n".join(filter(None, [f"{_within(words, left)}…", more, below]))
+
+
+def _within(words: str, most: int) -> str:
+    """The words' beginning of so many bytes at most, up to the end of a sentence if there is one."""
+    characters = len(words.encode()[:most].decode("utf-8", "ignore"))
+    return cut(words, characters)[0].rstrip()
+
+
+def _photos(row: Outgoing, language: str, link: Link) -> str:
+    if not row.photos:
+        return ""
+    return texts(language)["reach.photos"].format(count=len(row.photos), link=link(row))
+
+
+def _choices(row: Outgoing, language: str, *, numbers: bool) -> str:
+    """The buttons as lines with numbers, and as words to type those that have none."""
+    say, joined = texts(language), texts(language)["list.comma"]
+    lines: list[str] = []
+    alone: list[str] = []
+    for each in row.buttons:
+        question = VALUE.fullmatch(each["value"])
+        if numbers and (question is None or question[3] == "="):
+            lines.append(f"{each.get('typed') or len(lines) + 1}. {each['label']}")
+        else:
+            alone.append(_label(each))
+    if not lines:
+        return say["reach.type"].format(labels=joined.join(alone)) if alone else ""
+    also = say["reach.type_also"].format(labels=joined.join(alone)) if alone else ""
+    return "\n".join([*lines, say["reach.type_number"] + also])
+
+
+def _label(button: dict[str, str]) -> str:
+    """What to type for a button: with the number of its matter, so that it is the right one's."""
+    return f"{button['label']} {button['number']}" if "number" in button else button["label"]
+
+
+# --- templates --------------------------------------------------------------------------------------
+
+
+def template_fields(shows: dict[str, str], words: str, at: datetime, zone: str) -> dict[str, str]:
+    """What each field of a template holds, as `shows` says: what a message is about, its words or its time."""
+    about, _, more = words.strip().partition("\n")
+    values = {
+        "about": about,
+        "words": more.strip() or about,
+        "time": f"{at.astimezone(ZoneInfo(zone)):%Y年%-m月%-d日 %H:%M}",
+    }
+    return {
+        name: values[what] if what == "time" else shortened(values[what], _room(name))
+        for name, what in shows.items()
+    }
+
+
+def _room(field: str) -> int:
+    return FIELDS.get(field.rstrip("0123456789"), FIELD)
+
+
+def shortened(text: str, most: int) -> str:
+    """The text in one line of at most `most` characters: whole clauses if enough of it fits, else whole words."""
+    line = " ".join(text.split())
+    if len(line) <= most:
+        return line
+    kept = ""
+    for clause in CLAUSE.split(line):
+        if len((kept + clause).rstrip(CLOSING)) > most:
+            break
+        kept += clause
+    kept = kept.rstrip(CLOSING)
+    if len(kept) * 2 >= most:
+        return kept
+    end = max(at for at in boundaries(line) if at < most)
+    return f"{line[: end or most - 1].rstrip(CLOSING)}…"
+
+
+def plain(row: Outgoing) -> str:
+    """The words of a row without the line that says what was chosen: whoever chose it knows."""
+    return without_mark(row.text)
