@@ -34,13 +34,16 @@ log = structlog.get_logger()
 
 T = TypeVar("T")
 WECHAT = "https://api.weixin.qq.com"
-CONNECT_SECONDS, READ_SECONDS, ANSWER_SECONDS = 5, 10, 30
+CONNECT_SECONDS, READ_SECONDS = 5, 10
+ANSWER_SECONDS, MEDIA_SECONDS = 20, 60
+"""How long a whole answer may take, if it trickles."""
 AT_ONCE = 16
 LARGEST_ANSWER = 1024 * 1024
 LARGEST_MEDIA = 20 * 1024 * 1024
 EARLY = timedelta(minutes=5)
 """How long before its end a token is renewed; WeChat hands out the next one from then on."""
-LEASE_SECONDS = 60
+LEASE_SECONDS = 30
+"""Longer than an answer takes."""
 FORCED_SECONDS = 30
 """WeChat takes one forced renewal in so many seconds, twenty a day."""
 REFUSED = (40001, 40014, 42001)
@@ -135,6 +138,12 @@ class Tokens:
             value = await asyncio.shield(self._renewal)  # all that wait get the same token, or the same error
             if mine or value != refused:
                 return value
+
+    async def close(self) -> None:
+        """Give up a renewal that is under way, so that another process need not wait for its lease to run out."""
+        if self._renewal is not None and not self._renewal.done():
+            self._renewal.cancel()
+            await asyncio.gather(self._renewal, return_exceptions=True)
 
     async def _renewed(self, refused: str) -> str:
         while True:
@@ -266,6 +275,8 @@ class Client:
     async def close(self) -> None:
         """Let go of the connections; what is still on its way is not waited for."""
         self._closed = True
+        await self.tickets.close()
+        await self.tokens.close()
         self._threads.shutdown(wait=False, cancel_futures=True)
         self._http.close()
 
@@ -295,14 +306,16 @@ class Client:
         self, token: str, path: str, params: Mapping[str, str], **request: Any
     ) -> dict[str, Any]:
         request["params"] = {**params, "access_token": token}
-        return self._read(await self._ask(path, LARGEST_ANSWER, **request), token)
+        return self._read(await self._ask(path, **request), token)
 
-    async def _ask(self, path: str, most: int, **request: Any) -> bytes:
+    async def _ask(
+        self, path: str, most: int = LARGEST_ANSWER, seconds: float | None = None, **request: Any
+    ) -> bytes:
         if self._closed:
             raise Away("closed")
         work = partial(self._http.ask, path, most, **request)
         try:
-            async with asyncio.timeout(ANSWER_SECONDS):
+            async with asyncio.timeout(seconds or ANSWER_SECONDS):
                 return await asyncio.get_running_loop().run_in_executor(self._threads, work)
         except TimeoutError:
             pass
@@ -335,7 +348,7 @@ class Client:
         }
         # Parameters that are no dict: wechatpy would add a token.
         request: dict[str, Any] = {"params": (), "data": _json(data), "headers": JSON}
-        body = await self._ask("/cgi-bin/stable_token", LARGEST_ANSWER, **request)
+        body = await self._ask("/cgi-bin/stable_token", **request)
         return _token(self._read(body), "access_token")
 
     async def _fetch_ticket(self, _: bool) -> tuple[str, float]:
@@ -363,9 +376,15 @@ class Client:
     async def _send(self, openid: str, kind: str, what: Mapping[str, Any]) -> None:
         await self.call("/cgi-bin/message/custom/send", {"touser": openid, "msgtype": kind, kind: what})
 
-    async def send_template(self, openid: str, template_id: str, url: str, fields: Mapping[str, str]) -> str:
-        """A template message whose link is `url` ("" for none); its msgid, by which TEMPLATESENDJOBFINISH names it."""
+    async def send_template(
+        self, openid: str, template_id: str, url: str, fields: Mapping[str, str], *, once: str = ""
+    ) -> str:
+        """A template message whose link is `url` ("" for none); its msgid, by which TEMPLATESENDJOBFINISH names it.
+
+        What is sent again within ten minutes with the same `once` (32 characters at most) arrives once.
+        """
         data = _filled(openid, template_id, fields) | ({"url": url} if url else {})
+        data |= {"client_msg_id": once} if once else {}
         return str((await self.call("/cgi-bin/message/template/send", data)).get("msgid", ""))
 
     async def send_notification(
@@ -382,7 +401,8 @@ class Client:
         kind = "png" if data.startswith(b"\x89PNG") else "jpeg"
         files = {"media": (f"photo.{kind}", data, f"image/{kind}")}
         path, params = "/cgi-bin/media/upload", {"type": "image"}
-        answer = await self._with_token(lambda token: self._answer(token, path, params, files=files))
+        request: dict[str, Any] = {"files": files, "seconds": MEDIA_SECONDS}
+        answer = await self._with_token(lambda token: self._answer(token, path, params, **request))
         return _field(answer, "media_id")
 
     async def fetch_media(self, media_id: str) -> bytes:
@@ -391,7 +411,7 @@ class Client:
 
     async def _media(self, token: str, media_id: str) -> bytes:
         params = {"media_id": media_id, "access_token": token}
-        body = await self._ask("/cgi-bin/media/get", LARGEST_MEDIA, params=params)
+        body = await self._ask("/cgi-bin/media/get", LARGEST_MEDIA, MEDIA_SECONDS, params=params)
         if body.lstrip()[:1] in (
             b"{",
             b"<",

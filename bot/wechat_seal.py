@@ -21,8 +21,8 @@ LARGEST = 64 * 1024
 BLOCK = 16  # bytes, of AES
 PADDED = 32  # bytes, to a multiple of which WeChat pads
 KEY_CHARACTERS = 43
-START = re.compile(r"\ufeff?\s*(<\?xml[^<>]*\?>)?\s*<xml\s*>")
-"""How each document of WeChat begins; a DOCTYPE can only stand before the root."""
+START = re.compile(r"\ufeff?\s*+(?:<\?xml[^<>]*+>\s*+)?<xml\s*+>")
+"""How each document of WeChat begins; a DOCTYPE can only stand before the root. Possessive: blanks cost no time."""
 ECHO = re.compile(r"[A-Za-z0-9]{1,128}")
 OPENID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 WHEN = re.compile(r"[0-9]{1,11}")

@@ -9,7 +9,6 @@ import json
 import logging
 import shutil
 import socket
-import threading
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -125,6 +124,13 @@ async def test_a_template_is_known_by_its_number(client: Client, chen: User, api
     assert "李师傅已接单" in chen.chat[-1].text
     await client.send_template(chen.openid, api.template, "", values)
     assert "url" not in calls_to(api, "message/template/send")[-1]
+
+
+async def test_a_template_that_is_sent_again_arrives_once(client: Client, chen: User, api: WeChatApi) -> None:
+    values = {"thing1": "报修 218", "thing2": "李师傅已接单", "time3": "17:00"}
+    numbers = [await client.send_template(chen.openid, api.template, "", values, once="17") for _ in range(2)]
+    assert numbers[0] == numbers[1]
+    assert len(chen.chat) == 1
 
 
 async def test_a_notification_needs_a_consent(client: Client, chen: User, api: WeChatApi) -> None:
@@ -408,6 +414,23 @@ async def test_a_token_that_hardly_lasts_is_not_fetched_for_every_call(
     assert await tokens.value() == "token 2"
 
 
+async def test_who_stops_in_mid_renewal_gives_the_lease_back(database: Database, clock: Clock) -> None:
+    async def fetch(_: bool) -> tuple[str, float]:
+        begun.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    begun = asyncio.Event()
+    tokens = Tokens(database, VAULT, fetch, clock, "t")
+    waiting = asyncio.create_task(tokens.value())
+    await begun.wait()
+    await tokens.close()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    with database.read() as session:
+        assert session.exec(select(Lease)).all() == []
+
+
 async def test_only_the_refused_token_is_renewed(databases: list[Database], clock: Clock) -> None:
     async def fetch(force: bool) -> tuple[str, float]:
         forced.append(force)
@@ -663,10 +686,13 @@ async def test_a_server_that_does_not_answer_is_away(
         await client.callback_ips()
 
 
+@pytest.mark.parametrize("path", ["token", "call", "media"])
 async def test_a_server_that_trickles_is_away(
-    database: Database, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    database: Database, clock: Clock, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
     async def answer(request: web.Request) -> web.StreamResponse:
+        if path != "token" and request.path.endswith("stable_token"):
+            return web.json_response({"access_token": "t", "expires_in": 7200})
         response = web.StreamResponse()
         await response.prepare(request)
         while not over.is_set():
@@ -675,10 +701,13 @@ async def test_a_server_that_trickles_is_away(
         return response
 
     over = asyncio.Event()
-    monkeypatch.setattr("bot.wechat_client.ANSWER_SECONDS", 0.3)
+    if path == "media":
+        monkeypatch.setattr("bot.wechat_client.MEDIA_SECONDS", 0.3)
+    else:
+        monkeypatch.setattr("bot.wechat_client.ANSWER_SECONDS", 1)
     async with serving(answer) as url, calling(url, database, clock) as client:
         with pytest.raises(Away, match="slow"):
-            await client.callback_ips()
+            await (client.fetch_media("x") if path == "media" else client.callback_ips())
         over.set()
 
 
@@ -711,11 +740,11 @@ async def test_7_a_slow_answer_holds_nobody_up(database: Database, clock: Clock)
 
     came, go_on = asyncio.Event(), asyncio.Event()
     async with serving(answer) as url, calling(url, database, clock) as client:
-        waiting = [asyncio.create_task(client.callback_ips()) for _ in range(4)]
-        await came.wait()  # in the same event loop
-        assert await asyncio.to_thread(threading.active_count) > 1  # also its threads are free
+        waiting = [asyncio.create_task(client.callback_ips()) for _ in range(40)]
+        await came.wait()  # the server is in this event loop, too
+        assert await asyncio.to_thread(sum, (1, 2)) == 3  # nor do they keep the threads of others
         go_on.set()
-        assert await asyncio.gather(*waiting) == [[]] * 4
+        assert await asyncio.gather(*waiting) == [[]] * 40
 
 
 async def test_8_every_call_goes_to_the_server_of_the_settings(

@@ -300,7 +300,9 @@ def test_what_is_not_utf_8_is_refused() -> None:
 @pytest.mark.parametrize(
     "body",
     [b"", b"\0", b"{}", b"<xml>", b"<xml/>", b"<xml><Encrypt/></xml>", b"<xml><Encrypt><a>b</a></Encrypt></xml>",
-     b"<xml><Encrypt>a</Encrypt><Encrypt>b</Encrypt></xml>", b"<xml>" * 9000],
+     b"<xml><Encrypt>a</Encrypt><Encrypt>b</Encrypt></xml>", b"<xml>" * 9000, b" " * 65_000, b"<?xml " + b" " * 65_000,
+     b"<?xml?>" + b" " * 65_000, b"<xml" + b" " * 65_000, b"<xml>" + b"<a/>" * 16_000 + b"</xml>",
+     b"<xml " + b" ".join(b"a%d=''" % each for each in range(7000)) + b"/>"],
 )  # fmt: skip
 def test_unsigned_nonsense_is_refused(body: bytes) -> None:
     query, _ = request("")
