@@ -256,7 +256,8 @@ class Wechat:
         if not settings.template:
             raise _NextRung("no template is set")
         url, fields = await self._page(letter, settings.template_fields)
-        number = await self.client.send_template(letter.place.external_id, settings.template, url, fields)
+        openid, once = letter.place.external_id, str(letter.row.id)
+        number = await self.client.send_template(openid, settings.template, url, fields, once=once)
         return Taken(str(letter.row.id), (number,), rung="template")
 
     async def _by_notification(self, letter: Letter) -> Taken:

@@ -66,7 +66,7 @@ PHONES = {"phone", "owner", "neighbour", "crew", "plumber", "office", "board"}
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """All runs on both databases, and every talk on Telegram and WeChat as well unless its messages are made by hand."""
+    """All runs on both databases, and every talk on Telegram and WeChat unless its messages are made by hand."""
     names = set(metafunc.fixturenames)
     if "database_url" in names and "messenger" not in names:
         metafunc.parametrize("database_url", DATABASES, indirect=True)

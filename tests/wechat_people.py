@@ -90,6 +90,7 @@ class WechatBuilding(Building):
         """Somebody's account, who follows the service account and has written to it."""
         if name not in self.users:
             self.users[name] = user = self.api.user(name)
+            self.screens[name] = WechatChat(self, user)
             user.following = True
             user.talk.until, user.talk.left = self.api.now() + UNLIMITED * 3600, UNLIMITED
         return self.users[name]
@@ -102,9 +103,6 @@ class WechatBuilding(Building):
 
     def phone(self, name: str) -> Phone:
         return super().phone(name) if name in WORKERS else WechatPhone(self, name, name)
-
-    def screen(self, name: str) -> "WechatChat":
-        return self.screens.setdefault(name, WechatChat(self, self.user(name)))
 
     def values(self, openid: str) -> dict[str, str]:
         """What the buttons would be worth that were written to a chat, by their labels, the latest first."""
@@ -186,7 +184,8 @@ class WechatPhone(Phone):
 
     @property
     def chat(self) -> Any:
-        return self.building.screen(self.account)
+        self.building.user(self.account)
+        return self.building.screens[self.account]
 
     @property
     def user(self) -> User:

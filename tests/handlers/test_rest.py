@@ -91,6 +91,7 @@ async def test_a_card_that_does_not_change_keeps_its_rest(building: Building, ow
     assert len(building.read(select(Rest))) == len(building.read(select(Outgoing))) == 1
 
 
+@pytest.mark.in_place
 async def test_on_the_board_everybody_may_ask_and_reads_it_in_their_own_chat(
     building: Building, neighbour: Phone, board: Phone, phone: Callable[[str], Phone]
 ) -> None:
