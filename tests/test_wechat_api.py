@@ -223,8 +223,6 @@ async def test_requests_that_are_none(api: WeChatApi, program: Program, chen: Us
         (send, b"[]", 47001),
         (send, b"", 44002),
         (send, b"\xff{}", 47001),
-        (send, b'{"a": NaN}', 47001),
-        (send, b'{"a": 1, "a": 2}', 47001),
         (send, json.dumps(text_to(chen)).encode(), 40033),
         ("menu/create", json.dumps({"button": [{"name": "电"}]}).encode(), 40033),
         ("menu/get", {}, 43001),
@@ -233,6 +231,9 @@ async def test_requests_that_are_none(api: WeChatApi, program: Program, chen: Us
     ):
         assert await program.code(path, body) == code, (path, body)
         one_mistake(api, str(code))
+    for raw, why in ((b'{"a": NaN}', "NaN is no JSON"), (b'{"a": 1, "a": 2}', "a name twice")):
+        assert await program.code(send, raw) == 47001
+        one_mistake(api, why)
     assert (await program.get(send)).json()["errcode"] == 43002
     one_mistake(api)
     assert (await program.http.get("/menu/get")).json()["errcode"] == 40066
@@ -435,6 +436,21 @@ async def test_wrong_menu_messages(
 
 
 # --- templates and notifications
+
+
+async def test_parts_that_are_none(api: WeChatApi, program: Program, chen: User) -> None:
+    await chen.sends_voice()
+    voice = {"touser": chen.openid, "msgtype": "image", "image": {"media_id": program.heard[-1]["MediaId"]}}
+    menu, template = menu_to(chen, ("1", "a")), template_to(chen, api.template)
+    menu["msgmenu"]["list"] = ["a"]
+    template["data"]["thing1"] = "a"
+    for path, body, code in (
+        ("message/custom/send", voice, 40007),
+        ("message/custom/send", menu, 47001),
+        ("message/template/send", template, 47003),
+    ):
+        assert await program.code(path, body) == code
+        one_mistake(api, str(code))
 
 
 async def test_a_template_is_shown_and_its_end_is_told(api: WeChatApi, program: Program, chen: User) -> None:
@@ -953,6 +969,13 @@ async def test_a_reply_that_breaks_out_of_its_field(api: WeChatApi, program: Pro
         broken = inner.replace("!]]", f"{text}]]")
         await wrongly_answered(program, chen, lambda _, bad=broken: program.seal(bad))  # type: ignore[misc]
         one_mistake(api, "passive reply")
+    for bad, why in (
+        (f"<!DOCTYPE xml>{inner}", "a declaration"),
+        (inner.replace("<MsgType>", "more<MsgType>"), "between the fields"),
+        (inner.replace("<MsgType>", '<MsgType a="1">'), "with"),
+    ):
+        await wrongly_answered(program, chen, lambda _, bad=bad: program.seal(bad))  # type: ignore[misc]
+        one_mistake(api, why)
     plain = inner.encode()
     await wrongly_answered(program, chen, lambda _: plain)
     one_mistake(api, "passive reply")

@@ -1,4 +1,4 @@
-"""What WeChat's API accepts: its limits, error codes and checks, from developers.weixin.qq.com (服务号), read 2026-11.
+"""What WeChat's API accepts: its limits, error codes and checks, from developers.weixin.qq.com.
 
 Where the documentation gives no limit, or sources conflict, the stricter one stands here, with its source.
 """
