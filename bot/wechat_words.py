@@ -108,7 +108,7 @@ def _photos(row: Outgoing, language: str, link: Link) -> str:
 
 def _choices(row: Outgoing, language: str, *, numbers: bool) -> str:
     """The buttons as lines with numbers, and as words to type those that have none."""
-    say, joined = texts(language), texts(language)["list.comma"]
+    joined = texts(language)["list.comma"]
     lines: list[str] = []
     alone: list[str] = []
     for each in row.buttons:
@@ -118,9 +118,9 @@ def _choices(row: Outgoing, language: str, *, numbers: bool) -> str:
         else:
             alone.append(_label(each))
     if not lines:
-        return say["reach.type"].format(labels=joined.join(alone)) if alone else ""
-    also = say["reach.type_also"].format(labels=joined.join(alone)) if alone else ""
-    return "\n".join([*lines, say["reach.type_number"] + also])
+        return texts(language)["reach.type"].format(labels=joined.join(alone)) if alone else ""
+    also = texts(language)["reach.type_also"].format(labels=joined.join(alone)) if alone else ""
+    return "\n".join([*lines, texts(language)["reach.type_number"] + also])
 
 
 def _label(button: dict[str, str]) -> str:

@@ -170,16 +170,15 @@ def _digest(tx: Tx, place: Place) -> None:
 
 def words_of(session: Session, row: Outgoing, language: str) -> str:
     """What a row says where nothing that was sent can be changed: also what became of which message."""
-    words = texts(language)
     if row.change == "edit":
-        return f"{words['reach.changed']}\n{row.text}"
+        return f"{texts(language)['reach.changed']}\n{row.text}"
     if row.change != "delete":
         return row.text
     made = select(Outgoing.text).where(
         Outgoing.card == row.card, Outgoing.place_id == row.place_id, Outgoing.change == "send"
     )
     before = session.exec(made.order_by(col(Outgoing.id).desc()).limit(1)).first() or ""
-    return words["reach.taken_back"].format(begun=begun(before), words=row.text)
+    return texts(language)["reach.taken_back"].format(begun=begun(before), words=row.text)
 
 
 def begun(text: str) -> str:
