@@ -117,7 +117,7 @@ def test_a_card_says_who_where_what_to_do_and_until_when() -> None:
         "1. 手机装好 Telegram，用相机扫右上角的二维码",
         "2. 在打开的聊天里按「开始」",
         "3. 扫不了？在 Telegram 里找 @linli_test_bot，发给它上面的码",
-        texts("en")["invitation.brief"].format(bot="linli_test_bot"),
+        texts("en")["invitation.telegram.brief"].format(bot="linli_test_bot"),
         "只能用一次，12月24日周四 12:00 前有效 · 物业电话 021-5555 0110",
     ]
 
@@ -125,7 +125,7 @@ def test_a_card_says_who_where_what_to_do_and_until_when() -> None:
 def test_a_community_that_reads_english_gets_its_card_in_english() -> None:
     (page,) = lines(invitation_pages([home("Mr Smith")], head("en")))
     assert "For M** S** only" in page
-    assert texts("zh")["invitation.brief"].format(bot="linli_test_bot") in page
+    assert texts("zh")["invitation.telegram.brief"].format(bot="linli_test_bot") in page
 
 
 def test_without_a_telephone_the_card_is_silent_about_it() -> None:
