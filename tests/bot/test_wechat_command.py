@@ -3,6 +3,7 @@
 import asyncio
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -24,9 +25,11 @@ from bot.logs import set_up
 from bot.wechat_check import MENU, Finding
 from bot.wechat_client import Away, Client
 from bot.wechat_codes import scenes
+from handlers.roster import add_community, apply, plan_roster, read_roster
+from handlers.tx import House, Tx
 from store.database import Database
 from store.tables import Account, Code, Person
-from store.vault import Vault
+from store.vault import Vault, kept_key
 from tests.bot.test_command_line import ROOT, linli, said
 from tests.bot.test_invitation_pages import lines
 from tests.bot.wechat_settings import settings_of
@@ -107,15 +110,19 @@ def port() -> int:
         return int(free.getsockname()[1])
 
 
-async def with_people(data: str) -> None:
-    await ran("community", "add", "阳光花园", "--data", data)
-    await ran("roster", "import", "bot/demo/roster.csv", "--data", data)
-
-
 @pytest.fixture
-def stored(data: str) -> Iterator[Database]:
-    """The database of the installation, as it stands."""
+def stored(data: str, sqlite_template: Path) -> Iterator[Database]:
+    """The database of an installation with a community and its roster."""
+    Path(data).mkdir()
+    shutil.copy(sqlite_template, f"{data}/linli.db")
     kept = Database(f"sqlite:///{data}/linli.db")
+
+    def work(session: Session) -> None:
+        tx = Tx(session, datetime.now(UTC), House(Vault(kept_key(Path(data) / "key"))))
+        made = add_community(tx, "阳光花园", time_zone="Asia/Shanghai", language="zh")
+        apply(tx, plan_roster(tx, made, read_roster((ROOT / "bot/demo/roster.csv").read_bytes())))
+
+    kept.write_now(work)
     yield kept
     kept.close()
 
@@ -130,11 +137,10 @@ def codes(stored: Database) -> list[Code]:
 
 
 async def test_from_the_settings_to_the_first_owner(
-    data: str, tmp_path: Path, api: WeChatApi, port: int
+    data: str, tmp_path: Path, api: WeChatApi, port: int, stored: Database
 ) -> None:
     address = f"http://127.0.0.1:{port}"
     environment = account(api, address, template=api.template, notification=api.notification)
-    await with_people(data)
     code, words = await ran("wechat", "check", "--data", data, **environment)
     assert (code, f"✗ {address}/wechat" in words, "Linli 在运行吗" in words) == (1, True, True)
     async with running(data, port, **environment) as start:
@@ -175,20 +181,16 @@ async def test_from_the_settings_to_the_first_owner(
 # --- what is wrong ----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("command", [("run", "--port", "0"), ("invite",), ("wechat", "menu")])
-async def test_what_is_missing_is_said_in_one_sentence(
-    data: str, api: WeChatApi, command: tuple[str, ...]
-) -> None:
+async def test_what_is_missing_is_said_in_one_sentence(data: str, api: WeChatApi) -> None:
     environment = {**account(api, address="", app_secret=""), "LINLI_PLAYGROUND__ENABLED": "true"}
-    code, words = await ran(*command, "--data", data, **environment)
+    code, words = await ran("run", "--port", "0", "--data", data, **environment)
     assert (code, "微信还缺设置：wechat.app_secret、web.address。" in words) == (1, True)
     assert len(words.splitlines()) == 2
     assert api.calls == []
 
 
-@pytest.mark.parametrize("key", ["a" * 42, "!" * 43, f"{'a' * 43} "])
-async def test_a_key_that_is_none_stops_the_start(data: str, api: WeChatApi, key: str) -> None:
-    code, words = await ran("run", "--port", "0", "--data", data, **account(api, aes_key=key))
+async def test_a_key_that_is_none_stops_the_start(data: str, api: WeChatApi) -> None:
+    code, words = await ran("run", "--port", "0", "--data", data, **account(api, aes_key="a" * 42))
     assert (code, "EncodingAESKey 应为 43 位" in words) == (1, True)
 
 
@@ -201,7 +203,7 @@ async def test_without_an_account_each_command_says_so(data: str) -> None:
 
 @pytest.mark.parametrize(
     ("fault", "words"),
-    [(48001, "已认证的服务号"), (45009, "稍后再试"), (40164, "IP 白名单"), ("garbage", "微信连不上")],
+    [(48001, "已认证的服务号"), ("garbage", "微信连不上")],
 )
 async def test_why_the_menu_is_not_set_is_said(
     data: str, api: WeChatApi, fault: int | str, words: str
@@ -220,7 +222,7 @@ def test_a_check_without_anything_wrong_ends_well(data: str, monkeypatch: pytest
         done = CliRunner().invoke(program.cli, ["wechat", "check", "--data", data])
     finally:
         set_up("critical")
-    assert done.exit_code == 0
+    assert (done.exit_code, done.output) == (0, "✓ Menu\n… Template\n  没有设置。It is not set.\n")
 
 
 def test_the_accounts_secrets_are_masked_in_logs(
@@ -242,8 +244,7 @@ def test_the_accounts_secrets_are_masked_in_logs(
 # --- invitations ------------------------------------------------------------------------------------
 
 
-async def test_lines_say_the_code_and_what_to_do_with_it(data: str, api: WeChatApi) -> None:
-    await with_people(data)
+async def test_lines_say_the_code_and_what_to_do_with_it(data: str, api: WeChatApi, stored: Database) -> None:
     code, words = await ran("invite", "陈女士", "--data", data, **account(api))
     assert code == 0
     assert re.search(r"陈女士 +3 号楼 2 单元 1201 +\w{5}-\w{5}\n", words)
@@ -258,7 +259,6 @@ async def test_lines_say_the_code_and_what_to_do_with_it(data: str, api: WeChatA
 async def test_a_card_has_the_code_of_each_messenger(
     data: str, tmp_path: Path, api: WeChatApi, stored: Database
 ) -> None:
-    await with_people(data)
     async with BotApi() as telegram:
         both = {"LINLI_TELEGRAM__TOKEN": telegram.token, "LINLI_TELEGRAM__BASE_URL": telegram.url}
         pages = tmp_path / "pages.pdf"
@@ -275,7 +275,6 @@ async def test_a_card_has_the_code_of_each_messenger(
 async def test_whoever_is_on_one_of_the_messengers_is_not_invited(
     data: str, api: WeChatApi, stored: Database
 ) -> None:
-    await with_people(data)
 
     def work(session: Session) -> None:
         for name, messenger in (("陈女士", "wechat"), ("周先生", "telegram"), ("王师傅", "browser")):
@@ -299,18 +298,10 @@ async def test_whoever_is_on_one_of_the_messengers_is_not_invited(
         assert ("陈女士" in words, "周先生" in words) == (False, True)  # Telegram is not served now
 
 
-@pytest.mark.parametrize(
-    ("fault", "words"),
-    [
-        (48001, "已认证的服务号"),
-        (45009, "稍后再试"),
-        ("500", "微信连不上"),
-    ],
-)
+@pytest.mark.parametrize(("fault", "words"), [(48001, "已认证的服务号"), (45009, "稍后再试")])
 async def test_what_wechat_refuses_leaves_no_pages_and_no_codes(
     data: str, tmp_path: Path, api: WeChatApi, stored: Database, fault: int | str, words: str
 ) -> None:
-    await with_people(data)
     seen: list[object] = []
 
     def choose(path: str, payload: object) -> int | str | None:
@@ -327,7 +318,6 @@ async def test_what_wechat_refuses_leaves_no_pages_and_no_codes(
 
 
 async def test_one_slip_among_many_is_tried_again(data: str, api: WeChatApi, stored: Database) -> None:
-    await with_people(data)
     slips = iter([-1, "cut", None])
     api.choose = lambda path, _: next(slips, None) if path == "qrcode/create" else None
     client = Client(settings_of(api), stored, Vault("a key of tests"))
