@@ -152,7 +152,7 @@ def _take_up(session: Session, inbox_id: int, house: House, now: datetime) -> tu
     ).first()
     if row is None:
         raise LookupError(inbox_id)
-    said = said_in(row, house.vault)
+    said = said_in(row, house.vault).model_copy(update={"opens": None})  # that was when it came
     tx = _surroundings(session, said, house, now)
     tx.inbox_id = row.id
     row.state, row.error = "done", ""
