@@ -17,7 +17,7 @@ from bot.settings import BadSettings
 from bot.settings import Wechat as Settings
 from bot.wechat_client import Away, Client, Trouble
 from bot.wechat_said import NAME, consents, delivered, key_of, media_of, opens, said_from
-from bot.wechat_seal import Seal
+from bot.wechat_seal import BadCallback, Seal
 from bot.wechat_words import fitting, menu, plain, template_fields, together
 from conversations.said import Change, File, Said
 from conversations.words import LANGUAGES
@@ -40,6 +40,7 @@ FETCHING = 12.0
 LATER = 600.0
 """Seconds after which what met a daily limit is tried again."""
 REMEMBERED = 1000
+OLDEST = 24 * 3600.0
 BUSY, DAILY_LIMIT, NOT_FOLLOWED, SPENT = -1, 45009, 43004, (45015, 45047)
 UNWANTED = 43101
 DELIVERED = "success"
@@ -79,11 +80,18 @@ class Wechat:
         BadCallback for what WeChat has not sent; StoreUnavailable when nothing could be kept.
         """
         fields = self.seal.open(query, body)
+        self._check_age(fields)
         words = await self.take(fields)
         if not words:
             return b""
         at = int(fields["CreateTime"])
         return self.seal.reply(words, to=fields["FromUserName"], from_=fields["ToUserName"], at=at)
+
+    def _check_age(self, fields: Mapping[str, Any]) -> None:
+        """Refuse what is sent again after a day: it may be forgotten by then that it has acted."""
+        now = self.app.clock.now() - self.app.clock.shift
+        if not abs(now.timestamp() - int(fields["CreateTime"])) < OLDEST:
+            raise BadCallback(403, "it was made long ago, or the clock is wrong")
 
     async def take(self, fields: Mapping[str, Any]) -> str:
         """Let one message act, once; the words of its reply, "" if there are none. A repetition gets the same."""

@@ -44,7 +44,7 @@ def size(text: str) -> int:
 def together(rows: Sequence[tuple[Outgoing, str]], language: str, link: Link, *, asks: bool) -> str:
     """Several rows, each with its words, as one text; the buttons of one of them are numbered.
 
-    That is the question's; without one the last row's with buttons, unless `asks`: a question that stands elsewhere.
+    That is the question's; without one the newest row's with buttons, unless `asks`: a question that stands elsewhere.
     """
     numbered = _numbered([row for row, _ in rows], asks)
     shown = [_text(row, words, language, link, numbers=row is numbered) for row, words in rows]
@@ -74,7 +74,7 @@ def _numbered(rows: Sequence[Outgoing], asks: bool) -> Outgoing | None:
     questions = [row for row in with_buttons if is_question(row)]
     if questions or asks:
         return questions[-1] if questions else None
-    return with_buttons[-1] if with_buttons else None
+    return max(with_buttons, key=lambda row: row.id, default=None)  # as a typed number is understood
 
 
 def is_question(row: Outgoing) -> bool:
@@ -83,6 +83,8 @@ def is_question(row: Outgoing) -> bool:
 
 
 def _text(row: Outgoing, words: str, language: str, link: Link, *, numbers: bool) -> str:
+    if row.buttons:  # there is nothing to tap
+        words = words.replace(texts(language)["reach.tap"], texts(language)["reach.reply"])
     below = "\n\n".join(
         filter(None, [_photos(row, language, link), _choices(row, language, numbers=numbers)])
     )
