@@ -364,6 +364,9 @@ class Delivery:
     def _hold(self, session: Session, letter: Letter, reason: str) -> None:
         """It goes to the person's other chat, or waits until they are heard."""
         self._attempt(session, letter, reason)
+        place = session.get(Place, letter.place.id)
+        if place is not None and place.free_left and place.free_until and place.free_until > self.now():
+            return  # they were heard this very moment
         other = (
             None
             if letter.row.change in ("close", "delete")

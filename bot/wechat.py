@@ -15,7 +15,7 @@ from sqlmodel import Session, col, select
 from bot.delivery import Blocked, Held, Later, Letter, Taken, Try
 from bot.wechat_client import REFUSED, Away, Client, Trouble
 from bot.wechat_said import NAME, consents, delivered, key_of, media_of, opens, said_from
-from bot.wechat_seal import Seal
+from bot.wechat_seal import BadCallback, Seal
 from bot.wechat_words import fitting, menu, plain, template_fields, together
 from conversations.said import Change, File, Said
 from conversations.words import LANGUAGES
@@ -38,6 +38,7 @@ FETCHING = 12.0
 LATER = 600.0
 """Seconds after which what met a daily limit is tried again."""
 REMEMBERED = 1000
+OLDEST = 24 * 3600.0
 DAILY_LIMIT, NOT_FOLLOWED, SPENT = 45009, 43004, (45015, 45047)
 NOT_NOW = (-1, *REFUSED, 40013, 40125, 40164, 41004)
 """WeChat is busy, or does not let us in: that says nothing of the reader."""
@@ -81,11 +82,18 @@ class Wechat:
         BadCallback for what WeChat has not sent; StoreUnavailable when nothing could be kept.
         """
         fields = self.seal.open(query, body)
+        self._check_age(fields)
         words = await self.take(fields)
         if not words:
             return b""
         at = int(fields["CreateTime"])
         return self.seal.reply(words, to=fields["FromUserName"], from_=fields["ToUserName"], at=at)
+
+    def _check_age(self, fields: Mapping[str, Any]) -> None:
+        """Refuse what is sent again after a day: it may be forgotten by then that it has acted."""
+        now = self.app.clock.now() - self.app.clock.shift
+        if not abs(now.timestamp() - int(fields["CreateTime"])) < OLDEST:
+            raise BadCallback(403, "it was made long ago, or the clock is wrong")
 
     async def take(self, fields: Mapping[str, Any]) -> str:
         """Let one message act, once; the words of its reply, "" if there are none. A repetition gets the same."""
@@ -205,7 +213,8 @@ class Wechat:
                 await self._give_back(name, letter.place)
                 raise Later(str(error)) from None
             except Trouble as error:
-                await self._give_back(name, letter.place)
+                if error.code in (*NOT_NOW, DAILY_LIMIT):
+                    await self._give_back(name, letter.place)
                 if error.code in NOT_NOW:
                     raise Later(str(error)) from None
                 if error.code == DAILY_LIMIT:

@@ -9,10 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from sqlmodel import Session, col, func, select
 
 import bot.wechat
+import bot.wechat_words
 import handlers.inbox
+from bot.wechat_words import CLOSING, shortened, template_fields
 from conversations.said import Said
 from handlers.inbox import Receipt
 from handlers.people import bind_account
@@ -21,12 +25,15 @@ from handlers.reach import begin_digests
 from handlers.roster import add_community, import_roster, read_roster
 from handlers.tell import BROADCAST, NEWS, URGENT, publish, take_back, tell
 from handlers.tx import Tx
+from moderation.segment import boundaries
 from store.database import StoreUnavailable
 from store.tables import Attempt, Inbox, Outgoing, Person, Place, Repair, Talk
 from tests.bot.estate import GRANNY, NEIGHBOUR, OWNER, Estate, Stopwatch, estate
 from tests.bot.hall import move_to_next_try
 from tests.handlers.test_privacy import clean, traces
+from tests.people import MORNING
 from tests.wechat_api import Answer
+from tests.wechat_api_facts import fits
 from tests.wechat_people import ADDRESS
 
 CUSTOM, TEMPLATE, BIZSEND = "message/custom/send", "message/template/send", "message/subscribe/bizsend"
@@ -1018,3 +1025,54 @@ async def test_of_somebody_who_forgets_themselves_nothing_remains(there: Estate,
     assert there.read(select(Attempt).where(Attempt.place_id == place_id)) == []
     answers = await there.says(OWNER, "你好")
     assert "还没" in answers[0].text or "登记" in answers[0].text
+
+
+# --- what a template shows --------------------------------------------------------------------------
+
+CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+WORDS = st.text(
+    st.one_of(
+        st.sampled_from("电梯停了一会儿，请从楼梯走。今天下午三点！谢谢；好吗？ \n\t\r\x0b\x1b\x7f\u2028\u2029…、："),
+        st.characters(codec="utf-8"),
+        st.sampled_from("abc hello"),
+    ),
+    max_size=120,
+)
+
+
+@given(WORDS, st.integers(5, 32))
+@settings(deadline=None, max_examples=500)
+def test_a_shortened_text_is_a_whole_beginning(text: str, most: int) -> None:
+    """One line, not too long, its beginning, and cut between words only."""
+    short = shortened(text, most)
+    line = " ".join(CONTROL.sub(" ", text).split())
+    assert len(short) <= most
+    if len(line) <= most:
+        assert short == line
+        return
+    clauses = {line[: found.end()].rstrip(CLOSING) for found in re.finditer(r"[。！？；，,;!?]", line)}
+    words = {f"{line[:end].rstrip(CLOSING)}…" for end in {*boundaries(line), most - 1}}
+    assert short in clauses | words
+    if short not in clauses and len(short) < most // 2:  # so little only if a longer beginning does not fit
+        assert not [end for end in boundaries(line) if len(short) <= end < most and line[end - 1] not in CLOSING]
+
+
+@given(WORDS)
+@settings(deadline=None, max_examples=300)
+def test_template_fields_are_as_wechat_wants_them(words: str) -> None:
+    shows = {"thing1": "about", "thing2": "words", "time3": "time", "const4": "words"}
+    fields = template_fields(shows, words, MORNING, "Asia/Shanghai")
+    assert fields.keys() == shows.keys()
+    assert {name: fits(name, value) for name, value in fields.items()} == dict.fromkeys(shows, True)
+    assert fields["time3"] == "2026年3月2日 09:00"
+
+
+def test_no_word_is_cut_through() -> None:
+    """As people would shorten it."""
+    for text, short in (
+        ("厨房水龙头滴水", "厨房水龙头滴水"),
+        ("师傅今天下午三点到，请留人。如果不方便请改时间", "师傅今天下午三点到，请留人"),
+        ("请各位业主注意本周三上午九点到十一点地下车库停电检修", "请各位业主注意本周三上午九点到十一点…"),
+        ("Please mind the stairwell maintenance", "Please mind the…"),
+    ):
+        assert shortened(text, 20) == short
