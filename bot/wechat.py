@@ -15,7 +15,7 @@ from sqlmodel import Session, col, select
 from bot.delivery import Blocked, Held, Later, Letter, Taken, Try
 from bot.settings import BadSettings
 from bot.settings import Wechat as Settings
-from bot.wechat_client import Away, Client, Trouble
+from bot.wechat_client import REFUSED, Away, Client, Trouble
 from bot.wechat_said import NAME, consents, delivered, key_of, media_of, opens, said_from
 from bot.wechat_seal import BadCallback, Seal
 from bot.wechat_words import fitting, menu, plain, template_fields, together
@@ -41,7 +41,9 @@ LATER = 600.0
 """Seconds after which what met a daily limit is tried again."""
 REMEMBERED = 1000
 OLDEST = 24 * 3600.0
-BUSY, DAILY_LIMIT, NOT_FOLLOWED, SPENT = -1, 45009, 43004, (45015, 45047)
+DAILY_LIMIT, NOT_FOLLOWED, SPENT = 45009, 43004, (45015, 45047)
+NOT_NOW = (-1, *REFUSED, 40013, 40125, 40164, 41004)
+"""WeChat is busy, or does not let us in: that says nothing of the reader."""
 UNWANTED = 43101
 DELIVERED = "success"
 USER_BLOCK = "user block"
@@ -208,9 +210,12 @@ class Wechat:
             except _NextRung as error:
                 letter.missed.append(Try(name, str(error)))
             except Away as error:
+                await self._give_back(name, letter.place)
                 raise Later(str(error)) from None
             except Trouble as error:
-                if error.code == BUSY:
+                if error.code in (*NOT_NOW, DAILY_LIMIT):
+                    await self._give_back(name, letter.place)
+                if error.code in NOT_NOW:
                     raise Later(str(error)) from None
                 if error.code == DAILY_LIMIT:
                     raise Later(str(error), LATER, halts=True) from None
@@ -287,6 +292,23 @@ class Wechat:
         place.consents = {**place.consents, self.settings.notification: left - 1}
         session.add(place)
         return True
+
+    async def _give_back(self, rung: str, place: Place) -> None:
+        """What WeChat did not take, as far as we know, has used nothing up; it says so if it has."""
+
+        def work(session: Session) -> None:
+            there = session.exec(select(Place).where(Place.id == place.id).with_for_update()).first()
+            if there is None:
+                return
+            if rung == "free" and there.free_left < self.settings.free_messages:
+                there.free_left += 1
+            elif rung == "notification":
+                left = there.consents.get(self.settings.notification, 0)
+                there.consents = {**there.consents, self.settings.notification: left + 1}
+            session.add(there)
+
+        if rung != "template":
+            await self.app.database.write(work)
 
     async def _page(self, letter: Letter, shows: dict[str, Any]) -> tuple[str, dict[str, str]]:
         """The address of the letter's page, and what the fields of a template show of it."""

@@ -22,6 +22,8 @@ FIELD = 20
 FIELDS = {"phrase": 5, "symbol": 5, "name": 10, "character_string": 32, "letter": 32, "number": 32}
 """Characters that a template's field takes, by its kind; the others take 20."""
 CLAUSE = re.compile(r"(?<=[。！？；，,;!?])")
+CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+"""What a template's field does not take."""
 CLOSING = "。！？；，,;!?、：: "
 
 Link = Callable[[Outgoing], str]
@@ -142,7 +144,7 @@ def template_fields(shows: dict[str, str], words: str, at: datetime, zone: str) 
         "time": f"{at.astimezone(ZoneInfo(zone)):%Y年%-m月%-d日 %H:%M}",
     }
     return {
-        name: values[what] if what == "time" else shortened(values[what], _room(name))
+        name: values[what] if what == "time" else shortened(values[what], _room(name)) or "…"
         for name, what in shows.items()
     }
 
@@ -153,7 +155,7 @@ def _room(field: str) -> int:
 
 def shortened(text: str, most: int) -> str:
     """The text in one line of at most `most` characters: whole clauses if enough of it fits, else whole words."""
-    line = " ".join(text.split())
+    line = " ".join(CONTROL.sub(" ", text).split())
     if len(line) <= most:
         return line
     kept = ""

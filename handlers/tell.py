@@ -378,7 +378,7 @@ def _take_back(tx: Tx, about: str, language: str, words: str) -> None:
     in_digests = select(Place.id).where(
         col(Place.messenger).in_(tx.house.scarce if tx.house.digest_at else ())
     )
-    unread = copies & (table.c.state == "held")
+    unread = copies & (table.c.change == "send") & (table.c.state == "held")
     tx.session.connection().execute(table.update().where(unread).values(state="dropped"))
     same = ("community_id", "notice_id", "person_id", "place_id", "lane", "card")
     fixed = {
