@@ -18,7 +18,7 @@ from bot import settings
 from bot.app import App
 from bot.web import Server
 from handlers.codes import invitations
-from store.tables import Attempt, Inbox, Outgoing, Person, Place
+from store.tables import Attempt, Inbox, Notice, Outgoing, Person, Place
 from tests.bot.hall import open_port
 from tests.bot.test_telegram import QUICK, Town
 from tests.bot.wechat_settings import settings_of
@@ -41,7 +41,7 @@ REPORT = (
     ("1", "有照片吗？"),
     ("", "收到 1 张"),
     ("好了", "{what}"),
-    ("随便说说", "还没有提交"),
+    ("7", "还没有提交"),
     ("提交", "已登记"),
 )
 """What an owner says from the first word to the last, and what is then said to them; "" is a photo."""
@@ -95,9 +95,10 @@ class Estate(Town):
         await self.app.ticker.tick()
 
     async def settles(self) -> None:
-        """Wait until everything is delivered."""
-        waiting = select(Outgoing).where(Outgoing.state == "waiting")
-        await self.api.until(lambda: not self.read(waiting), within=WITHIN)
+        """Wait until every notice has reached everybody and everything is delivered."""
+        opened = select(Notice.id).where(col(Notice.done_at).is_(None))
+        waiting = select(Outgoing.id).where(Outgoing.state == "waiting")
+        await self.api.until(lambda: not (self.read(opened) or self.read(waiting)), within=WITHIN)
 
 
 class Owner(Protocol):
@@ -303,15 +304,15 @@ async def estate_in(data: Path, *, playground: bool = False, **wechat: Any) -> A
         server = Server(app)
         await app.start()
         serving = asyncio.create_task(server.serve(sockets=[server.socket]))
+        estate = Estate(app, telegram, their, clock)
         try:
             await telegram.until(lambda: server.started and telegram.queue.webhook.url, within=WITHIN)
-            estate = Estate(app, telegram, their, clock)
             yield estate
             await estate.settles()
             assert estate.read(select(Inbox).where(Inbox.state == "failed")) == []
             assert estate.read(select(Outgoing).where(Outgoing.state == "failed")) == []
-            await estate.http.aclose()
         finally:
+            await estate.http.aclose()
             app.browser.stop()
             server.should_exit = True
             await serving
