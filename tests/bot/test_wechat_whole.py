@@ -18,7 +18,7 @@ from bot import settings
 from bot.app import App
 from bot.web import Server
 from handlers.codes import invitations
-from store.tables import Attempt, Inbox, Notice, Outgoing, Person, Place
+from store.tables import Attempt, Inbox, Notice, Outgoing, Person
 from tests.bot.hall import open_port
 from tests.bot.test_telegram import QUICK, Town
 from tests.bot.wechat_settings import settings_of
@@ -45,6 +45,8 @@ REPORT = (
     ("提交", "已登记"),
 )
 """What an owner says from the first word to the last, and what is then said to them; "" is a photo."""
+
+HELD = select(Outgoing.id).where(Outgoing.state == "held")
 
 
 class Estate(Town):
@@ -186,7 +188,7 @@ class OnTelegram:
 class Desk(Protocol):
     """Somebody who works for the community, or the board, on one of the messengers."""
 
-    async def says(self, text: str) -> None: ...
+    async def asks(self, text: str) -> str: ...
     async def sees(self, text: str, *labels: str) -> None: ...
     async def taps(self, label: str, text: str = "") -> None: ...
 
@@ -197,8 +199,12 @@ class TelegramDesk:
     def __init__(self, estate: Estate, user: TelegramUser, group: Group | None = None) -> None:
         self.estate, self.user, self.group = estate, user, group
 
-    async def says(self, text: str) -> None:
+    async def asks(self, text: str) -> str:
+        chat = self.group or self.user.chat
+        before = len(chat.from_bot)
         self.user.writes(text, self.group)
+        answers = await self.estate.api.until(lambda: chat.from_bot[before:], within=WITHIN)
+        return str(answers[0].text)
 
     async def sees(self, text: str, *labels: str) -> None:
         await self.estate.sees(self.group or self.user, text, *labels)
@@ -218,8 +224,15 @@ class PlaygroundDesk:
         (person,) = estate.read(select(Person.id).where(Person.name == name)) if name else [0]
         self.seat = {"slot": slot, "who": f"{number}.p{person}" if name else ""}
 
-    async def says(self, text: str) -> None:
+    async def asks(self, text: str) -> str:
+        before = {each["id"] for each in await self._messages()}
         await self._say(text=text)
+        async with asyncio.timeout(WITHIN):
+            while True:
+                fresh = [each for each in await self._messages() if each["id"] not in before]
+                if answers := [each for each in fresh if not each["mine"]]:
+                    return str(answers[0]["text"])
+                await asyncio.sleep(0.02)
 
     async def sees(self, text: str, *labels: str) -> None:
         await self._found(text, labels)
@@ -230,21 +243,23 @@ class PlaygroundDesk:
         await self._say(tap=value, on=shown["id"])
 
     async def _say(self, **fields: str) -> None:
-        answer = await self.estate.http.post(
-            "/playground/say", data={**self.seat, "key": f"{next(self.keys)}", **fields}
-        )
+        said = {**self.seat, "key": f"{next(self.keys)}", **fields}
+        answer = await self.estate.http.post("/playground/say", data=said)
         assert answer.json() == {}
 
     async def _found(self, text: str, labels: tuple[str, ...]) -> dict[str, Any]:
         """The last message that holds the text and has these buttons, as soon as there is one."""
         async with asyncio.timeout(WITHIN):
             while True:
-                answer = await self.estate.http.get("/playground/history", params=self.seat)
-                for shown in reversed(answer.json()["messages"]):
+                for shown in reversed(await self._messages()):
                     has = {each["label"] for each in shown["buttons"]}
                     if not shown["mine"] and text in shown["text"] and set(labels) <= has:
-                        return dict(shown)
+                        return shown
                 await asyncio.sleep(0.02)
+
+    async def _messages(self) -> list[dict[str, Any]]:
+        answer = await self.estate.http.get("/playground/history", params=self.seat)
+        return list(answer.json()["messages"])
 
 
 class Desks:
@@ -407,3 +422,41 @@ async def zhou_confirms(estate: Estate, desks: Desks, zhou: OnTelegram) -> None:
     await desks.crew.taps("跳过", "做了什么？")
     await estate.taps(zhou.user, "确认修好", text="报修 2")
     await desks.board.sees("家里的水龙头松了\n已修好")
+
+
+# --- further down the ladder --------------------------------------------------------------------------
+
+
+async def agrees_to_one_notification(estate: Estate, chen: OnWechat) -> None:
+    """At the end of a report its owner opens the page and agrees, once."""
+    asked = next(each.text for each in chen.user.chat if "点开同意一次通知" in each.text)
+    page = await chen.opens(asked.partition("点开同意一次通知")[2])
+    assert "wx-open-subscribe" in page.text
+    await chen.user.answers_consent(estate.wechat.notification)
+
+
+async def test_who_was_not_heard_for_two_days_is_reached_by_the_next_rung_or_stands_on_the_list(
+    tmp_path: Path,
+) -> None:
+    """The template refuses, so there is one notification; what comes after it waits, and staff read whom to call."""
+    async with estate_in(tmp_path / "data", playground=True, template="") as estate:
+        desks = await desks_in_the_playground(estate)
+        chen = await estate.scans_in("陈女士")
+        await reports(chen, "厨房水龙头滴水")
+        await agrees_to_one_notification(estate, chen)
+        await estate.later(hours=49)
+        await desks.plumber.taps("接单", "厨房水龙头滴水")
+        shown = await chen.sees("王师傅已接单", "subscribe")
+        assert "王师傅" in (await chen.opens(shown.url)).text
+        await estate.settles()
+        assert "都通知到了" in await desks.staff.asks("名单")
+        await desks.plumber.taps("我出发了", "厨房水龙头滴水")
+        await estate.api.until(lambda: estate.read(HELD), within=WITHIN)
+        assert re.search("3 号楼 2 单元 1201 陈女士.*：王师傅已出发", await desks.staff.asks("名单"))
+        tried = select(Attempt.rung).where(Attempt.outgoing_id == estate.read(HELD)[0], Attempt.error != "")
+        assert set(estate.read(tried)) >= {"free", "template", "notification"}
+        await chen.says("在吗")
+        await chen.sees("王师傅已出发")
+        await estate.settles()
+        assert "都通知到了" in await desks.staff.asks("名单")
+        assert estate.read(HELD) == []
