@@ -83,6 +83,8 @@ def is_question(row: Outgoing) -> bool:
 
 
 def _text(row: Outgoing, words: str, language: str, link: Link, *, numbers: bool) -> str:
+    if row.buttons:  # there is nothing to tap
+        words = words.replace(texts(language)["reach.tap"], texts(language)["reach.reply"])
     below = "\n\n".join(
         filter(None, [_photos(row, language, link), _choices(row, language, numbers=numbers)])
     )

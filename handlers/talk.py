@@ -219,7 +219,7 @@ def _kept_photos(script: Script, said: Said, answers: Answers) -> Answers:
 def _free(script: Script, step: str, said: Said, answers: Answers, facts: Facts) -> Answers:
     """Free words read as answers to other questions than the open one; empty if they are none."""
     text = steps.visible(said.text)
-    if not text or script.free is None or normal(text) in spoken("answer"):
+    if not text or script.free is None or normal(text) in spoken("answer") or normal(text).isdigit():
         return {}
     return script.free(step, text, answers, facts)
 

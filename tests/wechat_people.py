@@ -195,7 +195,8 @@ class WechatPhone(Phone):
         """One message of WeChat may hold several of ours: it can be seen more than once until one acts again."""
         for message in self.chat.messages:
             fresh = not message.seen or message.id in self.chat.fresh
-            if fresh and text in message.text and set(labels) <= set(message.buttons):
+            reads = text in message.text or text.replace("点「", "回复「") in message.text
+            if fresh and reads and set(labels) <= set(message.buttons):
                 message.seen = True
                 self.chat.fresh.add(message.id)
                 return message

@@ -364,7 +364,7 @@ async def test_a_question_of_a_talk_that_is_over_loses_all_its_buttons(
     await building.settle()
     message = owner.last
     await owner.taps("99.place=lift")
-    owner.sees("这个按钮是以前的")
+    owner.sees("这个选项是以前的")
     assert (message.text, message.buttons) == ("不客气。有什么坏了随时说。", {})
 
 
@@ -378,7 +378,7 @@ async def test_nobody_takes_the_buttons_of_somebody_else_s_question(
     await building.settle()
     message = office.last
     await office.taps(f"{talk.id}.place=lift")
-    office.sees("这个按钮是以前的")
+    office.sees("这个选项是以前的")
     assert list(message.buttons) == [f"{talk.id}.place=lift"]
 
 

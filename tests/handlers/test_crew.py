@@ -389,7 +389,7 @@ async def test_two_staff_dismiss_the_same_member(building: Building, office: Pho
 async def test_an_old_card_of_who_left_says_that_it_is_old(building: Building, office: Phone) -> None:
     await card(office, "张师傅", "结束身份", "确定结束")
     await office.taps("值班时间")
-    office.sees("这个按钮已经不能用了")
+    office.sees("这个选项已经不能用了")
 
 
 async def test_who_left_and_comes_again_is_the_same_person(building: Building, office: Phone) -> None:

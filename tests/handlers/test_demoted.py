@@ -236,7 +236,7 @@ async def test_staff_who_left_in_mid_talk_add_nobody(building: Building, is_told
         assert building.read(select(Talk)) == []
     people, log = building.read(select(Person)), len(building.read(select(Audit)))
     await after.forges(f"{talk.id}.phone!skip")
-    after.sees("这个按钮是以前的" if is_told else "这件事不归您办理")
+    after.sees("这个选项是以前的" if is_told else "这件事不归您办理")
     assert [each.id for each in building.read(select(Person))] == [each.id for each in people]
     assert building.read(select(Person).where(Person.name == "新师傅")) == []
     assert building.read(select(Code)) == []
@@ -385,7 +385,7 @@ async def test_who_left_is_not_taken_for_another_of_the_same_number(building: Bu
     gone = building.phone("Mr Smith")
     await expelled(building, "Mr Smith")
     await gone.forges(f"join.as:{wife.id}")
-    gone.sees("这个按钮已经不能用了")
+    gone.sees("这个选项已经不能用了")
     accounts = select(Account).where(Account.person_id == wife.id)
     assert [each.external_id for each in building.read(accounts)] == ["陈女士"]
     gone.chat.keyboard = "contact"

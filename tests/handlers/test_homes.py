@@ -241,7 +241,7 @@ async def test_numbers_and_yes_among_colleagues_confirm_nothing(building: Buildi
     await opens(office, "1201", "陈女士", "移出")
     for said in ("1", "是", "对的"):
         await office.says(said)
-        office.sees("还没有提交。没问题就点下面的第一个按钮", "确定移出")
+        office.sees("还没有提交。没问题就选下面的第一个", "确定移出")
     await office.says("好的")
     office.sees_nothing()
     assert len(building.read(select(HomeRole).join(Home).where(Home.room == "1201"))) == 1
@@ -253,7 +253,7 @@ async def test_a_label_that_stands_on_two_cards_is_to_be_tapped(office: Phone) -
     await opens(office, "1201", "陈女士")
     await opens(office, "1202", "周先生")
     await office.says("代报修")
-    office.sees("有几处都有「代报修」，请直接点")
+    office.sees("有几处都有「代报修」，请直接选")
 
 
 async def test_owners_have_none_of_this(owner: Phone, office: Phone) -> None:
@@ -321,7 +321,7 @@ async def test_who_is_taken_out_has_no_rights_from_that_moment(
     owner.sees(f"物业已把您从 {CHEN} 移出")
     assert building.read(select(Talk)) == []
     await owner.forges(value)
-    owner.sees("这个按钮是以前的")
+    owner.sees("这个选项是以前的")
     await owner.says("厨房水龙头滴水")
     owner.sees("您还没有登记进来")
     assert building.read(select(Repair)) == []

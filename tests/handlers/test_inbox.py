@@ -143,10 +143,10 @@ async def test_a_button_of_last_week_is_stale(building: Building, owner: Phone) 
     await building.later(days=7)
     owner.sees("已经关闭，没有提交")
     await owner.forges(old)
-    owner.sees("这个按钮是以前的")
+    owner.sees("这个选项是以前的")
     await owner.says("报修")
     await owner.forges(old)
-    owner.sees("这个按钮是以前的，已经不能用了。\n\n哪里需要报修？", "我家")
+    owner.sees("这个选项是以前的，已经不能用了。\n\n哪里需要报修？", "我家")
 
 
 async def test_a_button_of_an_earlier_question_changes_that_answer(building: Building, owner: Phone) -> None:
