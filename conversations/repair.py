@@ -84,16 +84,8 @@ def free_report(step: str, text: str, answers: Answers, facts: Facts) -> Answers
     found = where_in(text, answers, facts)
     if found and len(text) <= FEW and answers.get("what"):
         return found
-    if _is_number(text):
-        return found
     what = "；".join(filter(None, (answers.get("what"), text)))
     return {**found, "what": what} if len(what) <= LONGEST else {}
-
-
-def _is_number(text: str) -> bool:
-    """Whether somebody chose by a number that is none of the choices: that is no word about the matter."""
-    word = normal(text)
-    return word.isascii() and word.isdigit() and len(word) < 3
 
 
 def free_place(step: str, text: str, answers: Answers, facts: Facts) -> Answers:
@@ -118,8 +110,6 @@ def _says_more_than_place(text: str) -> bool:
 
 def free_note(step: str, text: str, answers: Answers, facts: Facts) -> Answers:
     """Free words where photos were asked are the note that is asked for next."""
-    if _is_number(text):
-        return {}
     note = "；".join(filter(None, (answers.get("note"), text)))
     return {"note": note} if len(note) <= NOTE else {}
 

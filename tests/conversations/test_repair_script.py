@@ -9,7 +9,6 @@ from conversations.repair import (
     LONGEST,
     REPAIR,
     building_in,
-    free_note,
     free_place,
     free_report,
     place_in,
@@ -119,14 +118,6 @@ def test_free_words_in_a_report_find_their_question(
     step: str, text: str, answers: Answers, found: Answers
 ) -> None:
     assert free_report(step, text, answers, FACTS) == found
-
-
-@pytest.mark.parametrize("text", ["9", "42", "４２", " 7 "])
-@pytest.mark.parametrize("step", ["place", "entry", "sure"])
-def test_a_number_that_is_no_choice_is_no_part_of_a_report(step: str, text: str) -> None:
-    assert free_report(step, text, {"what": "水龙头滴水", "place": "home"}, FACTS) == {}
-    assert free_report(step, text, {}, FACTS) == {}
-    assert free_note(step, text, {}, FACTS) == {}
 
 
 def test_free_words_that_make_a_report_too_long_are_not_taken() -> None:
