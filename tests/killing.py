@@ -104,6 +104,7 @@ def be_a_nursery(channel: socket.socket) -> None:
     die_with_parent()
     import bot.__main__ as program
     import bot.telegram  # noqa: F401 - which the program loads only when it has a token
+    import bot.wechat  # noqa: F401 - likewise
     from moderation.urgency import warm
 
     warm()
