@@ -24,6 +24,7 @@ from sqlmodel import Session, col, func, select
 
 from bot.wechat_said import key_of
 from bot.wechat_words import plain
+from conversations.words import LANGUAGES, texts
 from handlers.people import bind_account
 from handlers.reach import words_of
 from handlers.roster import add_community, import_roster, read_roster
@@ -37,13 +38,22 @@ from tests.killing import IN_START, LATE_TICK, Nursery, Program, forget_lease, p
 from tests.people import HOUSE, MORNING, ROSTER, photo
 from tests.wechat_api import Answer, User, WeChatApi
 
-LONGEST_LIFE = 0.8
-LONGEST_PAUSE = 0.6
+LONGEST_LIFE = 1.2
+LONGEST_PAUSE = 1.0
 """Seconds after a lost connection until WeChat brings its message again; really they are five."""
 SETTLE_WITHIN = 90.0
 """Seconds without anything happening after which a run has failed."""
 UNLIMITED = 10**6
 NAMES = ("陈女士", "周先生", "王奶奶", "Mr Smith")
+ANSWERS = {
+    "师傅什么时候": ("随时可以", "1"),
+    "有照片吗": ("", "跳过"),
+    "发完请": ("好了", ""),
+    "请看一下对不对": ("提交", "1"),
+    "哪一户": ("1",),
+    "哪里": ("1", "跳过"),
+}
+"""What may be answered to a question."""
 AWAY = ("Away", "WeChat", "maximum number")
 """What the log may say: the server of the test is slow under a load."""
 
@@ -126,11 +136,11 @@ class Street:
             session.add(place)
 
     async def live(self, name: str) -> None:
-        """Write, send photos and tap, one after the other, sometimes brought more often than needed."""
+        """Report one thing after the other, with other words in between; all is brought as often as WeChat likes."""
         user, number = self.people[name], 0
         while not self.stopping:
             number += 1
-            await asyncio.sleep(self.chance.uniform(0, 0.1))
+            await asyncio.sleep(self.chance.uniform(0, 0.05))
             how: dict[str, Any] = {}
             if self.chance.random() < 0.3:
                 how = {
@@ -138,22 +148,25 @@ class Street:
                     "overlapping": self.chance.random() < 0.5,
                 }
             menus = [shown.options for shown in user.chat[-6:] if shown.options]
-            choice = self.chance.random()
-            if choice < 0.1:
+            words = self._words(name, number, user.chat[-1].text if user.chat else "")
+            if not words:
                 await user.sends_photo(photo(40 + number % 50), **how)
-            elif choice < 0.25 and menus:
+            elif menus and self.chance.random() < 0.1:
                 await user.taps(*self.chance.choice(menus[-1]), **how)
             else:
-                await user.writes(self._words(name, number), **how)
+                await user.writes(words, **how)
 
-    def _words(self, name: str, number: int) -> str:
-        if self.chance.random() < 0.4:
-            self.sentences.append(f"厨房水龙头滴水{name}第{number}回")
-            return self.sentences[-1]
+    def _words(self, name: str, number: int, asked: str) -> str:
+        """What somebody says next: mostly the answer to what they read; "" is a photo."""
         if self.chance.random() < 0.03:
             return "电梯里困了人"
-        often = ["随时可以", "跳过", "提交", "1", "返回"]
-        return self.chance.choice(often * 2 + ["我的", "帮助", "取消", "你好"])
+        if self.chance.random() < 0.2:
+            return self.chance.choice(["我的", "帮助", "取消", "你好", "返回", "1", "7"])
+        for question, answers in ANSWERS.items():
+            if question in asked:
+                return self.chance.choice(answers)
+        self.sentences.append(f"厨房水龙头滴水{name}第{number}回")
+        return self.sentences[-1]
 
 
 # --- the run ------------------------------------------------------------------------------------------
@@ -314,7 +327,8 @@ class Check:
             if not said:
                 yield f"{message.key} {message.payload['text']!r} has no answer"
             for each in self.api.heard[message.key] if passive else ():
-                missing = [row for row in passive if _first(plain(row)) not in each.text]
+                lines = {_first(line) for line in each.text.splitlines()}
+                missing = [row for row in passive if _first(plain(row)) not in lines]
                 if each.arrived and missing:
                     yield f"{message.key} was answered {each.text!r} without {missing[0].text!r}"
 
@@ -349,7 +363,11 @@ class Check:
 
 
 def _first(text: str) -> str:
-    return text.partition("\n")[0]
+    """The first line, as it may be shown on WeChat: it has nothing to tap."""
+    line = text.partition("\n")[0]
+    for language in LANGUAGES:
+        line = line.replace(texts(language)["reach.tap"], texts(language)["reach.reply"])
+    return line
 
 
 # --- the command --------------------------------------------------------------------------------------
