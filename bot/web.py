@@ -7,6 +7,7 @@ import socket
 from collections.abc import Awaitable, Callable
 from types import FrameType
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import structlog
 import uvicorn
@@ -17,7 +18,7 @@ from starlette.routing import Route
 
 from bot import personal_pages
 from bot.app import App
-from bot.playground import refusal_to_start, routes
+from bot.playground import SHORTEST_KEY, refusal_to_start, routes
 from bot.settings import BadSettings
 from store.database import StoreUnavailable
 
@@ -28,6 +29,11 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 MOST_BYTES = 1024 * 1024
+PLAYGROUND_OPEN = (
+    "试用场会对所有打开 {address} 的人敞开，谁都能扮成任何人。请关掉它：LINLI_PLAYGROUND__ENABLED=false；"
+    "或者设 LINLI_PLAYGROUND__PUBLIC=true 和一把至少 {most} 个字符的 LINLI_PLAYGROUND__KEY。"
+    "The playground would be open to everybody who reaches {address}: turn it off, or allow it and give it a key."
+)
 
 
 def web(app: App) -> Starlette:
@@ -40,9 +46,10 @@ def web(app: App) -> Starlette:
         pages += [Route("/wechat", _wechat(app.wechat), methods=["GET", "POST"]), *personal_pages.routes(app)]
     if settings.playground.enabled:
         key = settings.playground.key.get_secret_value()
-        refusal = refusal_to_start(settings.web.host, key=key, public=settings.playground.public)
-        if refusal:
-            raise BadSettings(f"playground: {refusal}")
+        # What a public address leads to is open to all who know it, wherever we listen.
+        for reached in filter(None, (urlsplit(settings.web.address).hostname, settings.web.host)):
+            if refusal_to_start(reached, key=key, public=settings.playground.public):
+                raise BadSettings(PLAYGROUND_OPEN.format(address=reached, most=SHORTEST_KEY))
         pages += [Route("/", _to_playground), *routes(app.browser, key=key)]
     return Starlette(routes=pages)
 

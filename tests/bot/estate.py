@@ -50,6 +50,7 @@ class Estate(WechatBuilding):
         found = settings.load(
             store={"data": str(self.data), "url": self.url},
             web={"address": ADDRESS},
+            playground={"enabled": False},
             wechat=account | self.limits,
             policy=self.policy,
         )

@@ -368,7 +368,7 @@ def webhook_of(there: Hall) -> httpx.AsyncClient:
     )
 
 
-ADDRESS = {"web": {"address": "https://linli.example"}}
+ADDRESS = {"web": {"address": "https://linli.example"}, "playground": {"enabled": False}}
 
 
 async def talked(there: Hall, takes: Way) -> tuple[list[dict[str, Any]], dict[str, list[str]]]:
