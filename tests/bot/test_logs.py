@@ -130,6 +130,7 @@ async def test_no_name_and_no_number_gets_into_the_logs(
     assert first.error.startswith("RuntimeError('陈女士 13912345678")  # there it is found
 
 
+@pytest.mark.by_hand
 async def test_what_fails_in_the_clock_and_in_delivery_says_no_name(
     building: Building, owner: Phone, heard: Callable[[], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
