@@ -28,9 +28,7 @@ MOST_PASSES = 500
 class Estate(WechatBuilding):
     """Its owners follow the service account, and nothing may be written to them until they were heard."""
 
-    def __init__(
-        self, data: Path, url: str, clock: StoppedClock, api: WeChatApi, **limits: Any
-    ) -> None:
+    def __init__(self, data: Path, url: str, clock: StoppedClock, api: WeChatApi, **limits: Any) -> None:
         self.limits = {
             "template": api.template,
             "template_fields": FIELDS,
@@ -70,7 +68,7 @@ class Estate(WechatBuilding):
             user.following = True
         return self.users[name]
 
-    async def changes(self, **limits: Any) -> None:
+    async def sets(self, **limits: Any) -> None:
         """Start again with other settings for WeChat."""
         self.limits |= limits
         await self.restart()
@@ -126,7 +124,7 @@ class Estate(WechatBuilding):
 
     async def publishes(self, about: str, words: str, **options: Any) -> None:
         """Put a notice on the board and into every owner's chat, at once or into the digest."""
-        facts = {"begun": about, "words": words}
+        facts: Any = {"begun": about, "words": words}
         self.write(
             lambda tx: publish(tx, self.community.id, "reach.taken_back", about=about, **facts, **options)
         )
@@ -161,6 +159,7 @@ class Estate(WechatBuilding):
         return [(each.rung, each.error) for each in self.read(attempts)]
 
     def place(self, name: str) -> Place:
+        found: Place
         (found,) = self.read(select(Place).where(Place.external_id == self.user(name).openid))
         return found
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sqlmodel import Session, col, func, select
+from sqlmodel import select
 
 import bot.wechat
 import bot.wechat_words
@@ -27,7 +27,7 @@ from handlers.tell import BROADCAST, NEWS, URGENT, publish, take_back, tell
 from handlers.tx import Tx
 from moderation.segment import boundaries
 from store.database import StoreUnavailable
-from store.tables import Attempt, Inbox, Outgoing, Person, Place, Repair, Talk
+from store.tables import Attempt, Person, Place, Repair
 from tests.bot.estate import GRANNY, NEIGHBOUR, OWNER, Estate, Stopwatch, estate
 from tests.bot.hall import move_to_next_try
 from tests.handlers.test_privacy import clean, traces
@@ -243,7 +243,9 @@ async def test_of_answers_of_any_length_nothing_is_lost(
 ) -> None:
     """Each stands whole on the screen, or begins there with a link to the whole."""
     chance = random.Random(seed)
-    lengths = [chance.choice([0, 1, 30, 59, 60, 61, 62, 63, 90, 200, 300]) for _ in range(chance.randint(2, 6))]
+    lengths = [
+        chance.choice([0, 1, 30, 59, 60, 61, 62, 63, 90, 200, 300]) for _ in range(chance.randint(2, 6))
+    ]
     words = [f"〔{number}〕{SENTENCE * length}完。" for number, length in enumerate(lengths)]
     answers_with(monkeypatch, *words)
     await there.says(OWNER, "请问")
@@ -264,9 +266,7 @@ async def page_of(there: Estate, text: str) -> str:
 
 
 @pytest.mark.parametrize("late", [False, True], ids=["passive", "custom"])
-async def test_a_reply_may_say_anything(
-    there: Estate, monkeypatch: pytest.MonkeyPatch, late: bool
-) -> None:
+async def test_a_reply_may_say_anything(there: Estate, monkeypatch: pytest.MonkeyPatch, late: bool) -> None:
     """Nothing of what it says breaks out of the reply, or keeps it from being read."""
     words = "<xml>]]>&amp;<![CDATA[ ]]]]>\x0b\x1b\ufffe\u2028\\u4e00\"'%s🏠"
     answers_with(monkeypatch, words)
@@ -294,7 +294,7 @@ async def test_what_could_not_be_kept_is_asked_for_again(
     options = REPETITIONS[how] if how == "overlapping" else {"deliveries": 1}
     answers = await there.user(OWNER).writes("厨房水龙头滴水", **options)
     assert [each.status for each in answers] == [503] * 3
-    assert there.heard() == there.rows() == []
+    assert (there.heard(), there.rows()) == ([], [])
     assert [rung for rung, _ in there.screen(OWNER)] == [""]  # WeChat's own words of trouble
     failures[:] = [StoreUnavailable("gone")] * 2
     answers = await there.says(OWNER, "厨房水龙头滴水")
@@ -334,7 +334,12 @@ async def test_a_kill_loses_no_message_and_no_reply(
         raise Killed
 
     there.api.deliver = killed
-    for words, seen in (("厨房水龙头滴水", "上门"), ("随时可以", "照片"), ("跳过", "提交"), ("提交", "已登记")):
+    for words, seen in (
+        ("厨房水龙头滴水", "上门"),
+        ("随时可以", "照片"),
+        ("跳过", "提交"),
+        ("提交", "已登记"),
+    ):
         replies.clear()
         answers = await there.says(OWNER, words)
         assert [each.status for each in answers] == [0, 200]
@@ -415,7 +420,7 @@ async def test_who_does_not_follow_is_unreachable(there: Estate) -> None:
 async def test_whom_no_rung_reaches_is_written_to_in_their_other_chat(there: Estate, follows: bool) -> None:
     there.write(lambda tx: bind_account(tx, there.person(tx, OWNER), "test", "另一处", agreed=True))
     await there.says(OWNER, "你好")
-    await there.changes(template="")
+    await there.sets(template="")
     await there.later(hours=48 if follows else 1)
     there.user(OWNER).following = follows
     there.tells(OWNER, "第一条")
@@ -427,7 +432,7 @@ async def test_whom_no_rung_reaches_is_written_to_in_their_other_chat(there: Est
 
 
 async def test_without_a_template_it_is_held_until_the_owner_is_heard(there: Estate) -> None:
-    await there.changes(template="")
+    await there.sets(template="")
     for words, lane in (("新闻甲", NEWS), ("急事", URGENT), ("公告", BROADCAST), ("新闻乙", NEWS)):
         there.tells(OWNER, words, lane=lane)
     await there.delivers()
@@ -444,7 +449,7 @@ async def test_without_a_template_it_is_held_until_the_owner_is_heard(there: Est
 
 
 async def test_more_than_five_are_held_and_come_with_the_next_words(there: Estate) -> None:
-    await there.changes(template="")
+    await there.sets(template="")
     for number in range(12):
         there.tells(OWNER, f"第{number:02}条")
     await there.delivers()
@@ -458,7 +463,7 @@ async def test_more_than_five_are_held_and_come_with_the_next_words(there: Estat
 
 async def test_a_choice_that_is_refused_is_not_offered_again(there: Estate) -> None:
     """43101: whoever does not want notifications any more gets none, and what was for them is held."""
-    await there.changes(template="", notification=there.api.notification)
+    await there.sets(template="", notification=there.api.notification)
     await there.user(OWNER).answers_consent(there.api.notification)
     await there.user(OWNER).answers_consent(there.api.notification)
     there.user(OWNER).consents.clear()  # and the event that says so was lost
@@ -485,7 +490,7 @@ async def test_what_fails_for_a_while_comes_again_by_the_same_rung(
     there: Estate, monkeypatch: pytest.MonkeyPatch, fault: str, path: str
 ) -> None:
     """Not a message is lost, and what WeChat did not take has used nothing up."""
-    await there.changes(
+    await there.sets(
         template=there.api.template if path == TEMPLATE else "",
         notification=there.api.notification if path == BIZSEND else "",
     )
@@ -514,7 +519,10 @@ async def test_what_fails_for_a_while_comes_again_by_the_same_rung(
             await there.settle()
     await there.delivers()
     first, second = there.row(OWNER, "第一条"), there.row(OWNER, "第二条")
-    if (fault, path) == ("cut", BIZSEND):  # it has arrived, and WeChat takes no second one: it will come again
+    if (fault, path) == (
+        "cut",
+        BIZSEND,
+    ):  # it has arrived, and WeChat takes no second one: it will come again
         assert (first.state, [rung for rung, _ in there.screen(OWNER)]) == ("held", ["subscribe"])
         return
     assert (first.state, first.error) == ("sent", "")
@@ -592,7 +600,7 @@ async def thrice(deliver: Any, *callback: Any) -> tuple[int, bytes]:
 
 
 async def test_an_unspent_consent_is_used_once(there: Estate) -> None:
-    await there.changes(template="", notification=there.api.notification)
+    await there.sets(template="", notification=there.api.notification)
     for _ in range(2):
         await there.user(OWNER).answers_consent(there.api.notification, deliveries=3)
     assert there.place(OWNER).consents == {there.api.notification: 2}
@@ -608,7 +616,7 @@ async def test_an_unspent_consent_is_used_once(there: Estate) -> None:
 
 
 async def test_a_consent_that_is_taken_back_is_none(there: Estate) -> None:
-    await there.changes(template="", notification=there.api.notification)
+    await there.sets(template="", notification=there.api.notification)
     await there.user(OWNER).answers_consent(there.api.notification)
     await there.user(OWNER).answers_consent(there.api.notification, accept=False)
     assert there.place(OWNER).consents == {there.api.notification: 1}
@@ -621,7 +629,7 @@ async def test_a_consent_that_is_taken_back_is_none(there: Estate) -> None:
 
 async def test_at_the_end_of_a_talk_one_is_asked_for_consent(there: Estate) -> None:
     """Only if there is none, and with a link that says the same in each repetition."""
-    await there.changes(notification=there.api.notification)
+    await there.sets(notification=there.api.notification)
     for words in ("厨房水龙头滴水", "随时可以", "跳过"):
         await there.says(OWNER, words)
         assert "点开同意" not in there.last(OWNER).text
@@ -830,7 +838,7 @@ async def test_a_notice_that_is_taken_back(quiet: Estate, change: str) -> None:
 
 
 async def test_a_digest_that_reaches_nobody_is_merged_with_the_next(quiet: Estate) -> None:
-    await quiet.changes(template="")
+    await quiet.sets(template="")
     await quiet.later(days=3)
     quiet.clear()
     for number in range(3):
@@ -890,7 +898,9 @@ async def test_the_digest_survives_a_restart(quiet: Estate) -> None:
 async def test_each_community_has_its_digest_by_its_own_clock(quiet: Estate) -> None:
     def second(tx: Tx) -> None:
         community = add_community(tx, "泰晤士花园", time_zone="Europe/London", language="zh")
-        import_roster(tx, community, read_roster("楼栋,单元,房号,面积,姓名,身份\n1号楼,1,101,70,高女士,业主\n".encode()))
+        import_roster(
+            tx, community, read_roster("楼栋,单元,房号,面积,姓名,身份\n1号楼,1,101,70,高女士,业主\n".encode())
+        )
         (person,) = tx.session.exec(select(Person).where(Person.name == "高女士"))
         bind_account(tx, person, "wechat", quiet.user("高女士").openid, agreed=True)
         for words in ("一。", "二。"):
@@ -923,7 +933,7 @@ async def canvassed(there: Estate) -> str:
 async def test_whom_no_rung_reaches_stands_on_the_list_until_they_are_heard(
     there: Estate, tmp_path: Path
 ) -> None:
-    await there.changes(template="")
+    await there.sets(template="")
     there.write(lambda tx: set_phone(tx, there.person(tx, OWNER), "13912345678"))
     await there.says(NEIGHBOUR, "你好")
     for name in (OWNER, NEIGHBOUR, GRANNY):
@@ -958,11 +968,13 @@ async def test_who_was_reached_by_a_template_stands_there_only_if_it_did_not_arr
 
 
 async def test_who_waits_for_a_digest_or_lives_elsewhere_stands_on_no_list(quiet: Estate) -> None:
-    await quiet.changes(template="")
+    await quiet.sets(template="")
 
     def second(tx: Tx) -> None:
         community = add_community(tx, "泰晤士花园", time_zone="Europe/London", language="zh")
-        import_roster(tx, community, read_roster("楼栋,单元,房号,面积,姓名,身份\n1号楼,1,101,70,高女士,业主\n".encode()))
+        import_roster(
+            tx, community, read_roster("楼栋,单元,房号,面积,姓名,身份\n1号楼,1,101,70,高女士,业主\n".encode())
+        )
         (person,) = tx.session.exec(select(Person).where(Person.name == "高女士"))
         bind_account(tx, person, "wechat", quiet.user("高女士").openid, agreed=True)
         tell(tx, person, "thanks.answer", lead="急事", lane=URGENT)
@@ -1004,7 +1016,7 @@ async def test_who_leaves_is_unreachable_and_who_comes_back_is_greeted(there: Es
 
 async def test_of_somebody_who_forgets_themselves_nothing_remains(there: Estate, tmp_path: Path) -> None:
     """Neither links nor consents, nor what was held for them."""
-    await there.changes(template="", notification=there.api.notification, digest_at="18:30")
+    await there.sets(template="", notification=there.api.notification, digest_at="18:30")
     openid = there.user(OWNER).openid
     for words in ("厨房水龙头滴水", "随时可以", "跳过", "提交"):
         await there.says(OWNER, words)
@@ -1035,7 +1047,9 @@ async def test_of_somebody_who_forgets_themselves_nothing_remains(there: Estate,
 CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 WORDS = st.text(
     st.one_of(
-        st.sampled_from("电梯停了一会儿，请从楼梯走。今天下午三点！谢谢；好吗？ \n\t\r\x0b\x1b\x7f\u2028\u2029…、："),
+        st.sampled_from(
+            "电梯停了一会儿，请从楼梯走。今天下午三点！谢谢；好吗？ \n\t\r\x0b\x1b\x7f\u2028\u2029…、："
+        ),
         st.characters(codec="utf-8"),
         st.sampled_from("abc hello"),
     ),
@@ -1057,7 +1071,9 @@ def test_a_shortened_text_is_a_whole_beginning(text: str, most: int) -> None:
     words = {f"{line[:end].rstrip(CLOSING)}…" for end in {*boundaries(line), most - 1}}
     assert short in clauses | words
     if short not in clauses and len(short) < most // 2:  # so little only if a longer beginning does not fit
-        assert not [end for end in boundaries(line) if len(short) <= end < most and line[end - 1] not in CLOSING]
+        assert not [
+            end for end in boundaries(line) if len(short) <= end < most and line[end - 1] not in CLOSING
+        ]
 
 
 @given(WORDS)

@@ -103,8 +103,10 @@ def another_query(there: Estate, chance: random.Random, real: list[Callback]) ->
 def other_keys(there: Estate, chance: random.Random, real: list[Callback]) -> Callback:
     """Sealed as it should be, by somebody who does not know all three of our secrets."""
     others = {
-        "token": "anotherToken", "aes_key": "zyxwvutsrqponmlkjihgfedcba9876543210ABCDEFE", "app_id": "wx0000000000000000",
-    }  # fmt: skip
+        "token": "anotherToken",
+        "aes_key": "zyxwvutsrqponmlkjihgfedcba9876543210ABCDEFE",
+        "app_id": "wx0000000000000000",
+    }
     names = chance.sample(sorted(others), chance.randint(1, 3))
     return there.api.sealed(words_of(there, chance), **{name: others[name] for name in names})
 
@@ -115,7 +117,9 @@ def unsigned(there: Estate, chance: random.Random, real: list[Callback]) -> Call
 
 def in_plain_mode(there: Estate, chance: random.Random, real: list[Callback]) -> Callback:
     """The signature of plain mode is good, but it covers no body."""
-    query, _ = there.api.sealed(words_of(there, chance), encrypt_type=chance.choice(["", "raw", "AES", "aes "]))
+    query, _ = there.api.sealed(
+        words_of(there, chance), encrypt_type=chance.choice(["", "raw", "AES", "aes "])
+    )
     if chance.random() < 0.5:
         del query["msg_signature"]
     return query, xml_of(words_of(there, chance)).encode()
@@ -245,16 +249,29 @@ def check_log(there: Estate, logs: list[Any]) -> None:
 
 # --- what WeChat sends ------------------------------------------------------------------------------
 
-KINDS = ["text", "image", "voice", "video", "shortvideo", "location", "link", "event", "file", "", "TEXT", "文" * 200]
+KINDS = [
+    "text",
+    "image",
+    "voice",
+    "video",
+    "shortvideo",
+    "location",
+    "link",
+    "event",
+    "file",
+    "",
+    "TEXT",
+    "文" * 200,
+]
 EVENTS = ["subscribe", "unsubscribe", "SCAN", "CLICK", "VIEW", "LOCATION", "TEMPLATESENDJOBFINISH",
           "subscribe_msg_popup_event", "subscribe_msg_change_event", "subscribe_msg_sent_event", "MASSSENDJOBFINISH",
           "scancode_waitmsg", "kf_create_session", "", "x" * 500]  # fmt: skip
 STRANGE = ["", " ", "0", "-1", "1" * 30, "NaN", "null", "\u202e\u0000", "]]>", "<a/>", "&amp;", "🏠" * 50, "\ud7ff",
            "1:repair.withdraw:1", "999999999999999999:my", "1:1.place=lift", ":", "qrscene_", "qrscene_XYZ", "/start",
            "/forget", "%s{0}{name}", "a" * 5000, "名" * 9000]  # fmt: skip
-FIELDS = ["Content", "MsgId", "MediaId", "PicUrl", "Recognition", "Location_X", "Location_Y", "Label", "Event", "EventKey",
-          "Ticket", "MsgID", "Status", "bizmsgmenuid", "MenuId", "CreateTime", "FromUserName", "MsgType", "Unknown",
-          "SubscribeMsgPopupEvent", "SubscribeMsgChangeEvent", "SubscribeMsgSentEvent", "List"]  # fmt: skip
+FIELDS = ["Content", "MsgId", "MediaId", "PicUrl", "Recognition", "Location_X", "Location_Y", "Label", "Event",
+          "EventKey", "Ticket", "MsgID", "Status", "bizmsgmenuid", "MenuId", "CreateTime", "FromUserName", "MsgType",
+          "Unknown", "SubscribeMsgPopupEvent", "SubscribeMsgChangeEvent", "SubscribeMsgSentEvent", "List"]  # fmt: skip
 
 
 def strange_value(chance: random.Random, depth: int = 0) -> Any:
@@ -269,7 +286,10 @@ def strange_value(chance: random.Random, depth: int = 0) -> Any:
 
 def strange(there: Estate, chance: random.Random, number: int) -> str:
     """The XML of a message that nobody has thought of, mostly with what every message has."""
-    fields: dict[str, Any] = words_of(there, chance) | {"MsgType": chance.choice(KINDS), "MsgId": number + 10**6}
+    fields: dict[str, Any] = words_of(there, chance) | {
+        "MsgType": chance.choice(KINDS),
+        "MsgId": number + 10**6,
+    }
     fields["Content"] = chance.choice(["你好", "厨房水龙头滴水", *STRANGE]).replace("\u0000", "")
     if fields["MsgType"] == "event":
         fields["Event"] = chance.choice(EVENTS)
@@ -287,9 +307,13 @@ def strange(there: Estate, chance: random.Random, number: int) -> str:
     if shape < 0.05:
         return document[: chance.randrange(len(document))]
     if shape < 0.1:
-        return document.replace("<xml>", chance.choice(["<xml a='b'>", "<xml>beside", "<!DOCTYPE xml><xml>", "<xml><xml>"]))
+        return document.replace(
+            "<xml>", chance.choice(["<xml a='b'>", "<xml>beside", "<!DOCTYPE xml><xml>", "<xml><xml>"])
+        )
     if shape < 0.13:
-        return chance.choice(["", "{}", "<xml/>", "<a><b/></a>", "\ufeff" + document, "<?xml version='1.0'?>" + document])
+        return chance.choice(
+            ["", "{}", "<xml/>", "<a><b/></a>", "\ufeff" + document, "<?xml version='1.0'?>" + document]
+        )
     return document
 
 
@@ -326,7 +350,7 @@ async def test_an_old_callback_acts_no_second_time(there: Estate) -> None:
     before = state_of(there)
     for seconds in (1, 3600, 20 * 3600):
         there.clock.at += timedelta(seconds=seconds)
-        await there.restart()
+        await there.kill()
         for callback in real:
             assert await status_of(there, callback) == 200
     assert len(there.heard()) == len(real)
