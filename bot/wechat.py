@@ -13,6 +13,8 @@ from sqlalchemy import update
 from sqlmodel import Session, col, select
 
 from bot.delivery import Blocked, Held, Later, Letter, Taken, Try
+from bot.settings import BadSettings
+from bot.settings import Wechat as Settings
 from bot.wechat_client import REFUSED, Away, Client, Trouble
 from bot.wechat_said import NAME, consents, delivered, key_of, media_of, opens, said_from
 from bot.wechat_seal import BadCallback, Seal
@@ -57,9 +59,7 @@ class Wechat:
     def __init__(self, app: "App") -> None:
         self.app = app
         self.settings = settings = app.settings.wechat
-        self.seal = Seal(
-            settings.token.get_secret_value(), settings.aes_key.get_secret_value(), settings.app_id
-        )
+        self.seal = _seal(settings)
         self.client = Client(settings, app.database, app.settings.vault)
         self.taking: dict[str, asyncio.Task[str]] = {}
         """The messages in hand, by key: a repetition waits for the same reply."""
@@ -330,6 +330,17 @@ class Wechat:
             return
         spent = update(Place).where(col(Place.id) == place.id).values(**values)
         await self.app.database.write(lambda session: session.connection().execute(spent))
+
+
+def _seal(settings: Settings) -> Seal:
+    """What opens the callbacks; BadSettings for a key that is none."""
+    try:
+        return Seal(settings.token.get_secret_value(), settings.aes_key.get_secret_value(), settings.app_id)
+    except ValueError:
+        raise BadSettings(
+            "wechat.aes_key：EncodingAESKey 应为 43 位字母或数字，没有空格。"
+            "An EncodingAESKey has 43 letters and digits, without spaces."
+        ) from None
 
 
 class _Speaks:

@@ -36,6 +36,8 @@ from store.tables import Person, Place, Talk
 
 # The value of a question's button: the talk, the step, and an option ("=lift") or a control ("!back").
 VALUE = re.compile(r"(\d{1,17})\.(\w+)([=!])(.{1,40})", re.ASCII)
+LONGEST_NUMBER = 2
+"""Digits of a number by which one chooses."""
 
 
 @dataclass(frozen=True)
@@ -219,7 +221,9 @@ def _kept_photos(script: Script, said: Said, answers: Answers) -> Answers:
 def _free(script: Script, step: str, said: Said, answers: Answers, facts: Facts) -> Answers:
     """Free words read as answers to other questions than the open one; empty if they are none."""
     text = steps.visible(said.text)
-    if not text or script.free is None or normal(text) in spoken("answer") or normal(text).isdigit():
+    word = normal(text)
+    slip = word.isdigit() and len(word) <= LONGEST_NUMBER  # "1201" in an emergency is a room
+    if not text or script.free is None or word in spoken("answer") or slip:
         return {}
     return script.free(step, text, answers, facts)
 

@@ -103,7 +103,8 @@ def be_a_nursery(channel: socket.socket) -> None:
     """Load everything, then fork one program after another until the other end is closed."""
     die_with_parent()
     import bot.__main__ as program
-    import bot.telegram  # noqa: F401 - which the program loads only when it has a token
+    import bot.telegram  # which the program loads only when it has a token
+    import bot.wechat  # noqa: F401 - likewise
     from moderation.urgency import warm
 
     warm()

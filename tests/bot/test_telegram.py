@@ -1,6 +1,6 @@
 """Linli on Telegram: the real client talks with a strict server, from the claim of the admin group to a repair done."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from types import SimpleNamespace
@@ -83,9 +83,9 @@ class Town:
         await self.sees(self.office, "的物业管理群")
         return self.office
 
-    async def moves_in(self) -> None:
-        """Everybody comes in by their link; the groups are claimed and linked."""
-        for role in MEMBERS:
+    async def moves_in(self, roles: Iterable[str] = MEMBERS) -> None:
+        """These come in by their link; the groups are claimed and linked."""
+        for role in roles:
             await self.comes_in(role)
         boss = self.people["boss"]
         await self.claims()

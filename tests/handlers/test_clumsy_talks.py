@@ -40,6 +40,18 @@ async def test_another_danger_in_the_emergency_talk_gets_its_own_advice(
     crew.sees("紧急报修 2")
 
 
+async def test_a_number_that_is_no_choice_is_asked_again_but_a_room_is_where_to_go(
+    owner: Phone, crew: Phone
+) -> None:
+    await owner.says("着火了")
+    owner.sees("师傅该去哪里？")
+    await owner.says("9")
+    owner.sees("没看懂您选哪一个")
+    await owner.says("1201")
+    assert "没看懂" not in owner.last.text
+    crew.sees("紧急报修 1 · 1201\n")
+
+
 async def test_danger_among_what_is_added_raises_the_report(
     building: Building, owner: Phone, crew: Phone, office: Phone
 ) -> None:
