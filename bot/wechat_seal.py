@@ -28,7 +28,7 @@ OPENID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 WHEN = re.compile(r"[0-9]{1,11}")
 FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """What XML 1.0 has no room for, not even escaped."""
-NEEDED = ("FromUserName", "CreateTime", "MsgType")
+NEEDED = ("ToUserName", "FromUserName", "CreateTime", "MsgType")
 NESTED = {
     "subscribe_msg_popup_event": "SubscribeMsgPopupEvent",
     "subscribe_msg_change_event": "SubscribeMsgChangeEvent",

@@ -69,7 +69,7 @@ class Estate(WechatBuilding):
             user.following = True
         return self.users[name]
 
-    async def changes(self, **limits: Any) -> None:
+    async def sets(self, **limits: Any) -> None:
         """Start again with other settings for WeChat."""
         self.limits |= limits
         await self.restart()
@@ -125,7 +125,7 @@ class Estate(WechatBuilding):
 
     async def publishes(self, about: str, words: str, **options: Any) -> None:
         """Put a notice on the board and into every owner's chat, at once or into the digest."""
-        facts = {"begun": about, "words": words}
+        facts: Any = {"begun": about, "words": words}
         self.write(
             lambda tx: publish(tx, self.community.id, "reach.taken_back", about=about, **facts, **options)
         )
@@ -160,6 +160,7 @@ class Estate(WechatBuilding):
         return [(each.rung, each.error) for each in self.read(attempts)]
 
     def place(self, name: str) -> Place:
+        found: Place
         (found,) = self.read(select(Place).where(Place.external_id == self.user(name).openid))
         return found
 
