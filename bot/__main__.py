@@ -4,14 +4,14 @@ import asyncio
 import json
 import sqlite3
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from io import TextIOWrapper
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn, cast
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar, cast
 from zoneinfo import available_timezones
 
 import typer
@@ -31,7 +31,7 @@ from bot.web import Server
 from conversations.errors import Refused, Unclear
 from conversations.words import LANGUAGES, Reader, Say
 from handlers import inbox
-from handlers.codes import CLAIM_HOURS, INVITED_HOURS, Invitation, claim_codes, invitations
+from handlers.codes import CLAIM_HOURS, INVITED_HOURS, Invitation, claim_codes, invitations, withdraw
 from handlers.people import buildings_of
 from handlers.policy import policy_of
 from handlers.roster import BadRoster, add_community, apply, plan_roster, read_roster
@@ -50,6 +50,9 @@ from store.vault import Vault, WrongKey
 if TYPE_CHECKING:
     from bot.invitation_pages import Letterhead
     from bot.telegram import Telegram
+    from bot.wechat_client import Client
+
+Answer = TypeVar("Answer")
 
 cli = typer.Typer(
     help="邻里：小区业主和物业的聊天助手。Linli: the chat bot between owners and their property company.",
@@ -61,7 +64,9 @@ judge = typer.Typer(help="判断文字。Judge texts.", no_args_is_help=True)
 roster = typer.Typer(help="住户名册。The roster of homes and people.", no_args_is_help=True)
 community = typer.Typer(help="小区。Communities.", no_args_is_help=True)
 db = typer.Typer(help="数据库。The database.", no_args_is_help=True)
-for name, group in {"judge": judge, "roster": roster, "community": community, "db": db}.items():
+wechat = typer.Typer(help="微信公众号。The service account on WeChat.", no_args_is_help=True)
+groups = {"judge": judge, "roster": roster, "community": community, "db": db, "wechat": wechat}
+for name, group in groups.items():
     cli.add_typer(group, name=name)
 
 # What people wrote is printed, too: nothing in it is markup.
@@ -91,9 +96,10 @@ def complain(sentence: str) -> None:
 def loaded(data: Path | None = None, port: int | None = None) -> Settings:
     """The settings, with the command line's on top, and the logs set up by them."""
     found = settings.load(**_overrides(data, port))
-    secret = (found.playground.key, found.telegram.token, found.privacy.key)
-    secrets = [each.get_secret_value() for each in secret]
-    logs.set_up(found.log.level, found.log.format, secrets)
+    account = found.wechat
+    secrets = [found.playground.key, found.telegram.token, found.privacy.key]
+    secrets += [account.app_secret, account.token, account.aes_key]
+    logs.set_up(found.log.level, found.log.format, [each.get_secret_value() for each in secrets])
     return found
 
 
@@ -142,6 +148,13 @@ async def _run(found: Settings) -> None:
             )
         if app.telegram is not None:
             await _say_telegram(app, app.telegram)
+        if app.wechat is not None:
+            _say_wechat(found)
+        if (app.telegram is not None or app.wechat is not None) and not found.policy.office_phone:
+            announce(
+                "还没有设物业电话，紧急时没有号码可说：LINLI_POLICY__OFFICE_PHONE=…"
+                " The office's telephone is not set; in an emergency there is no number to say."
+            )
         await server.serve(sockets=[server.socket])
     finally:
         await app.stop()
@@ -154,11 +167,6 @@ async def _say_telegram(app: App, messenger: "Telegram") -> None:
         announce(f"Telegram：https://t.me/{name} 已连上。The bot @{name} is reached.")
     else:
         announce(messenger.trouble)
-    if not app.settings.policy.office_phone:
-        announce(
-            "还没有设物业电话，紧急时没有号码可说：LINLI_POLICY__OFFICE_PHONE=…"
-            " The office's telephone is not set; in an emergency there is no number to say."
-        )
 
     def work(session: Session) -> list[tuple[str, str]]:
         return claim_codes(_tx(session, app.settings), "telegram", but=resting(session))
@@ -171,6 +179,15 @@ async def _say_telegram(app: App, messenger: "Telegram") -> None:
             f"Send this line there within {CLAIM_HOURS} hours; it works once:\n"
             f"    /claim {code}"
         )
+
+
+def _say_wechat(found: Settings) -> None:
+    """Where WeChat brings what people say."""
+    announce(
+        f"微信公众号已开通，服务器配置的 URL：{found.callback}（安全模式）。要检查设置：./linli wechat check\n"
+        f"WeChat is on; it calls us at {found.callback}, in safe mode (安全模式). "
+        "To check the account: ./linli wechat check"
+    )
 
 
 def announce(sentence: str) -> None:
@@ -370,17 +387,23 @@ def invite(
     ] = "",
     data: Data = None,
 ) -> None:
-    """给住户和师傅生成 Telegram 邀请（一次有效），印成一行行或 PDF。Invitations to Telegram, as lines or a PDF."""
+    """给住户和师傅生成 Telegram、微信的邀请（一次有效），印成一行行或 PDF。Invitations, as lines or a PDF."""
     from bot.invitation_pages import link  # the PDF's library takes a second to load
 
     found = loaded(data)
-    username = asyncio.run(_bot_name(found))
+    username, follow = asyncio.run(_bot_name(found)), found.has_wechat
+    if not username and not follow:
+        fail(
+            "请先设置 LINLI_TELEGRAM__TOKEN 或公众号（LINLI_WECHAT__…）。"
+            "Please set the bot's token, or the account on WeChat, first."
+        )
+    on = [*(["telegram"] if username else []), *(["wechat"] if follow else [])]
 
     def work(session: Session) -> tuple[list[Invitation], "Letterhead"]:
         tx = _tx(session, found)
         chosen = _community(session, name)
         where = _building(tx, chosen, building)
-        made = invitations(tx, chosen, who, "telegram", building=where, again=again)
+        made = invitations(tx, chosen, who, *on, building=where, again=again)
         return made, _letterhead(tx, chosen, username)
 
     with closing(database(found)) as store, _new_file(pdf):
@@ -390,12 +413,19 @@ def invite(
             fail(str(error))
         if not made:
             fail(_nobody(who))
+        if who or again:
+            err.print("他们以前的邀请（如果有）已作废。Their earlier invitations, if any, have ended.")
         if pdf is not None:
-            _write_pages(pdf, made, head)
-    for each in made if pdf is None else ():
-        out.print(f"{each.name}\t{each.about}\t{link(username, each.code)}")
-    if who or again:
-        err.print("他们以前的邀请（如果有）已作废。Their earlier invitations, if any, have ended.")
+            with _withdrawn_if_it_fails(store, found, made):
+                _write_pages(pdf, made, head, _scenes(found, store, made, head.until) if follow else {})
+            return
+    for each in made:
+        ways = [*([link(username, each.code)] if username else []), *([each.code] if follow else [])]
+        out.print("\t".join((each.name, each.about, *ways)))
+    if follow:
+        err.print(
+            "微信：关注公众号，把自己的码发给它。On WeChat: follow the account, then send it one's own code."
+        )
 
 
 def _building(tx: Tx, community: Community, typed: str) -> str:
@@ -451,19 +481,45 @@ def _new_file(file: Path | None) -> Iterator[None]:
         raise
 
 
-def _write_pages(file: Path, made: list[Invitation], head: "Letterhead") -> None:
+@contextmanager
+def _withdrawn_if_it_fails(store: Database, found: Settings, made: list[Invitation]) -> Iterator[None]:
+    """Invitations that reach no paper count as never made: the next call makes them anew."""
+    try:
+        yield
+    except BaseException:
+        store.write_now(lambda session: withdraw(_tx(session, found), made))
+        raise
+
+
+def _scenes(found: Settings, store: Database, made: list[Invitation], until: datetime) -> dict[str, str]:
+    """What the QR code for WeChat says, by the code that it brings."""
+    from bot.wechat_codes import scenes
+
+    with _progress("微信二维码 WeChat", len(made)) as advance:
+        return _ask_wechat(
+            found, store, lambda client: scenes(client, [each.code for each in made], until, advance)
+        )
+
+
+@contextmanager
+def _progress(what: str, count: int) -> Iterator[Callable[[], None]]:
+    """Show how far something is that takes a while."""
+    with Bars(console=err, transient=True, disable=count < MANY) as bars:
+        yield partial(bars.advance, bars.add_task(what, total=count))
+
+
+def _write_pages(file: Path, made: list[Invitation], head: "Letterhead", scenes: dict[str, str]) -> None:
     """Draw and write the pages; what takes a while shows how far it is."""
     from bot.invitation_pages import invitation_pages
 
-    with Bars(console=err, transient=True, disable=len(made) < MANY) as progress:
-        task = progress.add_task("PDF", total=len(made))
-        pages = invitation_pages(made, head, partial(progress.advance, task))
+    with _progress("PDF", len(made)) as advance:
+        pages = invitation_pages(made, head, advance, scenes)
     try:
         file.write_bytes(pages)
     except OSError as error:
         fail(
-            f"写不了 {file}：{error.strerror}。请换一个地方，加 --again 再来一次。"
-            "The file cannot be written. Try another place, with --again."
+            f"写不了 {file}：{error.strerror}。请换一个地方再来一次。"
+            "The file cannot be written. Please try another place."
         )
     out.print(
         f"{file}：{len(made)} 张邀请，{head.reader.show(head.until)} 前有效。"
@@ -473,8 +529,9 @@ def _write_pages(file: Path, made: list[Invitation], head: "Letterhead") -> None
 
 
 async def _bot_name(found: Settings) -> str:
+    """The bot's name on Telegram; empty without a token."""
     if not found.telegram.token.get_secret_value():
-        fail("请先设置 LINLI_TELEGRAM__TOKEN。Please set the bot's token first.")
+        return ""
     from telegram.error import TelegramError
 
     from bot.telegram import bot_of
@@ -484,6 +541,61 @@ async def _bot_name(found: Settings) -> str:
             return bot.username
     except TelegramError:
         fail("Telegram 连不上，或者 token 不对。Telegram is not reached, or the token is wrong.")
+
+
+@wechat.command("check")
+def wechat_check(data: Data = None) -> None:
+    """检查公众号的设置：哪些对、哪些要改、怎么改。What of the account is right, and what to do about the rest."""
+    from bot.wechat_check import check
+
+    found = loaded(data)
+    with closing(database(found)) as store:
+        findings = _ask_wechat(found, store, partial(check, found))
+    for each in findings:
+        mark, colour = {True: ("✓", "green"), False: ("✗", "red"), None: ("…", "yellow")}[each.ok]
+        out.print(Text.assemble((mark, colour), f" {each.what}"))
+        if each.advice:
+            out.print(f"  {each.advice}")
+    if any(each.ok is False for each in findings):
+        raise typer.Exit(1)
+
+
+@wechat.command("menu")
+def wechat_menu(data: Data = None) -> None:
+    """设置聊天下面的菜单（换掉原来的）。Put Linli's menu under everybody's chat, instead of the one there."""
+    from bot.wechat_check import MENU
+
+    found = loaded(data)
+    if not found.has_wechat:
+        fail(
+            "还没有设置公众号，请看 ./linli wechat check。The account is not set yet; see ./linli wechat check."
+        )
+    with closing(database(found)) as store:
+        _ask_wechat(found, store, lambda client: client.create_menu(MENU))
+    for button in MENU["button"]:
+        within = "、".join(each["name"] for each in button.get("sub_button", ()))
+        out.print(f"{button['name']}：{within}" if within else button["name"])
+    out.print("菜单已设好，一天之内会出现在每个人的聊天下面。The menu is set; phones show it within a day.")
+
+
+def _ask_wechat(
+    found: Settings, store: Database, ask: Callable[["Client"], Coroutine[Any, Any, Answer]]
+) -> Answer:
+    """What the service account answers; what goes wrong there ends in a sentence."""
+    from bot.wechat_check import advice
+    from bot.wechat_client import Away, Client, Trouble
+
+    async def asked() -> Answer:
+        client = Client(found.wechat, store, found.vault)
+        try:
+            return await ask(client)
+        finally:
+            await client.close()
+
+    try:
+        return asyncio.run(asked())
+    except (Trouble, Away) as error:
+        fail(advice(error))
 
 
 @db.command("upgrade")

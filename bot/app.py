@@ -22,7 +22,7 @@ from bot.clock import Clock, Ticker, scheduler
 from bot.delivery import Delivery, Letter, Send, Taken
 from bot.housekeeping import Housekeeper
 from bot.pace import Pace
-from bot.settings import BadSettings, Settings
+from bot.settings import Settings
 from conversations.errors import Refused, Unclear
 from conversations.said import Said
 from handlers import inbox
@@ -86,6 +86,7 @@ class App:
             frozenset(messengers),
             file=self.media.read_file,
             link=self.telegram.link if self.telegram is not None else None,
+            follow=self.wechat is not None,
             scarce=SCARCE,
             digest_at=settings.wechat.digest_at,
             no_contact=SCARCE,
@@ -273,23 +274,9 @@ def _telegram(app: App) -> "Telegram | None":
 
 
 def _wechat(app: App) -> "Wechat | None":
-    """The messenger WeChat, if this installation has a service account; BadSettings if something is missing."""
-    settings = app.settings.wechat
-    values = {
-        "wechat.app_id": settings.app_id,
-        "wechat.app_secret": settings.app_secret.get_secret_value(),
-        "wechat.token": settings.token.get_secret_value(),
-        "wechat.aes_key": settings.aes_key.get_secret_value(),
-    }
-    if not any(values.values()):
+    """The messenger WeChat, if this installation has a service account; BadSettings if something is wrong with it."""
+    if not app.settings.has_wechat:
         return None
-    missing = [
-        name for name, value in {**values, "web.address": app.settings.web.address}.items() if not value
-    ]
-    if missing:
-        raise BadSettings(
-            f"微信还缺设置：{'、'.join(missing)}。For WeChat these settings are missing: {', '.join(missing)}."
-        )
     from bot.wechat import Wechat
 
     return Wechat(app)

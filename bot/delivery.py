@@ -364,6 +364,9 @@ class Delivery:
     def _hold(self, session: Session, letter: Letter, reason: str) -> None:
         """It goes to the person's other chat, or waits until they are heard."""
         self._attempt(session, letter, reason)
+        place = session.get(Place, letter.place.id)
+        if place is not None and place.free_left and place.free_until and place.free_until > self.now():
+            return  # they were heard this very moment
         other = (
             None
             if letter.row.change in ("close", "delete")
@@ -500,16 +503,20 @@ def _changed_first(session: Session, row: Outgoing) -> Outgoing:
 
 
 def _first(session: Session, row: Outgoing) -> Outgoing | None:
-    """The row that made the message which a change means: the last one with its card in its chat, if it was sent."""
+    """The row that made the message which a change means: the last one with its card in its chat, if it was sent.
+
+    What went out in a digest was sent, too.
+    """
     if row.change == "send":
         return None
     of_card = (Outgoing.card == row.card, Outgoing.place_id == row.place_id, col(Outgoing.id) < row.id)
     newest = select(Outgoing).where(*of_card).order_by(col(Outgoing.id).desc()).limit(1)
     made = session.exec(newest.where(Outgoing.change == "send")).first()
-    latest = session.exec(newest.where(Outgoing.state == "sent")).first()
+    out = col(Outgoing.state).in_(["sent", "digested"])
+    latest = session.exec(newest.where(out)).first()
     if made is None or latest is None or latest.id < made.id or not latest.message_id:
         return None  # it failed for good, or its chat has moved
     makers = select(Outgoing).where(
-        Outgoing.place_id == row.place_id, Outgoing.message_id == latest.message_id, Outgoing.state == "sent"
+        Outgoing.place_id == row.place_id, Outgoing.message_id == latest.message_id, out
     )
     return session.exec(makers.order_by(col(Outgoing.id)).limit(1)).first()

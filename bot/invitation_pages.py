@@ -1,7 +1,7 @@
 """Invitations on paper: A4 pages of cards to cut out, and every building begins a page of its own."""
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -18,6 +18,8 @@ LEFT, TOP, WIDTH, HEIGHT = 10.0, 12.0, 95.0, 55.0
 COLUMNS, ROWS = 2, 5
 INSIDE = 4.0
 QR = 30.0
+LARGE, SMALL = 28.0, 18.0
+"""The sizes of two on a card: WeChat's, and below it Telegram's."""
 QUIET = 4
 """The white around a QR code, in modules."""
 GAP = 2.0
@@ -33,7 +35,7 @@ UNKNOWN = "〓"
 
 @dataclass(frozen=True)
 class Letterhead:
-    """What stands on every card."""
+    """What stands on every card; `bot` is empty without Telegram."""
 
     community: str
     bot: str
@@ -48,9 +50,12 @@ def link(bot: str, code: str) -> str:
 
 
 def invitation_pages(
-    made: Sequence[Invitation], head: Letterhead, drawn: Callable[[], object] = lambda: None
+    made: Sequence[Invitation],
+    head: Letterhead,
+    drawn: Callable[[], object] = lambda: None,
+    scenes: Mapping[str, str] | None = None,
 ) -> bytes:
-    """The pages as a PDF; `drawn` is called after each card."""
+    """The pages as a PDF; `drawn` is called after each card. `scenes` is what WeChat's QR code says, by code."""
     pdf = FPDF(format="A4", unit="mm")
     pdf.set_auto_page_break(False)
     pdf.set_title(head.community)
@@ -62,7 +67,8 @@ def invitation_pages(
             pdf.add_page()
             _heading(pdf, head, building, number, len(pages))
             for corner, each in zip(_corners(), page, strict=False):
-                _card(pdf, corner, head, each, names[each.code])
+                scene = (scenes or {}).get(each.code, "")
+                _card(pdf, corner, head, each, name=names[each.code], scene=scene)
                 drawn()
             _cut_lines(pdf, -(-len(page) // COLUMNS))
     return bytes(pdf.output())
@@ -133,28 +139,44 @@ def _heading(pdf: FPDF, head: Letterhead, building: str, number: int, pages: int
     _line(pdf, LEFT, TOP - 3, words, size=8, width=WIDTH * COLUMNS, grey=GREY)
 
 
-def _card(pdf: FPDF, corner: tuple[float, float], head: Letterhead, each: Invitation, name: str) -> None:
+def _card(
+    pdf: FPDF, corner: tuple[float, float], head: Letterhead, each: Invitation, *, name: str, scene: str
+) -> None:
     x, y = corner[0] + INSIDE, corner[1]
     _line(pdf, x, y + 7, head.community, size=9, width=BESIDE, grey=GREY)
     _line(pdf, x, y + 14, each.about, size=14, width=BESIDE)
     _line(pdf, x, y + 20.5, head.reader.say("invitation.person", name=name), size=11, width=BESIDE)
     _line(pdf, x, y + 30.5, each.code, size=22, width=BESIDE, font=CODE)
-    _qr(pdf, x + BESIDE + GAP, y + 2, link(head.bot, each.code))
-    for row, (words, grey) in enumerate(_small_print(head)):
-        _line(pdf, x, y + 36 + 4 * row, words, size=8, width=BESIDE + GAP + QR, grey=grey)
+    right = x + BESIDE + GAP + QR
+    both = bool(head.bot and scene)
+    if both:
+        _named_qr(pdf, right, y + 4.5, "微信 WeChat", scene, size=LARGE)
+        _named_qr(pdf, right, y + 35.5, "Telegram", link(head.bot, each.code), size=SMALL)
+    else:
+        _qr(pdf, right - QR, y + 2, scene or link(head.bot, each.code), QR)
+    room = BESIDE + QR - SMALL if both else BESIDE + GAP + QR
+    way = "both" if both else "wechat" if scene else "telegram"
+    for row, (words, grey) in enumerate(_small_print(head, way)):
+        _line(pdf, x, y + 36 + 4 * row, words, size=8, width=room, grey=grey)
 
 
-def _small_print(head: Letterhead) -> list[tuple[str, int]]:
+def _named_qr(pdf: FPDF, right: float, y: float, name: str, text: str, *, size: float) -> None:
+    """One of two QR codes, below the name of what reads it."""
+    _line(pdf, right - size + 2, y, name, size=6.5, width=size - 4)
+    _qr(pdf, right - size, y, text, size)
+
+
+def _small_print(head: Letterhead, way: str) -> list[tuple[str, int]]:
     """What to do, once more in the other language, and until when."""
     reader, bot = head.reader, head.bot
     other = replace(reader, language="en" if reader.language == "zh" else "zh")
     until = reader.say("invitation.until", until=head.until)
     phone = reader.say("invitation.phone", phone=head.phone) if head.phone else ""
     return [
-        (reader.say("invitation.scan"), BLACK),
-        (reader.say("invitation.start"), BLACK),
-        (reader.say("invitation.type", bot=bot), BLACK),
-        (other.say("invitation.brief", bot=bot), GREY),
+        (reader.say(f"invitation.{way}.scan"), BLACK),
+        (reader.say(f"invitation.{way}.start"), BLACK),
+        (reader.say(f"invitation.{way}.type", bot=bot), BLACK),
+        (other.say(f"invitation.{way}.brief", bot=bot), GREY),
         (" · ".join(filter(None, (until, phone))), BLACK),
     ]
 
@@ -198,10 +220,10 @@ def _cut(pdf: FPDF, words: str, width: float) -> str:
     return shown
 
 
-def _qr(pdf: FPDF, x: float, y: float, text: str) -> None:
+def _qr(pdf: FPDF, x: float, y: float, text: str, size: float) -> None:
     """The QR code as rectangles, a run of dark modules each: sharp on any printer."""
     rows = segno.make(text, error="m", micro=False).matrix
-    module = QR / (len(rows) + 2 * QUIET)
+    module = size / (len(rows) + 2 * QUIET)
     pdf.set_fill_color(BLACK)
     for at, row in enumerate(rows, QUIET):
         for run in re.finditer(rb"[\x01-\xff]+", bytes(row)):

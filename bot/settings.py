@@ -143,6 +143,31 @@ class Settings(BaseSettings):
         return Vault(key or kept_key(self.data / "key"))
 
     @property
+    def has_wechat(self) -> bool:
+        """Whether there is a service account on WeChat; BadSettings if something that it needs is missing."""
+        account = {
+            "wechat.app_id": self.wechat.app_id,
+            "wechat.app_secret": self.wechat.app_secret.get_secret_value(),
+            "wechat.token": self.wechat.token.get_secret_value(),
+            "wechat.aes_key": self.wechat.aes_key.get_secret_value(),
+        }
+        if not any(account.values()):
+            return False
+        needed = {**account, "web.address": self.web.address}
+        missing = [name for name, value in needed.items() if not value]
+        if missing:
+            raise BadSettings(
+                f"微信还缺设置：{'、'.join(missing)}。"
+                f"For WeChat these settings are missing: {', '.join(missing)}."
+            )
+        return True
+
+    @property
+    def callback(self) -> str:
+        """Where WeChat calls us."""
+        return f"{self.web.address.rstrip('/')}/wechat"
+
+    @property
     def database_url(self) -> str:
         """SQLAlchemy's URL of the database."""
         file = URL.create("sqlite", database=str(self.data / "linli.db"))

@@ -13,9 +13,11 @@ from sqlalchemy import update
 from sqlmodel import Session, col, select
 
 from bot.delivery import Blocked, Held, Later, Letter, Taken, Try
-from bot.wechat_client import Away, Client, Trouble
+from bot.settings import BadSettings
+from bot.settings import Wechat as Settings
+from bot.wechat_client import REFUSED, Away, Client, Trouble
 from bot.wechat_said import NAME, consents, delivered, key_of, media_of, opens, said_from
-from bot.wechat_seal import Seal
+from bot.wechat_seal import BadCallback, Seal
 from bot.wechat_words import fitting, menu, plain, template_fields, together
 from conversations.said import Change, File, Said
 from conversations.words import LANGUAGES
@@ -38,7 +40,10 @@ FETCHING = 12.0
 LATER = 600.0
 """Seconds after which what met a daily limit is tried again."""
 REMEMBERED = 1000
-BUSY, DAILY_LIMIT, NOT_FOLLOWED, SPENT = -1, 45009, 43004, (45015, 45047)
+OLDEST = 24 * 3600.0
+DAILY_LIMIT, NOT_FOLLOWED, SPENT = 45009, 43004, (45015, 45047)
+NOT_NOW = (-1, *REFUSED, 40013, 40125, 40164, 41004)
+"""WeChat is busy, or does not let us in: that says nothing of the reader."""
 UNWANTED = 43101
 DELIVERED = "success"
 USER_BLOCK = "user block"
@@ -54,9 +59,7 @@ class Wechat:
     def __init__(self, app: "App") -> None:
         self.app = app
         self.settings = settings = app.settings.wechat
-        self.seal = Seal(
-            settings.token.get_secret_value(), settings.aes_key.get_secret_value(), settings.app_id
-        )
+        self.seal = _seal(settings)
         self.client = Client(settings, app.database, app.settings.vault)
         self.taking: dict[str, asyncio.Task[str]] = {}
         """The messages in hand, by key: a repetition waits for the same reply."""
@@ -79,11 +82,18 @@ class Wechat:
         BadCallback for what WeChat has not sent; StoreUnavailable when nothing could be kept.
         """
         fields = self.seal.open(query, body)
+        self._check_age(fields)
         words = await self.take(fields)
         if not words:
             return b""
         at = int(fields["CreateTime"])
         return self.seal.reply(words, to=fields["FromUserName"], from_=fields["ToUserName"], at=at)
+
+    def _check_age(self, fields: Mapping[str, Any]) -> None:
+        """Refuse what is sent again after a day: it may be forgotten by then that it has acted."""
+        now = self.app.clock.now() - self.app.clock.shift
+        if not abs(now.timestamp() - int(fields["CreateTime"])) < OLDEST:
+            raise BadCallback(403, "it was made long ago, or the clock is wrong")
 
     async def take(self, fields: Mapping[str, Any]) -> str:
         """Let one message act, once; the words of its reply, "" if there are none. A repetition gets the same."""
@@ -200,9 +210,12 @@ class Wechat:
             except _NextRung as error:
                 letter.missed.append(Try(name, str(error)))
             except Away as error:
+                await self._give_back(name, letter.place)
                 raise Later(str(error)) from None
             except Trouble as error:
-                if error.code == BUSY:
+                if error.code in (*NOT_NOW, DAILY_LIMIT):
+                    await self._give_back(name, letter.place)
+                if error.code in NOT_NOW:
                     raise Later(str(error)) from None
                 if error.code == DAILY_LIMIT:
                     raise Later(str(error), LATER, halts=True) from None
@@ -280,6 +293,23 @@ class Wechat:
         session.add(place)
         return True
 
+    async def _give_back(self, rung: str, place: Place) -> None:
+        """What WeChat did not take, as far as we know, has used nothing up; it says so if it has."""
+
+        def work(session: Session) -> None:
+            there = session.exec(select(Place).where(Place.id == place.id).with_for_update()).first()
+            if there is None:
+                return
+            if rung == "free" and there.free_left < self.settings.free_messages:
+                there.free_left += 1
+            elif rung == "notification":
+                left = there.consents.get(self.settings.notification, 0)
+                there.consents = {**there.consents, self.settings.notification: left + 1}
+            session.add(there)
+
+        if rung != "template":
+            await self.app.database.write(work)
+
     async def _page(self, letter: Letter, shows: dict[str, Any]) -> tuple[str, dict[str, str]]:
         """The address of the letter's page, and what the fields of a template show of it."""
 
@@ -300,6 +330,17 @@ class Wechat:
             return
         spent = update(Place).where(col(Place.id) == place.id).values(**values)
         await self.app.database.write(lambda session: session.connection().execute(spent))
+
+
+def _seal(settings: Settings) -> Seal:
+    """What opens the callbacks; BadSettings for a key that is none."""
+    try:
+        return Seal(settings.token.get_secret_value(), settings.aes_key.get_secret_value(), settings.app_id)
+    except ValueError:
+        raise BadSettings(
+            "wechat.aes_key：EncodingAESKey 应为 43 位字母或数字，没有空格。"
+            "An EncodingAESKey has 43 letters and digits, without spaces."
+        ) from None
 
 
 class _Speaks:

@@ -119,19 +119,20 @@ Told = tuple[bool | None, str]
 async def _told(what: str, look: Callable[[], Awaitable[Told]]) -> Finding:
     """What a look at WeChat found; its refusals become advice."""
     try:
-        ok, advice = await look()
-    except Trouble as trouble:
-        ok, advice = (None if trouble.code in BUSY else False), _advice(trouble)
-    except Away as away:
-        ok, advice = (
-            False,
-            f"微信连不上（{away.reason}）；请检查网络、代理和 LINLI_WECHAT__BASE_URL。"
-            f"WeChat is not reached ({away.reason}); please check network, proxy and LINLI_WECHAT__BASE_URL.",
+        ok, words = await look()
+    except (Trouble, Away) as error:
+        busy = isinstance(error, Trouble) and error.code in BUSY
+        ok, words = (None if busy else False), advice(error)
+    return Finding(ok, what, words)
+
+
+def advice(trouble: Trouble | Away) -> str:
+    """Why WeChat does not do what it was asked, and what to do about it."""
+    if isinstance(trouble, Away):
+        return (
+            f"微信连不上（{trouble.reason}）；请检查网络、代理和 LINLI_WECHAT__BASE_URL。"
+            f"WeChat is not reached ({trouble.reason}); please check network, proxy and LINLI_WECHAT__BASE_URL."
         )
-    return Finding(ok, what, advice)
-
-
-def _advice(trouble: Trouble) -> str:
     if trouble.code in BUSY:
         return f"微信暂时不答复（{trouble.code}），请稍后再试。WeChat is busy or its daily limit is used up; try later."
     chinese, english = TROUBLES.get(
@@ -188,7 +189,7 @@ async def _callback(settings: Settings) -> Finding:
         "nonce": nonce,
         "echostr": echo,
     }
-    url = f"{settings.web.address.rstrip('/')}/wechat"
+    url = settings.callback
     status, answer = await asyncio.to_thread(_asked, url, query)
     if status == 200 and answer == echo:
         return Finding(
@@ -198,23 +199,23 @@ async def _callback(settings: Settings) -> Finding:
             "Enter this address in the server configuration, in safe mode (安全模式).",
         )
     if not status:
-        advice = (
+        words = (
             f"连不上（{answer}）：Linli 在运行吗？反向代理和证书对吗？"
             f"It is not reached ({answer}): is Linli running, are proxy and certificate right?"
         )
     elif status == 403:
-        advice = (
+        words = (
             "运行中的 Linli 用的是另一个 Token，请用同样的设置重启。"
             "The running Linli has another Token: please restart it with these settings."
         )
     elif status == 404:
-        advice = (
+        words = (
             "这里没有微信的入口：请用这些设置重启 Linli，并检查反向代理的路径。"
             "There is no WeChat here: please restart Linli with these settings, and check the proxy's paths."
         )
     else:
-        advice = f"答复不是 Linli 的（HTTP {status}）。The answer (HTTP {status}) is not Linli's: what is in between?"
-    return Finding(False, url, advice)
+        words = f"答复不是 Linli 的（HTTP {status}）。The answer (HTTP {status}) is not Linli's: what is in between?"
+    return Finding(False, url, words)
 
 
 def _asked(url: str, query: Mapping[str, str]) -> tuple[int, str]:

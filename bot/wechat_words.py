@@ -22,6 +22,8 @@ FIELD = 20
 FIELDS = {"phrase": 5, "symbol": 5, "name": 10, "character_string": 32, "letter": 32, "number": 32}
 """Characters that a template's field takes, by its kind; the others take 20."""
 CLAUSE = re.compile(r"(?<=[。！？；，,;!?])")
+CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+"""What a template's field does not take."""
 CLOSING = "。！？；，,;!?、：: "
 
 Link = Callable[[Outgoing], str]
@@ -44,7 +46,7 @@ def size(text: str) -> int:
 def together(rows: Sequence[tuple[Outgoing, str]], language: str, link: Link, *, asks: bool) -> str:
     """Several rows, each with its words, as one text; the buttons of one of them are numbered.
 
-    That is the question's; without one the last row's with buttons, unless `asks`: a question that stands elsewhere.
+    That is the question's; without one the newest row's with buttons, unless `asks`: a question that stands elsewhere.
     """
     numbered = _numbered([row for row, _ in rows], asks)
     shown = [_text(row, words, language, link, numbers=row is numbered) for row, words in rows]
@@ -74,7 +76,7 @@ def _numbered(rows: Sequence[Outgoing], asks: bool) -> Outgoing | None:
     questions = [row for row in with_buttons if is_question(row)]
     if questions or asks:
         return questions[-1] if questions else None
-    return with_buttons[-1] if with_buttons else None
+    return max(with_buttons, key=lambda row: row.id, default=None)  # as a typed number is understood
 
 
 def is_question(row: Outgoing) -> bool:
@@ -142,7 +144,7 @@ def template_fields(shows: dict[str, str], words: str, at: datetime, zone: str) 
         "time": f"{at.astimezone(ZoneInfo(zone)):%Y年%-m月%-d日 %H:%M}",
     }
     return {
-        name: values[what] if what == "time" else shortened(values[what], _room(name))
+        name: values[what] if what == "time" else shortened(values[what], _room(name)) or "…"
         for name, what in shows.items()
     }
 
@@ -153,7 +155,7 @@ def _room(field: str) -> int:
 
 def shortened(text: str, most: int) -> str:
     """The text in one line of at most `most` characters: whole clauses if enough of it fits, else whole words."""
-    line = " ".join(text.split())
+    line = " ".join(CONTROL.sub(" ", text).split())
     if len(line) <= most:
         return line
     kept = ""

@@ -9,7 +9,7 @@ from sqlmodel import col, select
 from conversations.words import Say
 from handlers.actions import action
 from handlers.people import homes_of
-from handlers.phones import masked, phone_of
+from handlers.phones import phone_of
 from handlers.reach import begun
 from handlers.repair_cards import address
 from handlers.talk import here
@@ -64,13 +64,19 @@ def canvass(tx: Tx, person: Person) -> None:
             "canvass.line",
             who=each.person.name,
             home=home_of(tx, each.person),
-            phone=masked(phone_of(tx, each.person)) or Say("talk.none"),
+            phone=_to_dial(tx, each.person),
             what=begun(each.row.text),
             more=Say("canvass.more", count=each.count - 1) if each.count > 1 else "",
         )
         for each in unreached(tx, person.community_id)
     ]
     tell(tx, here(tx, person), "canvass.list" if lines else "canvass.none", list="\n".join(lines))
+
+
+def _to_dial(tx: Tx, person: Person) -> Say | str:
+    """The whole number, since it is to be called; it is opened on its way out, and not kept in the message."""
+    phone = phone_of(tx, person)
+    return tx.house.vault.hide(phone) if phone else Say("talk.none")
 
 
 def home_of(tx: Tx, person: Person) -> Say | str:

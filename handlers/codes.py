@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 from sqlalchemy import ColumnElement, update
 from sqlmodel import col, select
@@ -88,13 +89,13 @@ class Invitation:
 
 
 def invitations(
-    tx: Tx, community: Community, name: str, messenger: str, *, building: str = "", again: bool = False
+    tx: Tx, community: Community, name: str, *messengers: str, building: str = "", again: bool = False
 ) -> list[Invitation]:
-    """A new code for everybody of this name who is not on the messenger yet; the codes they had end.
+    """A new code for everybody of this name who is on none of the messengers yet; the codes they had end.
 
     Without a name: for everybody with a home or work here who has no open code; `again`: whether they have or not.
     """
-    outside = _outside(tx, community, messenger, building)
+    outside = _outside(tx, community, messengers, building)
     if name:
         outside = outside.where(Person.name == name)
     elif not again:
@@ -125,9 +126,16 @@ def invitation_of(tx: Tx, person: Person) -> str:
     return new_code(tx, person.community_id, "person", hours=INVITED_HOURS, person_id=person.id)
 
 
-def _outside(tx: Tx, community: Community, messenger: str, building: str) -> SelectOfScalar[Person]:
-    """Whoever is not on the messenger, and lives in the building, if one is named; but nobody who was forgotten."""
-    known = select(Account.person_id).where(Account.messenger == messenger)
+def withdraw(tx: Tx, made: Sequence[Invitation]) -> None:
+    """These invitations were never handed out: their codes open no door."""
+    _end(tx, col(Code.hash), [_hash(each.code) for each in made])
+
+
+def _outside(
+    tx: Tx, community: Community, messengers: Collection[str], building: str
+) -> SelectOfScalar[Person]:
+    """Whoever is on none of these, and lives in the building, if one is named; but nobody who was forgotten."""
+    known = select(Account.person_id).where(col(Account.messenger).in_(messengers))
     people = select(Person).where(
         Person.community_id == community.id, Person.name != "", col(Person.id).not_in(known)
     )
@@ -177,16 +185,14 @@ def _work(tx: Tx, community: Community) -> dict[int, list[Say]]:
 
 def end_codes(tx: Tx, community_id: int, people: Sequence[int]) -> None:
     """The letters of these people open no door any more: they are invited again, or have left."""
-    for start in range(0, len(people), 1000):  # a statement takes only so many values
-        tx.session.exec(
-            update(Code)
-            .where(
-                col(Code.community_id) == community_id,
-                col(Code.person_id).in_(people[start : start + 1000]),
-                col(Code.used_at).is_(None),
-            )
-            .values(used_at=tx.now)
-        )
+    _end(tx, col(Code.person_id), people, col(Code.community_id) == community_id)
+
+
+def _end(tx: Tx, column: Any, values: Sequence[object], *more: ColumnElement[bool]) -> None:
+    """The open codes with one of these values are open no more."""
+    for start in range(0, len(values), 1000):  # a statement takes only so many values
+        these = column.in_(values[start : start + 1000])
+        tx.session.exec(update(Code).where(these, col(Code.used_at).is_(None), *more).values(used_at=tx.now))
 
 
 def claim_codes(tx: Tx, messenger: str, *, but: Collection[int]) -> list[tuple[str, str]]:

@@ -176,6 +176,7 @@ def tell_code(tx: Tx, person: Person, who: Person) -> None:
         name=who.name,
         code=tx.house.vault.hide(code),
         link=Say("home.invited_link_mark", link=tx.house.vault.hide(link)) if link else "",
+        wechat=Say("home.invited_wechat_mark") if tx.house.follow else "",
         days=INVITED_HOURS // 24,
     )
 

@@ -1,6 +1,7 @@
 """The one door in: each message is kept, acts once, and is answered, or is kept with the error that it met."""
 
 import re
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -151,7 +152,7 @@ def _take_up(session: Session, inbox_id: int, house: House, now: datetime) -> tu
     ).first()
     if row is None:
         raise LookupError(inbox_id)
-    said = said_in(row, house.vault)
+    said = said_in(row, house.vault).model_copy(update={"opens": None})  # that was when it came
     tx = _surroundings(session, said, house, now)
     tx.inbox_id = row.id
     row.state, row.error = "done", ""
@@ -291,11 +292,11 @@ def _surroundings(session: Session, said: Said, house: House, now: datetime) -> 
     came_back = person is not None and (
         place.blocked_at is not None or (place.heard_at is not None and now - place.heard_at > AWAY)
     )
-    heard = said.change is None or said.change.kind != "undelivered"
-    if heard and (
-        place.heard_at is None or now - place.heard_at > HEARD_STEP or place.blocked_at is not None
-    ):
-        place.heard_at, place.blocked_at = now, None
+    if said.change is None or said.change.kind != "undelivered":
+        if place.heard_at is None or now - place.heard_at > HEARD_STEP or place.blocked_at is not None:
+            place.heard_at = now
+        if said.opens is not None or said.messenger not in house.scarce:  # a page of ours opens no chat
+            place.blocked_at = None
     if said.forum and not place.forum:
         place.forum = True
     tx = Tx(session, now, house, said, place, person, talk, account, came_back=came_back)
@@ -558,10 +559,7 @@ def _typed_button(tx: Tx, person: Person, place: Place, said: Said) -> bool:
     word = normal(said.text)
     if not word:
         return False
-    standing, _ = _menus(tx, place)
-    numbered = (
-        _numbered(standing, word) if place.kind != "staff" else ""
-    )  # there people say numbers to each other
+    numbered = _numbered(tx, place, word) if place.kind != "staff" else ""  # there numbers are said to people
     if numbered:
         tap(tx, person, numbered)
         return True
@@ -572,14 +570,22 @@ def _typed_value(tx: Tx, place: Place, said: Said) -> str:
     """The button that a stranger typed: by its number, or by its label."""
     word = normal(said.text)
     standing, _ = _menus(tx, place) if word else ([], [])
-    return _numbered(standing, word) or next(iter(_labelled(standing, word)), "")
+    return _numbered(tx, place, word) or next(iter(_labelled(standing, word)), "")
 
 
-def _numbered(standing: list[Outgoing], word: str) -> str:
-    """The button of the last menu whose number was typed; empty if none was."""
-    if not (word.isascii() and word.isdigit() and len(word) < 3 and standing):
+def _numbered(tx: Tx, place: Place, word: str) -> str:
+    """The button of the last menu whose number was typed; empty if none was.
+
+    Also one that has done its work: the number still stands there, and must not mean another menu's button.
+    """
+    if not (word.isascii() and word.isdigit() and len(word) < 3):
         return ""
-    buttons = standing[0].buttons
+    rows = _last_sent(tx, place)
+    first = {row.message_id: row.id for row in rows}
+    shown = [row for row in rows if row.change in ("send", "edit") and _has_actions(row)]
+    if not shown:
+        return ""
+    buttons = max(shown, key=lambda row: (first[row.message_id], row.id)).buttons
     return buttons[int(word) - 1]["value"] if 0 < int(word) <= len(buttons) else ""
 
 
@@ -602,12 +608,7 @@ def _menus(tx: Tx, place: Place) -> tuple[list[Outgoing], list[Outgoing]]:
 
     An edited card stands where it was first sent, with its present buttons.
     """
-    rows = tx.session.exec(
-        select(Outgoing)
-        .where(Outgoing.place_id == place.id, Outgoing.state == "sent")
-        .order_by(col(Outgoing.id).desc())
-        .limit(MENUS)
-    ).all()
+    rows = _last_sent(tx, place)
     first = {row.message_id: row for row in rows}
     latest: dict[str, Outgoing] = {}
     gone: list[Outgoing] = []
@@ -616,6 +617,12 @@ def _menus(tx: Tx, place: Place) -> tuple[list[Outgoing], list[Outgoing]]:
             gone.append(row)
     standing = sorted(filter(_has_actions, latest.values()), key=lambda row: -first[row.message_id].id)
     return standing, gone
+
+
+def _last_sent(tx: Tx, place: Place) -> Sequence[Outgoing]:
+    """The last messages of a chat and their changes, the latest first."""
+    sent = select(Outgoing).where(Outgoing.place_id == place.id, Outgoing.state == "sent")
+    return tx.session.exec(sent.order_by(col(Outgoing.id).desc()).limit(MENUS)).all()
 
 
 def _has_actions(row: Outgoing) -> bool:

@@ -121,22 +121,35 @@ def gather(tx: Tx, place: Place) -> None:
 
 
 def _digest(tx: Tx, place: Place) -> None:
-    """Everything soundless that is held for a chat as one message; of a digest that reached nobody, what was in it."""
+    """Everything soundless that is held for a chat, as one message; what stands alone goes as it is."""
+    rows = _held(tx, place)
+    if len(rows) == 1:
+        rows[0].state = "waiting"
+        tx.session.add(rows[0])
+    elif rows:
+        _write_digest(tx, place, rows)
+
+
+def _held(tx: Tx, place: Place) -> list[Outgoing]:
+    """What is soundless and held, and what was in a digest that reached nobody; but nothing that was taken back."""
     held = select(Outgoing).where(Outgoing.place_id == place.id, Outgoing.state == "held", Outgoing.silent)
-    found = tx.session.exec(held).all()
-    stale = [row.id for row in found if (row.card or "").startswith(CARD)]
-    within = (
-        tx.session.exec(select(Outgoing).where(col(Outgoing.digest_id).in_(stale))).all() if stale else []
-    )
-    fresh = [row for row in found if row.id not in stale]
-    rows = sorted([*within, *fresh], key=lambda row: row.id)
-    alone = found if len(found) == 1 else ()
-    for row in found:
-        if row in alone or row.id in stale:
-            row.state = "waiting" if row in alone else "dropped"
-            tx.session.add(row)
-    if alone or not rows:
-        return
+    found = tx.session.exec(held.order_by(col(Outgoing.id))).all()
+    stale = [row for row in found if (row.card or "").startswith(CARD)]
+    rows = [row for row in found if row not in stale]
+    if not rows:
+        return list(found)
+    numbers = [row.id for row in stale]
+    within = tx.session.exec(select(Outgoing).where(col(Outgoing.digest_id).in_(numbers))).all()
+    rows = sorted([*within, *rows], key=lambda row: row.id)
+    unread = {row.card for row in rows if row.change != "delete"}
+    gone = unread & {row.card for row in rows if row.change == "delete"}
+    for row in (*stale, *(row for row in rows if row.card in gone)):
+        row.state = "dropped"
+        tx.session.add(row)
+    return [row for row in rows if row.card not in gone]
+
+
+def _write_digest(tx: Tx, place: Place, rows: list[Outgoing]) -> None:
     person = tx.session.get(Person, rows[0].person_id) if rows[0].person_id else None
     reader = reader_of(tx, person or place)
     words = reader.say(

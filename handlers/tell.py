@@ -181,6 +181,10 @@ def _change(
 ) -> None:
     assert before.card is not None and before.place_id is not None
     key = (before.card, before.place_id)
+    if before.state == "held":  # nobody has seen it yet
+        before.text, before.buttons = words, buttons
+        tx.session.add(before)
+        return
     if tx.mark is not None and (tx.mark.card, tx.mark.place_id) == key:
         words, tx.mark.used = f"{words}\n\n{tx.mark.line}", True
     table = Outgoing.__table__  # type: ignore[attr-defined]
@@ -374,7 +378,7 @@ def _take_back(tx: Tx, about: str, language: str, words: str) -> None:
     in_digests = select(Place.id).where(
         col(Place.messenger).in_(tx.house.scarce if tx.house.digest_at else ())
     )
-    unread = copies & (table.c.state == "held") & table.c.place_id.in_(in_digests)
+    unread = copies & (table.c.change == "send") & (table.c.state == "held")
     tx.session.connection().execute(table.update().where(unread).values(state="dropped"))
     same = ("community_id", "notice_id", "person_id", "place_id", "lane", "card")
     fixed = {

@@ -21,7 +21,8 @@ class House:
 
     `messengers` are those that are served; a chat on another one is none. None: all are. `vault` seals telephone
     numbers; `file` reads a sealed file that somebody sent, by its key (FileNotFoundError if it is gone); `link` is
-    the address that brings the holder of a code in ("" if there is none).
+    the address that brings the holder of a code in ("" if there is none); `follow`: they can also come in by sending
+    the code to an account on WeChat, which they follow first.
 
     `scarce` are the messengers that let us write only for a while after their people were heard: what is soundless
     goes into a digest there at `digest_at` ("18:30", in the community's time; "": each by itself). `no_contact` are
@@ -35,6 +36,7 @@ class House:
     messengers: frozenset[str] | None = None
     file: Callable[[str], bytes] | None = None
     link: Callable[[str], str] | None = None
+    follow: bool = False
     scarce: frozenset[str] = frozenset()
     digest_at: str = ""
     no_contact: frozenset[str] = frozenset()

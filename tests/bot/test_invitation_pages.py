@@ -117,7 +117,7 @@ def test_a_card_says_who_where_what_to_do_and_until_when() -> None:
         "1. 手机装好 Telegram，用相机扫右上角的二维码",
         "2. 在打开的聊天里按「开始」",
         "3. 扫不了？在 Telegram 里找 @linli_test_bot，发给它上面的码",
-        texts("en")["invitation.brief"].format(bot="linli_test_bot"),
+        texts("en")["invitation.telegram.brief"].format(bot="linli_test_bot"),
         "只能用一次，12月24日周四 12:00 前有效 · 物业电话 021-5555 0110",
     ]
 
@@ -125,7 +125,7 @@ def test_a_card_says_who_where_what_to_do_and_until_when() -> None:
 def test_a_community_that_reads_english_gets_its_card_in_english() -> None:
     (page,) = lines(invitation_pages([home("Mr Smith")], head("en")))
     assert "For M** S** only" in page
-    assert texts("zh")["invitation.brief"].format(bot="linli_test_bot") in page
+    assert texts("zh")["invitation.telegram.brief"].format(bot="linli_test_bot") in page
 
 
 def test_without_a_telephone_the_card_is_silent_about_it() -> None:
@@ -199,16 +199,67 @@ def test_the_qr_code_is_that_of_the_link() -> None:
     assert link("linli_test_bot", "K7PQ2-9MXTR") == "https://t.me/linli_test_bot?start=K7PQ2-9MXTR"
     pdf = invitation_pages([home("陈女士", code="K7PQ2-9MXTR")], head())
     rows = segno.make(link("linli_test_bot", "K7PQ2-9MXTR"), error="m", micro=False).matrix
-    drawn = squares(pdf)
+    assert dark(squares(pdf)) == {
+        (y, x) for y, row in enumerate(rows) for x, module in enumerate(row) if module
+    }
+    assert squares(pdf)[0][3] > 0.6  # millimetres: cameras want a third of one
+
+
+def dark(drawn: list[tuple[float, float, float, float]]) -> set[tuple[int, int]]:
+    """Row and column of each dark module of one QR code."""
     module = drawn[0][3]
     left, top = min(x for x, *_ in drawn), min(y for _, y, *_ in drawn)
-    dark = {
+    return {
         (round((y - top) / module), round((x - left) / module) + step)
         for x, y, width, _ in drawn
         for step in range(round(width / module))
     }
-    assert dark == {(y, x) for y, row in enumerate(rows) for x, module in enumerate(row) if module}
-    assert module > 0.6  # millimetres: cameras want a third of one
+
+
+SCENES = {"K7PQ2-9MXTR": "http://weixin.qq.com/q/kZgfwMTm72WWPkovabbI"}
+
+
+def test_with_both_messengers_the_code_for_wechat_is_the_large_one() -> None:
+    pdf = invitation_pages([home("陈女士", code="K7PQ2-9MXTR")], head(), scenes=SCENES)
+    large, small = (
+        [each for each in squares(pdf) if (each[1] < 44) == is_large] for is_large in (True, False)
+    )
+    for drawn, text in (
+        (large, SCENES["K7PQ2-9MXTR"]),
+        (small, link("linli_test_bot", "K7PQ2-9MXTR")),
+    ):
+        rows = segno.make(text, error="m", micro=False).matrix
+        assert dark(drawn) == {(y, x) for y, row in enumerate(rows) for x, module in enumerate(row) if module}
+    assert large[0][3] > 0.6 > small[0][3] > 0.4
+    # The white between them, and to the line where one cuts, is that of the wider code at least.
+    assert min(y for _, y, *_ in small) - max(y + high for _, y, _, high in large) > 4 * large[0][3]
+    assert 12 + 55 - max(y + high for _, y, _, high in small) > 4 * small[0][3]
+    (page,) = lines(pdf)
+    assert page[5:] == [
+        "微信 WeChat",
+        "Telegram",
+        "1. 打开微信，扫右上角的大码，点「关注公众号」",
+        "2. 用 Telegram：手机相机扫小码，按「开始」",
+        "3. 扫不了？把上面的码发给公众号或 @linli_test_bot",
+        texts("en")["invitation.both.brief"],
+        "只能用一次，12月24日周四 12:00 前有效 · 物业电话 021-5555 0110",
+    ]
+
+
+def test_without_telegram_only_the_code_for_wechat_stands_on_the_card() -> None:
+    pdf = invitation_pages([home("陈女士", code="K7PQ2-9MXTR")], head(bot=""), scenes=SCENES)
+    rows = segno.make(SCENES["K7PQ2-9MXTR"], error="m", micro=False).matrix
+    assert dark(squares(pdf)) == {
+        (y, x) for y, row in enumerate(rows) for x, module in enumerate(row) if module
+    }
+    (page,) = lines(pdf)
+    assert not [line for line in page if "Telegram" in line or "@" in line]
+    assert page[5:9] == [
+        "1. 打开微信，扫右上角的二维码",
+        "2. 点「关注公众号」，按收到的话做",
+        "3. 扫不了？关注物业的公众号，把上面的码发给它",
+        texts("en")["invitation.wechat.brief"],
+    ]
 
 
 def test_nothing_leaves_the_part_of_the_page_that_printers_print() -> None:

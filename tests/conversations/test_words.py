@@ -143,6 +143,10 @@ EXPANSIONS: dict[str, set[str]] = {
     "day.{}": {f"day.{day}" for day in range(1, 8)},
     "introduction.command.{}": {f"introduction.command.{name}" for name in {*PRIVATE, *GROUP}},
     "topic.{}": {f"topic.{kind}" for kind in TOPICS},
+    **{
+        f"invitation.{{}}.{line}": {f"invitation.{way}.{line}" for way in ("telegram", "wechat", "both")}
+        for line in ("scan", "start", "type", "brief")
+    },
     "invitation.role.{}": {f"invitation.role.{role}" for role in ("crew", "staff", "committee")},
     "roster.role.{}": {
         f"roster.role.{role}" for role in ("owner", "tenant", "family", "staff", "crew", "committee")
