@@ -28,9 +28,7 @@ MOST_PASSES = 500
 class Estate(WechatBuilding):
     """Its owners follow the service account, and nothing may be written to them until they were heard."""
 
-    def __init__(
-        self, data: Path, url: str, clock: StoppedClock, api: WeChatApi, **limits: Any
-    ) -> None:
+    def __init__(self, data: Path, url: str, clock: StoppedClock, api: WeChatApi, **limits: Any) -> None:
         self.limits = {
             "template": api.template,
             "template_fields": FIELDS,

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sqlmodel import Session, col, func, select
+from sqlmodel import select
 
 import bot.wechat
 import bot.wechat_words
@@ -27,7 +27,7 @@ from handlers.tell import BROADCAST, NEWS, URGENT, publish, take_back, tell
 from handlers.tx import Tx
 from moderation.segment import boundaries
 from store.database import StoreUnavailable
-from store.tables import Attempt, Inbox, Outgoing, Person, Place, Repair, Talk
+from store.tables import Attempt, Person, Place, Repair
 from tests.bot.estate import GRANNY, NEIGHBOUR, OWNER, Estate, Stopwatch, estate
 from tests.bot.hall import move_to_next_try
 from tests.handlers.test_privacy import clean, traces
@@ -243,7 +243,9 @@ async def test_of_answers_of_any_length_nothing_is_lost(
 ) -> None:
     """Each stands whole on the screen, or begins there with a link to the whole."""
     chance = random.Random(seed)
-    lengths = [chance.choice([0, 1, 30, 59, 60, 61, 62, 63, 90, 200, 300]) for _ in range(chance.randint(2, 6))]
+    lengths = [
+        chance.choice([0, 1, 30, 59, 60, 61, 62, 63, 90, 200, 300]) for _ in range(chance.randint(2, 6))
+    ]
     words = [f"〔{number}〕{SENTENCE * length}完。" for number, length in enumerate(lengths)]
     answers_with(monkeypatch, *words)
     await there.says(OWNER, "请问")
@@ -264,9 +266,7 @@ async def page_of(there: Estate, text: str) -> str:
 
 
 @pytest.mark.parametrize("late", [False, True], ids=["passive", "custom"])
-async def test_a_reply_may_say_anything(
-    there: Estate, monkeypatch: pytest.MonkeyPatch, late: bool
-) -> None:
+async def test_a_reply_may_say_anything(there: Estate, monkeypatch: pytest.MonkeyPatch, late: bool) -> None:
     """Nothing of what it says breaks out of the reply, or keeps it from being read."""
     words = "<xml>]]>&amp;<![CDATA[ ]]]]>\x0b\x1b\ufffe\u2028\\u4e00\"'%s🏠"
     answers_with(monkeypatch, words)
@@ -334,7 +334,12 @@ async def test_a_kill_loses_no_message_and_no_reply(
         raise Killed
 
     there.api.deliver = killed
-    for words, seen in (("厨房水龙头滴水", "上门"), ("随时可以", "照片"), ("跳过", "提交"), ("提交", "已登记")):
+    for words, seen in (
+        ("厨房水龙头滴水", "上门"),
+        ("随时可以", "照片"),
+        ("跳过", "提交"),
+        ("提交", "已登记"),
+    ):
         replies.clear()
         answers = await there.says(OWNER, words)
         assert [each.status for each in answers] == [0, 200]
@@ -514,7 +519,10 @@ async def test_what_fails_for_a_while_comes_again_by_the_same_rung(
             await there.settle()
     await there.delivers()
     first, second = there.row(OWNER, "第一条"), there.row(OWNER, "第二条")
-    if (fault, path) == ("cut", BIZSEND):  # it has arrived, and WeChat takes no second one: it will come again
+    if (fault, path) == (
+        "cut",
+        BIZSEND,
+    ):  # it has arrived, and WeChat takes no second one: it will come again
         assert (first.state, [rung for rung, _ in there.screen(OWNER)]) == ("held", ["subscribe"])
         return
     assert (first.state, first.error) == ("sent", "")
@@ -890,7 +898,9 @@ async def test_the_digest_survives_a_restart(quiet: Estate) -> None:
 async def test_each_community_has_its_digest_by_its_own_clock(quiet: Estate) -> None:
     def second(tx: Tx) -> None:
         community = add_community(tx, "泰晤士花园", time_zone="Europe/London", language="zh")
-        import_roster(tx, community, read_roster("楼栋,单元,房号,面积,姓名,身份\n1号楼,1,101,70,高女士,业主\n".encode()))
+        import_roster(
+            tx, community, read_roster("楼栋,单元,房号,面积,姓名,身份\n1号楼,1,101,70,高女士,业主\n".encode())
+        )
         (person,) = tx.session.exec(select(Person).where(Person.name == "高女士"))
         bind_account(tx, person, "wechat", quiet.user("高女士").openid, agreed=True)
         for words in ("一。", "二。"):
@@ -959,7 +969,9 @@ async def test_who_waits_for_a_digest_or_lives_elsewhere_stands_on_no_list(quiet
 
     def second(tx: Tx) -> None:
         community = add_community(tx, "泰晤士花园", time_zone="Europe/London", language="zh")
-        import_roster(tx, community, read_roster("楼栋,单元,房号,面积,姓名,身份\n1号楼,1,101,70,高女士,业主\n".encode()))
+        import_roster(
+            tx, community, read_roster("楼栋,单元,房号,面积,姓名,身份\n1号楼,1,101,70,高女士,业主\n".encode())
+        )
         (person,) = tx.session.exec(select(Person).where(Person.name == "高女士"))
         bind_account(tx, person, "wechat", quiet.user("高女士").openid, agreed=True)
         tell(tx, person, "thanks.answer", lead="急事", lane=URGENT)
@@ -1032,7 +1044,9 @@ async def test_of_somebody_who_forgets_themselves_nothing_remains(there: Estate,
 CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 WORDS = st.text(
     st.one_of(
-        st.sampled_from("电梯停了一会儿，请从楼梯走。今天下午三点！谢谢；好吗？ \n\t\r\x0b\x1b\x7f\u2028\u2029…、："),
+        st.sampled_from(
+            "电梯停了一会儿，请从楼梯走。今天下午三点！谢谢；好吗？ \n\t\r\x0b\x1b\x7f\u2028\u2029…、："
+        ),
         st.characters(codec="utf-8"),
         st.sampled_from("abc hello"),
     ),
@@ -1054,7 +1068,9 @@ def test_a_shortened_text_is_a_whole_beginning(text: str, most: int) -> None:
     words = {f"{line[:end].rstrip(CLOSING)}…" for end in {*boundaries(line), most - 1}}
     assert short in clauses | words
     if short not in clauses and len(short) < most // 2:  # so little only if a longer beginning does not fit
-        assert not [end for end in boundaries(line) if len(short) <= end < most and line[end - 1] not in CLOSING]
+        assert not [
+            end for end in boundaries(line) if len(short) <= end < most and line[end - 1] not in CLOSING
+        ]
 
 
 @given(WORDS)
