@@ -6,6 +6,7 @@ the program and brings each message three times, as WeChat does; what it was ans
 
 import argparse
 import asyncio
+import logging
 import random
 import signal
 import sys
@@ -381,6 +382,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=None, help="repeats a run's instants and choices")
     chosen = parser.parse_args()
     seed = random.SystemRandom().randrange(10**6) if chosen.seed is None else chosen.seed
+    logging.getLogger("aiohttp").setLevel(logging.CRITICAL)  # a client that was killed is no news
     nursery = Nursery()
     try:
         with (
