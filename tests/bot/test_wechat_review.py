@@ -1,0 +1,127 @@
+"""WeChat where pushes are scarce: what happens to messages when its ladder, its limits and its chats meet."""
+
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from sqlmodel import Session, col, select
+
+from bot import settings
+from bot.app import App
+from bot.web import web
+from handlers.people import bind_account
+from handlers.tell import tell
+from handlers.tx import Tx
+from store.tables import Outgoing, Person, Place
+from tests.people import StoppedClock
+from tests.wechat_api import User, WeChatApi
+from tests.wechat_people import ADDRESS, WechatBuilding
+
+FREE = {"template": "", "notification": ""}
+"""The settings of an account that has neither templates nor notifications."""
+PASSES = 40
+"""After so many rounds delivery goes on for ever."""
+
+
+class Scarce(WechatBuilding):
+    """The building with WeChat's own limits; nobody was heard yet."""
+
+    wechat: dict[str, Any]
+
+    def _app(self) -> App:
+        api = self.api
+        found = settings.load(
+            store={"data": str(self.data), "url": self.url},
+            web={"address": ADDRESS},
+            wechat={
+                "app_id": api.app_id,
+                "app_secret": api.app_secret,
+                "token": api.token,
+                "aes_key": api.aes_key,
+                "base_url": api.url,
+                "template": api.template,
+                "notification": api.notification,
+                **self.wechat,
+            },
+            policy=self.policy,
+        )
+        app = App(found, clock=self.clock, senders={"test": self._send})
+        self.http = httpx.AsyncClient(transport=httpx.ASGITransport(web(app)), base_url=ADDRESS)
+        return app
+
+    def _furnish(self, session: Session) -> Any:
+        community = super()._furnish(session)
+        for place in session.exec(select(Place).where(Place.messenger == "wechat")):
+            session.delete(place)
+        return community
+
+    def user(self, name: str) -> User:
+        new = name not in self.users
+        user = super().user(name)
+        if new:
+            user.talk.until, user.talk.left = 0, 0
+        return user
+
+    async def settle(self) -> None:
+        await self.app.ticker.tick()
+        for _ in range(PASSES):
+            if not await self.app.delivery.once():
+                return
+        raise AssertionError("delivery goes on for ever")
+
+    def tells(self, name: str, key: str = "talk.cancelled", **options: Any) -> None:
+        """Write one message to somebody of the roster, as a timer would."""
+
+        def work(session: Session) -> None:
+            person = session.exec(select(Person).where(Person.name == name)).first()
+            assert person is not None
+            tell(Tx(session, self.clock.now(), self.app.house), person, key, **options)
+
+        self.app.database.write_now(work)
+
+    def place(self, name: str) -> Place:
+        [found] = self.read(select(Place).where(Place.external_id == self.account(name)))
+        return found
+
+    def last(self) -> Outgoing:
+        return self.read(select(Outgoing).order_by(col(Outgoing.id).desc()).limit(1))[0]
+
+
+Make = Callable[..., Scarce]
+
+
+@pytest.fixture
+async def make(database_url: str, tmp_path: Path) -> AsyncIterator[Make]:
+    """Makes the building with these settings of WeChat."""
+    clock = StoppedClock()
+    made: list[Scarce] = []
+    async with WeChatApi(now=lambda: clock.now().timestamp()) as api:
+
+        def make(**wechat: Any) -> Scarce:
+            kind = type("Scarce", (Scarce,), {"wechat": wechat})
+            made.append(kind(tmp_path / "data", database_url, clock, api))
+            return made[0]
+
+        yield make
+        for each in made:
+            await each.close()
+
+
+async def test_somebody_with_two_chats_that_nothing_reaches_is_tried_in_each_once(make: Make) -> None:
+    building = make(**FREE)
+    first, second = building.user("陈女士"), building.user("又是陈女士")
+
+    def bind(session: Session) -> None:
+        person = session.exec(select(Person).where(Person.name == "陈女士")).one()
+        tx = Tx(session, building.clock.now(), building.app.house)
+        bind_account(tx, person, "wechat", second.openid, agreed=True)
+
+    building.app.database.write_now(bind)
+    await first.writes("帮助")
+    await second.writes("帮助")
+    await building.later(days=3)
+    building.tells("陈女士")
+    await building.settle()
+    assert building.last().state == "held"
