@@ -364,8 +364,10 @@ class Delivery:
     def _hold(self, session: Session, letter: Letter, reason: str) -> None:
         """It goes to the person's other chat, or waits until they are heard."""
         self._attempt(session, letter, reason)
-        place = session.get(Place, letter.place.id)
-        if place is not None and place.free_left and place.free_until and place.free_until > self.now():
+        found = select(Place).where(Place.id == letter.place.id)
+        place = session.exec(found.with_for_update(key_share=True)).first()
+        heard = place is not None and place.free_until != letter.place.free_until
+        if place is not None and heard and place.free_left and (place.free_until or self.now()) > self.now():
             return  # they were heard this very moment
         other = (
             None

@@ -213,7 +213,7 @@ class Wechat:
                 await self._give_back(name, letter.place)
                 raise Later(str(error)) from None
             except Trouble as error:
-                if error.code in (*NOT_NOW, DAILY_LIMIT):
+                if error.code not in (*SPENT, UNWANTED):
                     await self._give_back(name, letter.place)
                 if error.code in NOT_NOW:
                     raise Later(str(error)) from None

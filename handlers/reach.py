@@ -34,6 +34,7 @@ def heard(tx: Tx, place: Place, opens: tuple[int, float]) -> None:
     if over or (place.free_until is not None and until >= place.free_until):
         place.free_until, place.free_left = until, messages
         tx.session.add(place)
+        tx.session.flush()  # the row is locked: what delivery holds after this it need not hold
     gather(tx, place)
 
 

@@ -1,6 +1,8 @@
 """WeChat where pushes are scarce: what happens to messages when its ladder, its limits and its chats meet."""
 
+import threading
 from collections.abc import AsyncIterator, Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +12,13 @@ from sqlmodel import Session, col, select
 
 from bot import settings
 from bot.app import App
+from bot.delivery import Letter
 from bot.web import web
 from handlers.people import bind_account
+from handlers.reach import heard
 from handlers.tell import tell
 from handlers.tx import Tx
-from store.tables import Outgoing, Person, Place
+from store.tables import Attempt, Outgoing, Person, Place
 from tests.people import StoppedClock
 from tests.wechat_api import User, WeChatApi
 from tests.wechat_people import ADDRESS, WechatBuilding
@@ -125,3 +129,70 @@ async def test_somebody_with_two_chats_that_nothing_reaches_is_tried_in_each_onc
     building.tells("陈女士")
     await building.settle()
     assert building.last().state == "held"
+
+
+@pytest.mark.parametrize("code", [48001, 45002])
+async def test_a_message_that_is_refused_costs_one_try_not_all_that_may_be_sent(
+    make: Make, code: int
+) -> None:
+    building = make(**FREE)
+    await building.user("陈女士").writes("帮助")
+    await building.settle()
+    left = building.place("陈女士").free_left
+    building.api.choose = lambda path, _: code if path == "message/custom/send" else None
+    building.tells("陈女士")
+    await building.settle()
+    assert building.last().state == "held"
+    assert building.place("陈女士").free_left == left
+    assert len(building.read(select(Attempt).where(Attempt.rung == "free"))) == 1
+
+
+@pytest.mark.parametrize("how", [-1, 45009, "500"])
+async def test_what_wechat_does_not_take_now_spends_nothing(make: Make, how: int | str) -> None:
+    building = make(**FREE)
+    await building.user("陈女士").writes("帮助")
+    await building.settle()
+    building.api.choose = lambda path, _: how if path == "message/custom/send" else None
+    building.tells("陈女士")
+    for _ in range(10):
+        await building.later(minutes=11)
+    assert building.last().state == "waiting"
+    building.api.choose = None
+    await building.later(minutes=11)
+    assert building.last().state == "sent"
+
+
+def at_once(building: Scarce, first: Callable[[Session], None], second: Callable[[Session], None]) -> None:
+    """Two processes: the second begins when the first has done its work, but not committed it."""
+    if building.app.database.is_sqlite:
+        pytest.skip("SQLite has one writer")
+    done = threading.Event()
+
+    def follow() -> None:
+        building.app.database.write_now(second)
+        done.set()
+
+    follows = threading.Thread(target=follow)
+    with Session(building.app.database.engine, expire_on_commit=False) as session:
+        first(session)
+        session.flush()
+        follows.start()
+        done.wait(0.5)
+        session.commit()
+    follows.join()
+
+
+async def test_what_is_held_while_its_reader_is_heard_goes_out(make: Make) -> None:
+    building = make(**FREE)
+    await building.user("陈女士").writes("帮助")
+    await building.settle()
+    building.clock.at += timedelta(days=3)
+    building.tells("陈女士")
+    letter = Letter(building.last(), building.place("陈女士"))
+
+    def heard_now(session: Session) -> None:
+        tx = Tx(session, building.clock.now(), building.app.house)
+        heard(tx, session.get_one(Place, letter.place.id), (5, 3600))
+
+    at_once(building, heard_now, lambda session: building.app.delivery._hold(session, letter, "spent"))
+    assert building.last().state == "waiting"
