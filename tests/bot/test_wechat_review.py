@@ -162,6 +162,22 @@ async def test_what_wechat_does_not_take_now_spends_nothing(make: Make, how: int
     assert building.last().state == "sent"
 
 
+@pytest.mark.parametrize("code", [40164, 40125])
+async def test_an_account_that_is_locked_out_holds_nothing_back(make: Make, code: int) -> None:
+    """An address that is not on WeChat's list, or another secret: it is mended, and then all goes out."""
+    building = make(**FREE)
+    await building.user("陈女士").writes("帮助")
+    await building.settle()
+    building.api.end_tokens()
+    building.api.choose = lambda path, _: code if path == "stable_token" else None
+    building.tells("陈女士")
+    await building.settle()
+    assert building.last().state == "waiting"
+    building.api.choose = None
+    await building.later(minutes=11)
+    assert building.last().state == "sent"
+
+
 def at_once(building: Scarce, first: Callable[[Session], None], second: Callable[[Session], None]) -> None:
     """Two processes: the second begins when the first has done its work, but not committed it."""
     if building.app.database.is_sqlite:
