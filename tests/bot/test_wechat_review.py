@@ -14,6 +14,7 @@ from bot import settings
 from bot.app import App
 from bot.delivery import Letter
 from bot.web import web
+from bot.wechat_words import LONGEST_TEXT, size, together
 from handlers.people import bind_account
 from handlers.reach import heard
 from handlers.tell import tell
@@ -176,6 +177,21 @@ async def test_an_account_that_is_locked_out_holds_nothing_back(make: Make, code
     building.api.choose = None
     await building.later(minutes=11)
     assert building.last().state == "sent"
+
+
+def test_a_text_with_many_long_choices_fits() -> None:
+    for label in ("楼" * 60, "x", "e\u0301" * 80, "👨‍👩‍👧" * 20):
+        buttons = [{"label": f"{label}{number}", "value": f"repair.show:{number}"} for number in range(60)]
+        for words in ("一" * 3000, "好", "e\u0301" * 2000):
+            for value in ("repair.show:1", "17.place=lift", "17.place!back"):
+                row = Outgoing(id=1, text=words, buttons=[{**each, "value": value} for each in buttons])
+                for asks in (False, True):
+                    for language in ("zh", "en"):
+                        shown = together(
+                            [(row, words)], language, lambda _: f"{ADDRESS}/p/{'a' * 40}", asks=asks
+                        )
+                        assert size(shown) <= LONGEST_TEXT
+                        assert "/p/" in shown or all(each["label"] in shown for each in buttons)
 
 
 def at_once(building: Scarce, first: Callable[[Session], None], second: Callable[[Session], None]) -> None:
