@@ -17,7 +17,7 @@ from bot.web import web
 from bot.wechat_words import LONGEST_TEXT, size, together
 from handlers.people import bind_account
 from handlers.reach import heard
-from handlers.tell import tell
+from handlers.tell import publish, take_back, tell
 from handlers.tx import Tx
 from store.tables import Attempt, Outgoing, Person, Place
 from tests.people import StoppedClock
@@ -192,6 +192,33 @@ def test_a_text_with_many_long_choices_fits() -> None:
                         )
                         assert size(shown) <= LONGEST_TEXT
                         assert "/p/" in shown or all(each["label"] in shown for each in buttons)
+
+
+async def test_a_notice_that_was_read_in_a_digest_is_taken_back(make: Make) -> None:
+    building = make(**FREE)
+    user = building.user("周先生")
+    await user.writes("帮助")
+    await building.settle()
+
+    def notify(session: Session, about: str) -> None:
+        tx = Tx(session, building.clock.now(), building.app.house)
+        publish(tx, building.community.id, "failed.plain", about=about, reference=about)
+
+    for about in ("repair:1", "repair:2"):
+        building.app.database.write_now(lambda session, about=about: notify(session, about))
+    await building.settle()
+    await building.later(hours=10)
+    assert "repair:1" in user.chat[-1].text and "repair:2" in user.chat[-1].text
+    building.app.database.write_now(
+        lambda session: take_back(
+            Tx(session, building.clock.now(), building.app.house), building.community.id, "repair:1"
+        )
+    )
+    await building.later(days=1)
+    [row] = building.read(
+        select(Outgoing).where(Outgoing.change == "delete", Outgoing.place_id == building.place("周先生").id)
+    )
+    assert row.state == "sent"
 
 
 def at_once(building: Scarce, first: Callable[[Session], None], second: Callable[[Session], None]) -> None:
