@@ -221,6 +221,16 @@ async def test_a_notice_that_was_read_in_a_digest_is_taken_back(make: Make) -> N
     assert row.state == "sent"
 
 
+async def test_whoever_unfollows_was_not_reached(make: Make) -> None:
+    building = make(**FREE)
+    user = building.user("陈女士")
+    await user.writes("帮助")
+    before = building.place("陈女士").heard_at
+    building.clock.at += timedelta(days=3)
+    await user.unfollows()
+    assert building.place("陈女士").heard_at == before
+
+
 def at_once(building: Scarce, first: Callable[[Session], None], second: Callable[[Session], None]) -> None:
     """Two processes: the second begins when the first has done its work, but not committed it."""
     if building.app.database.is_sqlite:
