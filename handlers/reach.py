@@ -122,7 +122,11 @@ def gather(tx: Tx, place: Place) -> None:
 
 
 def _digest(tx: Tx, place: Place) -> None:
-    """Everything soundless that is held for a chat, as one message; what stands alone goes as it is."""
+    """Everything soundless that is held for a chat, as one message; what stands alone goes as it is.
+
+    The clock may be at it in another process: the second of them waits here, and finds nothing left.
+    """
+    tx.session.exec(select(Place.id).where(Place.id == place.id).with_for_update(key_share=True)).first()
     rows = _held(tx, place)
     if len(rows) == 1:
         rows[0].state = "waiting"

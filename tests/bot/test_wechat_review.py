@@ -16,10 +16,10 @@ from bot.delivery import Letter
 from bot.web import web
 from bot.wechat_words import LONGEST_TEXT, size, together
 from handlers.people import bind_account
-from handlers.reach import heard
+from handlers.reach import gather, heard, send_digests
 from handlers.tell import publish, take_back, tell
 from handlers.tx import Tx
-from store.tables import Attempt, Outgoing, Person, Place
+from store.tables import Attempt, Community, Outgoing, Person, Place
 from tests.people import StoppedClock
 from tests.wechat_api import User, WeChatApi
 from tests.wechat_people import ADDRESS, WechatBuilding
@@ -249,6 +249,25 @@ def at_once(building: Scarce, first: Callable[[Session], None], second: Callable
         done.wait(0.5)
         session.commit()
     follows.join()
+
+
+async def test_the_clock_and_a_reader_make_one_digest(make: Make) -> None:
+    building = make(**FREE)
+    await building.user("陈女士").writes("帮助")
+    place = building.place("陈女士")
+    for word in ("一", "二"):
+        building.tells("陈女士", "failed.plain", silent=True, reference=word)
+
+    def clock(session: Session) -> None:
+        tx = Tx(session, building.clock.now(), building.app.house)
+        send_digests(tx, None, session.get_one(Community, building.community.id))
+
+    def reader(session: Session) -> None:
+        tx = Tx(session, building.clock.now(), building.app.house)
+        gather(tx, session.get_one(Place, place.id))
+
+    at_once(building, clock, reader)
+    assert len(building.read(select(Outgoing).where(col(Outgoing.card).like("digest:%")))) == 1
 
 
 async def test_what_is_held_while_its_reader_is_heard_goes_out(make: Make) -> None:
