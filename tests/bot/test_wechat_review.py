@@ -284,3 +284,24 @@ async def test_what_is_held_while_its_reader_is_heard_goes_out(make: Make) -> No
 
     at_once(building, heard_now, lambda session: building.app.delivery._hold(session, letter, "spent"))
     assert building.last().state == "waiting"
+
+
+async def test_what_changes_while_it_goes_out_is_said_anew(make: Make) -> None:
+    building = make(**FREE)
+    await building.user("陈女士").writes("帮助")
+    await building.settle()
+    building.tells("陈女士", "failed.plain", card="look:1", silent=True, reference="旧")
+    place = building.place("陈女士")
+
+    def reader(session: Session) -> None:
+        gather(Tx(session, building.clock.now(), building.app.house), session.get_one(Place, place.id))
+
+    def change(session: Session) -> None:
+        person = session.get_one(Person, place.person_id)
+        tx = Tx(session, building.clock.now(), building.app.house)
+        tell(tx, person, "failed.plain", card="look:1", silent=True, reference="新")
+
+    at_once(building, reader, change)
+    rows = building.read(select(Outgoing).where(Outgoing.card == "look:1").order_by(Outgoing.id))
+    assert [(row.change, row.state) for row in rows] == [("send", "waiting"), ("edit", "held")]
+    assert "旧" in rows[0].text and "新" in rows[1].text
