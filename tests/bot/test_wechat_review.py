@@ -15,8 +15,9 @@ from bot.app import App
 from bot.delivery import Letter
 from bot.web import web
 from bot.wechat_words import LONGEST_TEXT, size, together
-from handlers.people import bind_account
+from handlers.people import bind_account, new_person
 from handlers.reach import gather, heard, send_digests
+from handlers.roster import add_community
 from handlers.tell import publish, take_back, tell
 from handlers.tx import Tx
 from store.tables import Attempt, Community, Outgoing, Person, Place
@@ -305,3 +306,27 @@ async def test_what_changes_while_it_goes_out_is_said_anew(make: Make) -> None:
     rows = building.read(select(Outgoing).where(Outgoing.card == "look:1").order_by(Outgoing.id))
     assert [(row.change, row.state) for row in rows] == [("send", "waiting"), ("edit", "held")]
     assert "旧" in rows[0].text and "新" in rows[1].text
+
+
+async def test_whoever_lives_in_two_communities_gets_a_digest_of_each(make: Make) -> None:
+    building = make(**FREE)
+    user = building.user("陈女士")
+    await user.writes("帮助")
+
+    def elsewhere(session: Session) -> None:
+        tx = Tx(session, building.clock.now(), building.app.house)
+        other = add_community(tx, "月光花园", time_zone="Asia/Shanghai", language="zh")
+        person = new_person(tx, other.id, "陈小姐")
+        bind_account(tx, person, "wechat", user.openid, agreed=True)
+
+    building.app.database.write_now(elsewhere)
+    for name in ("陈女士", "陈小姐"):
+        for word in ("一", "二"):
+            building.tells(name, "failed.plain", silent=True, reference=f"{name}{word}")
+    await building.later(hours=10)
+    digests = building.read(select(Outgoing).where(col(Outgoing.card).like("digest:%")))
+    assert len(digests) == 2
+    for digest in digests:
+        [name] = building.read(select(Person.name).where(Person.id == digest.person_id))
+        other = {"陈女士": "陈小姐", "陈小姐": "陈女士"}[name]
+        assert name in digest.text and other not in digest.text
