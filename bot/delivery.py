@@ -364,30 +364,34 @@ class Delivery:
     def _hold(self, session: Session, letter: Letter, reason: str) -> None:
         """It goes to the person's other chat, or waits until they are heard."""
         self._attempt(session, letter, reason)
-        place = session.get(Place, letter.place.id)
-        if place is not None and place.free_left and place.free_until and place.free_until > self.now():
+        found = select(Place).where(Place.id == letter.place.id)
+        place = session.exec(found.with_for_update(key_share=True)).first()
+        heard = place is not None and place.free_until != letter.place.free_until
+        if place is not None and heard and place.free_left and (place.free_until or self.now()) > self.now():
             return  # they were heard this very moment
         other = (
             None
             if letter.row.change in ("close", "delete")
-            else self._other_chat(session, letter.place, tried=False)
+            else self._other_chat(session, letter.place, untried=letter.row.id)
         )
         if other is not None:
             _update(session, letter.row.id, place_id=other, change="send", error=reason)
         else:
             _update(session, letter.row.id, state="held", error=reason)
 
-    def _other_chat(self, session: Session, place: Place, *, tried: bool = True) -> int | None:
+    def _other_chat(self, session: Session, place: Place, *, untried: int | None = None) -> int | None:
         """Another chat of its holder that takes messages, the one in which they were heard last.
 
-        `tried`: it may be one in the playground, where anybody may try their part.
+        For a row that is only held it is one in which this row (`untried`) was not tried yet, so that two chats out of
+        reach do not pass it to each other for ever, and none in the playground, where anybody may try their part.
         """
+        tries = select(Attempt.id).where(Attempt.outgoing_id == untried, Attempt.place_id == Place.id)
         return session.exec(
             select(Place.id)
             .join(Account, OWN_CHAT)
             .where(Account.person_id == place.person_id, Place.id != place.id)
             .where(col(Place.blocked_at).is_(None), col(Place.messenger).in_(list(self.senders)))
-            .where(true() if tried else ~ONLY_TRIED)
+            .where(true() if untried is None else ~ONLY_TRIED & ~tries.exists())
             .order_by(col(Place.heard_at).desc().nulls_last(), col(Place.id))
             .limit(1)
         ).first()

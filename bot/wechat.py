@@ -42,7 +42,7 @@ LATER = 600.0
 REMEMBERED = 1000
 OLDEST = 24 * 3600.0
 DAILY_LIMIT, NOT_FOLLOWED, SPENT = 45009, 43004, (45015, 45047)
-NOT_NOW = (-1, *REFUSED, 40013, 40125, 40164, 41004)
+NOT_NOW = (-1, *REFUSED, 40013, 40125, 40164, 40243, 41002, 41004, 45011, 89503, 89506, 89507)
 """WeChat is busy, or does not let us in: that says nothing of the reader."""
 UNWANTED = 43101
 DELIVERED = "success"
@@ -213,7 +213,7 @@ class Wechat:
                 await self._give_back(name, letter.place)
                 raise Later(str(error)) from None
             except Trouble as error:
-                if error.code in (*NOT_NOW, DAILY_LIMIT):
+                if error.code not in (*SPENT, UNWANTED):
                     await self._give_back(name, letter.place)
                 if error.code in NOT_NOW:
                     raise Later(str(error)) from None

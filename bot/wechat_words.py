@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import accumulate
 from zoneinfo import ZoneInfo
 
 from conversations.words import cut, texts
@@ -18,6 +19,8 @@ LONGEST_HEAD = 1024
 LONGEST_ID = 64
 LONGEST_LABEL = 128
 MOST_OPTIONS = 10
+LONGEST_CHOICES, LONGEST_TYPED = 1000, 300
+"""Bytes of the numbered lines, and of the words to type, below a text that is too long; its page has them all."""
 FIELD = 20
 FIELDS = {"phrase": 5, "symbol": 5, "name": 10, "character_string": 32, "letter": 32, "number": 32}
 """Characters that a template's field takes, by its kind; the others take 20."""
@@ -87,12 +90,12 @@ def is_question(row: Outgoing) -> bool:
 def _text(row: Outgoing, words: str, language: str, link: Link, *, numbers: bool) -> str:
     if row.buttons:  # there is nothing to tap
         words = words.replace(texts(language)["reach.tap"], texts(language)["reach.reply"])
-    below = "\n\n".join(
-        filter(None, [_photos(row, language, link), _choices(row, language, numbers=numbers)])
-    )
-    whole = "\n\n".join(filter(None, [words, below]))
+    photos = _photos(row, language, link)
+    whole = "\n\n".join(filter(None, [words, photos, _choices(row, language, numbers=numbers)]))
     if size(whole) <= LONGEST_TEXT:
         return whole
+    choices = _choices(row, language, numbers=numbers, short=True)
+    below = "\n\n".join(filter(None, [photos, choices]))
     more = texts(language)["reach.whole"].format(link=link(row))
     left = LONGEST_TEXT - size(f"…\n\n{more}\n\n{below}")
     return "\n\n".join(filter(None, [f"{_within(words, left)}…", more, below]))
@@ -110,8 +113,8 @@ def _photos(row: Outgoing, language: str, link: Link) -> str:
     return texts(language)["reach.photos"].format(count=len(row.photos), link=link(row))
 
 
-def _choices(row: Outgoing, language: str, *, numbers: bool) -> str:
-    """The buttons as lines with numbers, and as words to type those that have none."""
+def _choices(row: Outgoing, language: str, *, numbers: bool, short: bool = False) -> str:
+    """The buttons as lines with numbers, and as words to type those that have none; `short`: those that fit."""
     joined = texts(language)["list.comma"]
     lines: list[str] = []
     alone: list[str] = []
@@ -121,10 +124,18 @@ def _choices(row: Outgoing, language: str, *, numbers: bool) -> str:
             lines.append(f"{each.get('typed') or len(lines) + 1}. {each['label']}")
         else:
             alone.append(_label(each))
+    if short:
+        lines, alone = _first_of(lines, LONGEST_CHOICES), _first_of(alone, LONGEST_TYPED)
     if not lines:
         return texts(language)["reach.type"].format(labels=joined.join(alone)) if alone else ""
     also = texts(language)["reach.type_also"].format(labels=joined.join(alone)) if alone else ""
     return "\n".join([*lines, texts(language)["reach.type_number"] + also])
+
+
+def _first_of(texts: list[str], most: int) -> list[str]:
+    """The first of them that go into so many bytes, with what stands between them."""
+    lengths = accumulate(size(each) + len("、".encode()) for each in texts)
+    return [each for each, length in zip(texts, lengths, strict=True) if length <= most]
 
 
 def _label(button: dict[str, str]) -> str:

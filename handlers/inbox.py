@@ -292,7 +292,7 @@ def _surroundings(session: Session, said: Said, house: House, now: datetime) -> 
     came_back = person is not None and (
         place.blocked_at is not None or (place.heard_at is not None and now - place.heard_at > AWAY)
     )
-    if said.change is None or said.change.kind != "undelivered":
+    if said.change is None or said.change.kind not in ("undelivered", "blocked"):
         if place.heard_at is None or now - place.heard_at > HEARD_STEP or place.blocked_at is not None:
             place.heard_at = now
         if said.opens is not None or said.messenger not in house.scarce:  # a page of ours opens no chat

@@ -34,6 +34,7 @@ def heard(tx: Tx, place: Place, opens: tuple[int, float]) -> None:
     if over or (place.free_until is not None and until >= place.free_until):
         place.free_until, place.free_left = until, messages
         tx.session.add(place)
+        tx.session.flush()  # the row is locked: what delivery holds after this it need not hold
     gather(tx, place)
 
 
@@ -121,13 +122,21 @@ def gather(tx: Tx, place: Place) -> None:
 
 
 def _digest(tx: Tx, place: Place) -> None:
-    """Everything soundless that is held for a chat, as one message; what stands alone goes as it is."""
-    rows = _held(tx, place)
-    if len(rows) == 1:
-        rows[0].state = "waiting"
-        tx.session.add(rows[0])
-    elif rows:
-        _write_digest(tx, place, rows)
+    """Everything soundless that is held for a chat, as one message; what stands alone goes as it is.
+
+    Who is at home in two communities gets one for each: a row is erased with the person to whom it was sent.
+
+    The clock may be at it in another process: the second of them waits here, and finds nothing left.
+    """
+    tx.session.exec(select(Place.id).where(Place.id == place.id).with_for_update(key_share=True)).first()
+    held = _held(tx, place)
+    for whose in dict.fromkeys((row.community_id, row.person_id) for row in held):
+        rows = [row for row in held if (row.community_id, row.person_id) == whose]
+        if len(rows) == 1:
+            rows[0].state = "waiting"
+            tx.session.add(rows[0])
+        else:
+            _write_digest(tx, place, rows)
 
 
 def _held(tx: Tx, place: Place) -> list[Outgoing]:

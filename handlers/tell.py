@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, case, func, insert, literal, true
+from sqlalchemy import ColumnElement, and_, case, func, insert, literal, true, update
 from sqlmodel import Session, col, select
 
 from conversations.words import LANGUAGES, Reader, cut, pack, unpack
@@ -181,10 +181,12 @@ def _change(
 ) -> None:
     assert before.card is not None and before.place_id is not None
     key = (before.card, before.place_id)
-    if before.state == "held":  # nobody has seen it yet
-        before.text, before.buttons = words, buttons
-        tx.session.add(before)
-        return
+    if before.state == "held":  # nobody has seen it yet, unless it goes out this very moment
+        unseen = update(Outgoing).where(col(Outgoing.id) == before.id, col(Outgoing.state) == "held")
+        changed = tx.session.connection().execute(unseen.values(text=words, buttons=buttons))
+        tx.session.refresh(before)
+        if changed.rowcount:
+            return
     if tx.mark is not None and (tx.mark.card, tx.mark.place_id) == key:
         words, tx.mark.used = f"{words}\n\n{tx.mark.line}", True
     table = Outgoing.__table__  # type: ignore[attr-defined]
