@@ -46,7 +46,6 @@ NOT_NOW = (-1, *REFUSED, 40013, 40125, 40164, 40243, 41002, 41004, 45011, 89503,
 """WeChat is busy, or does not let us in: that says nothing of the reader."""
 UNWANTED = 43101
 DELIVERED = "success"
-USER_BLOCK = "user block"
 
 
 class _NextRung(Exception):
