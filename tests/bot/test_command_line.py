@@ -217,9 +217,15 @@ async def test_two_programs_on_one_folder_are_refused(building: Building) -> Non
     assert (done.returncode, "邻里已经在运行" in said(done)) == (1, True)
 
 
-async def test_a_playground_for_strangers_needs_more_than_an_address(data: str) -> None:
-    done = linli("run", "--data", data, "--port", "0", LINLI_WEB__HOST="0.0.0.0")
-    assert (done.returncode, "allow that explicitly" in said(done)) == (1, True)
+@pytest.mark.parametrize(
+    ("name", "value", "reached"),
+    [("HOST", "0.0.0.0", "0.0.0.0"), ("ADDRESS", "https://linli.example", "linli.example")],
+)
+async def test_a_playground_for_strangers_needs_more_than_an_address(
+    data: str, name: str, value: str, reached: str
+) -> None:
+    done = linli("run", "--data", data, "--port", "0", **{f"LINLI_WEB__{name}": value})
+    assert (done.returncode, f"会对所有打开 {reached} 的人敞开" in said(done)) == (1, True)
 
 
 async def test_a_failed_message_is_run_again_or_explained(
