@@ -178,7 +178,7 @@ def _fields(root: dict[str, Any]) -> dict[str, Any]:
     for name, value in root.items():
         if name[0] in "@#":  # an attribute, or words beside the fields
             raise BadCallback(400, "more than fields")
-        if name == nested:
+        if nested is not None and name in (nested, "List"):
             fields["List"] = _entries(value)
         else:
             fields[name] = _text(value)

@@ -271,6 +271,8 @@ def test_what_is_broken_within_its_signature_is_refused(encrypt: str) -> None:
         message(
             "<Event>subscribe_msg_popup_event</Event><SubscribeMsgPopupEvent><List>x</List></SubscribeMsgPopupEvent>"
         ),
+        message("<Event>subscribe_msg_popup_event</Event><List>x</List>", "event"),
+        message().replace("ToUserName", "Tousername"),
         message("<Event><a>subscribe</a></Event>"),
         message(kind=""),
         message(sender=""),
