@@ -57,6 +57,15 @@ class Database:
                 url, pool_size=threads + 4, pool_pre_ping=True, hide_parameters=True
             )
             self._writer = _Threads(self.engine, threads)
+        self.closed = False
+        for engine in {self.engine, self.readers}:
+            event.listen(engine, "checkin", self._returned)
+
+    def _returned(self, dbapi: Any, _: Any) -> None:
+        if (
+            self.closed and dbapi is not None
+        ):  # its reader outlived us: nobody takes it from the pool any more
+            dbapi.close()
 
     async def write(self, work: Work[T]) -> T:
         """Run `work` in one transaction and return what it returns, after the commit.
@@ -106,6 +115,7 @@ class Database:
     def close(self) -> None:
         """Finish the writes in hand and let go of the database."""
         self._writer.close()
+        self.closed = True
         self.engine.dispose()
         self.readers.dispose()
 

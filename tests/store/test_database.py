@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from sqlalchemy import create_engine, make_url
 from sqlalchemy.exc import IntegrityError
@@ -456,3 +457,13 @@ def test_sqlite_is_opened_as_promised(sqlite_url: str, opened: Open, durable: bo
         return [session.connection().exec_driver_sql(f"PRAGMA {name}").scalar() for name in asked]
 
     assert database.write_now(work) == ["wal", 1, 10000, synchronous]
+
+
+def test_a_reader_that_outlives_the_database_leaves_no_connection_open(database_url: str) -> None:
+    database = Database(database_url)
+    with database.read() as session:
+        connection = session.connection().connection.driver_connection
+        assert connection is not None
+        database.close()
+    with pytest.raises((sqlite3.ProgrammingError, psycopg.OperationalError)):
+        connection.execute("SELECT 1")
