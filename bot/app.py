@@ -71,7 +71,7 @@ class App:
         self.telegram = _telegram(self)
         self.wechat = _wechat(self)
         messengers = dict(senders or {})
-        paces = {}
+        paces, at_once = {}, {}
         if settings.playground.enabled:
             messengers["browser"] = self.browser.send
         if self.telegram is not None:
@@ -80,6 +80,7 @@ class App:
             paces["telegram"] = Pace(limits.per_second, limits.chat_per_second, limits.group_per_minute)
         if self.wechat is not None:
             messengers["wechat"] = self.wechat.send
+            at_once["wechat"] = self.wechat.at_once
         self.house = House(
             vault,
             settings.policy.model_dump(),
@@ -95,7 +96,9 @@ class App:
             notifications={"wechat": settings.wechat.notification},
         )
         senders = {name: self._revealing(send) for name, send in messengers.items()}
-        self.delivery = Delivery(self.database, senders, self.clock.now, self.browser.delivered, paces)
+        self.delivery = Delivery(
+            self.database, senders, self.clock.now, self.browser.delivered, paces, at_once=at_once
+        )
         self.ticker = Ticker(self.database, self.house, self.clock.now, self.delivery.wake.set)
         self.housekeeper = Housekeeper(self.database, self.media)
         self.holder = "only" if self.database.is_sqlite else secrets.token_hex(8)
@@ -199,7 +202,13 @@ class App:
             return await self._keep_failed(said, claim, second), second
 
     async def _keep_failed(self, said: Said, claim: Claim | None, error: Exception) -> Receipt:
-        return await self._take(partial(inbox.keep_failed, error=repr(error)), said, claim)
+        keep = partial(inbox.keep_failed, error=repr(error))
+        try:
+            return await self._take(keep, said, claim)
+        except StoreUnavailable:
+            raise
+        except Exception:  # it may be the claim that fails
+            return await self._take(keep, said, None)
 
     async def _take(self, doing: Callable[..., Receipt], said: Said, claim: Claim | None) -> Receipt:
         def work(session: Session) -> Receipt:

@@ -1,6 +1,7 @@
 """Delivery: the rows that wait are sent, in order per chat and urgent ones first; each try goes into the ledger."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -119,7 +120,8 @@ class _Room:
 class Delivery:
     """The one sender of this process; `delivered` hears of each letter that the ledger says is sent.
 
-    `paces` say, by messenger, what it may be sent now; one without a pace is sent whatever waits.
+    `paces` say, by messenger, what it may be sent now; one without a pace is sent whatever waits, but no more
+    letters at once than `at_once` says.
     """
 
     def __init__(
@@ -129,12 +131,17 @@ class Delivery:
         now: Callable[[], datetime],
         delivered: Callable[[Letter], None] = lambda letter: None,
         paces: Mapping[str, Pace] | None = None,
+        *,
+        at_once: Mapping[str, int] | None = None,
     ) -> None:
         self.database = database
         self.senders = senders
         self.now = now
         self.delivered = delivered
         self.paces = dict(paces or {})
+        self.at_once = dict(at_once or {})
+        self.in_hand: Counter[str] = Counter()
+        """The letters that each messenger has."""
         self.wake = asyncio.Event()
         self.letters: list[Letter] = []
         """What was read and may go within moments, as the paces allow it."""
@@ -205,11 +212,13 @@ class Delivery:
     def _start(self, letter: Letter) -> "asyncio.Task[None]":
         task = asyncio.create_task(self._deliver(letter))
         self.busy[letter.place.id] = task
+        self.in_hand[letter.place.messenger] += 1
         task.add_done_callback(partial(self._sent_or_not, letter))
         return task
 
     def _sent_or_not(self, letter: Letter, task: "asyncio.Task[None]") -> None:
         del self.busy[letter.place.id]
+        self.in_hand[letter.place.messenger] -= 1
         if self.resting or letter.place.messenger not in self.paces:
             self.wake.set()  # for the next message to this chat
         else:
@@ -241,13 +250,15 @@ class Delivery:
         return pause
 
     def _rooms(self, most: int) -> list[_Room]:
-        """The messengers without a pace share one, each other has its own."""
-        rooms = [_Room(self.senders.keys() - self.paces.keys(), most)]
+        """The messengers that nothing limits share one, each other has its own."""
+        rooms = [_Room(self.senders.keys() - self.paces.keys() - self.at_once.keys(), most)]
+        for messenger in self.senders.keys() & self.at_once.keys():
+            rooms.append(_Room([messenger], min(most, self.at_once[messenger] - self.in_hand[messenger])))
         for messenger in self.senders.keys() & self.paces.keys():
             pace = self.paces[messenger]
             soon = min(most, ceil(pace.per_second * AHEAD))
             rooms.append(_Room([messenger], soon, pace.closed(), pace.held(ANSWER), pace.held(URGENT)))
-        return [room for room in rooms if room.messengers]
+        return [room for room in rooms if room.messengers and room.most > 0]
 
     def _waiting(self, busy: list[int], rooms: list[_Room]) -> tuple[list[Letter], float | None]:
         """What may go within moments, and the seconds until more may."""

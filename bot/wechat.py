@@ -15,7 +15,7 @@ from sqlmodel import Session, col, select
 from bot.delivery import Blocked, Held, Later, Letter, Taken, Try
 from bot.settings import BadSettings
 from bot.settings import Wechat as Settings
-from bot.wechat_client import REFUSED, Away, Client, Trouble
+from bot.wechat_client import AT_ONCE, REFUSED, Away, Client, Trouble
 from bot.wechat_said import NAME, consents, delivered, key_of, media_of, opens, said_from
 from bot.wechat_seal import BadCallback, Seal
 from bot.wechat_words import fitting, menu, plain, template_fields, together
@@ -60,6 +60,8 @@ class Wechat:
         self.settings = settings = app.settings.wechat
         self.seal = _seal(settings)
         self.client = Client(settings, app.database, app.settings.vault)
+        self.at_once = AT_ONCE
+        """How many letters it may have in hand: more would wait for a thread, and then time out."""
         self.taking: dict[str, asyncio.Task[str]] = {}
         """The messages in hand, by key: a repetition waits for the same reply."""
         self.arrived: dict[str, float] = {}
@@ -257,7 +259,7 @@ class Wechat:
             return None
         speaks = _Speaks(self.app, session, letter.place)
         words = speaks.words(letter.row)
-        chosen = menu(letter.row, words, speaks.language, speaks.link)
+        chosen = menu(letter.row, words, speaks.language, speaks.link, asks=speaks.asks)
         if chosen is not None:
             return words, chosen
         return together([(letter.row, words)], speaks.language, speaks.link, asks=speaks.asks), None

@@ -64,9 +64,16 @@ def fitting(rows: Sequence[tuple[Outgoing, str]], language: str, link: Link, *, 
     return count if rows else 0
 
 
-def menu(row: Outgoing, words: str, language: str, link: Link) -> Menu | None:
-    """The row as a message with lines to tap; None if it has none, or if WeChat has no room for them."""
-    options = [(f"{row.id}:{each['value']}", each["label"]) for each in row.buttons]
+def menu(row: Outgoing, words: str, language: str, link: Link, *, asks: bool) -> Menu | None:
+    """The row as a message with lines to tap; None if it has none, or if WeChat has no room for them.
+
+    The lines have their numbers, too: what is typed means the message that stands last. `asks` as in `together`.
+    """
+    numbers = _numbers(row) if is_question(row) or not asks else [""] * len(row.buttons)
+    options = [
+        (f"{row.id}:{each['value']}", f"{number}. {each['label']}" if number else each["label"])
+        for number, each in zip(numbers, row.buttons, strict=True)
+    ]
     head = "\n".join(filter(None, [words, _photos(row, language, link)]))
     small = all(size(name) <= LONGEST_ID and size(label) <= LONGEST_LABEL for name, label in options)
     if not (0 < len(options) <= MOST_OPTIONS and small and size(head) <= LONGEST_HEAD):
@@ -85,6 +92,17 @@ def _numbered(rows: Sequence[Outgoing], asks: bool) -> Outgoing | None:
 def is_question(row: Outgoing) -> bool:
     """Whether its buttons are the answers to an open question."""
     return any(VALUE.fullmatch(each["value"]) for each in row.buttons)
+
+
+def _numbers(row: Outgoing) -> list[str]:
+    """What to type for each button, "" for those that have only their words: back, cancel, and so on."""
+    asks, numbers, place = is_question(row), list[str](), 0
+    for each in row.buttons:
+        question = VALUE.fullmatch(each["value"])
+        numbered = question[3] == "=" if question else not asks
+        place += numbered
+        numbers.append((each.get("typed") or str(place)) if numbered else "")
+    return numbers
 
 
 def _text(row: Outgoing, words: str, language: str, link: Link, *, numbers: bool) -> str:
@@ -118,10 +136,9 @@ def _choices(row: Outgoing, language: str, *, numbers: bool, short: bool = False
     joined = texts(language)["list.comma"]
     lines: list[str] = []
     alone: list[str] = []
-    for each in row.buttons:
-        question = VALUE.fullmatch(each["value"])
-        if numbers and (question is None or question[3] == "="):
-            lines.append(f"{each.get('typed') or len(lines) + 1}. {each['label']}")
+    for number, each in zip(_numbers(row), row.buttons, strict=True):
+        if numbers and number:
+            lines.append(f"{number}. {each['label']}")
         else:
             alone.append(_label(each))
     if short:

@@ -13,7 +13,7 @@ from handlers.phones import phone_of
 from handlers.reach import begun
 from handlers.repair_cards import address
 from handlers.talk import here
-from handlers.tell import OWN_CHAT, reader_of, tell
+from handlers.tell import ANSWER, OWN_CHAT, reader_of, tell
 from handlers.tx import Tx
 from store.tables import Account, Outgoing, Person, Place
 
@@ -43,7 +43,12 @@ def unreached(tx: Tx, community_id: int) -> list[Unreached]:
         .where(
             Outgoing.community_id == community_id, col(Outgoing.state).in_(["held", "unreachable", "failed"])
         )
-        .where(~col(Outgoing.silent), col(Outgoing.person_id).is_not(None), Outgoing.created_at > since)
+        .where(
+            ~col(Outgoing.silent),
+            Outgoing.lane != ANSWER,
+            col(Outgoing.person_id).is_not(None),
+            Outgoing.created_at > since,
+        )
         .where(col(Outgoing.change).in_(["send", "edit"]), ~spoke.exists())
         .group_by(col(Outgoing.person_id))
         .order_by(func.min(Outgoing.lane), func.max(Outgoing.id))

@@ -169,7 +169,7 @@ class WechatChat:
         found = {label: ("number", number) for number, label in NUMBERED.findall(message.text)}
         for line in TYPED.findall(message.text):
             found |= {label: ("words", label) for label in re.split("[、,] ?", line)}
-        found |= {content: ("tap", number) for number, content in message.options}
+        found |= {re.sub(r"^\d+\. ", "", content): ("tap", number) for number, content in message.options}
         for label, way in list(found.items()):
             if way[0] == "words":  # with the number of its matter, "接单 17"
                 found.setdefault(re.sub(r" \d+$", "", label), way)

@@ -690,7 +690,7 @@ async def test_a_choice_below_a_free_message_acts_as_its_button(there: Estate) -
     there.tells(OWNER, "看看吧", buttons=("my", "agents"))
     await there.settle()
     shown = there.last(OWNER)
-    assert (shown.kind, [label for _, label in shown.options]) == ("menu", ["我的", "委托"])
+    assert (shown.kind, [label for _, label in shown.options]) == ("menu", ["1. 我的", "2. 委托"])
     await there.later(hours=49)
     answers = await there.user(OWNER).taps(*shown.options[0], deliveries=3)
     await there.settle()

@@ -41,6 +41,7 @@ class Scarce(WechatBuilding):
         found = settings.load(
             store={"data": str(self.data), "url": self.url},
             web={"address": ADDRESS},
+            playground={"enabled": False},
             wechat={
                 "app_id": api.app_id,
                 "app_secret": api.app_secret,
