@@ -856,3 +856,33 @@ async def test_a_wake_during_every_reading_keeps_no_message_back(post: Post) -> 
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
     assert post.texts() == ["a"]
+
+
+async def test_a_messenger_that_takes_few_at_once_has_no_more_in_hand(post: Post) -> None:
+    """So that what hangs there leaves room for the others, and no letter waits where its time runs."""
+    may_end = asyncio.Event()
+    send, in_hand, most = post.delivery.senders[MESSENGER], 0, 0
+
+    async def slow(letter: Letter) -> Taken:
+        nonlocal in_hand, most
+        in_hand += 1
+        most = max(most, in_hand)
+        await may_end.wait()
+        in_hand -= 1
+        return await send(letter)
+
+    post.delivery.senders = {MESSENGER: slow}
+    post.delivery.at_once = {MESSENGER: 2}
+    for number in (1, 2, 3):
+        post.write(f"to {number}", place=number)
+    running = asyncio.create_task(post.delivery.run())
+    post.delivery.wake.set()
+    async with asyncio.timeout(PATIENCE):
+        while in_hand < 2:
+            await asyncio.sleep(0)
+        may_end.set()
+        while len(post.sent) < 3:
+            await asyncio.sleep(0)
+    running.cancel()
+    await asyncio.wait({running})
+    assert most == 2

@@ -341,7 +341,7 @@ async def test_hundreds_of_strange_messages_of_wechat_are_borne(there: Estate, s
         assert len(there.heard()) == heard, f"seed {seed}"
         assert state_of(there) == before, f"seed {seed}"
         check_log(there, logs)
-    assert heard > SIGNED / 3
+    assert heard > SIGNED / 10  # most of the strange ones are nobody's words
 
 
 async def test_an_old_callback_acts_no_second_time(there: Estate) -> None:

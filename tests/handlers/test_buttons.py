@@ -392,3 +392,16 @@ def show(building: Building, name: str, *values: str, place: str = "") -> None:
         tell(tx, to, "thanks.answer", buttons=[Button(value, label=value) for value in values])
 
     building.app.database.write_now(work)
+
+
+async def test_a_number_never_means_an_older_menu(owner: Phone) -> None:
+    """What stands last has done its work: its numbers still stand there, and are no other menu's."""
+    await owner.says("/help")
+    owner.sees("这里是阳光花园的邻里", "报修", "我的")
+    await report(owner, "厨房水龙头滴水")
+    await owner.taps("撤回")
+    owner.sees("报修 1 已撤回。")
+    await owner.says("3")
+    owner.sees("报修 1 现在是「已撤回」，这一步不用再做了。")
+    await owner.says("7")
+    owner.sees("没看懂这句话")
