@@ -20,9 +20,9 @@ from bot.wechat_said import NAME, consents, delivered, key_of, media_of, opens, 
 from bot.wechat_seal import BadCallback, Seal
 from bot.wechat_words import fitting, menu, plain, template_fields, together
 from conversations.said import Change, File, Said
-from conversations.words import LANGUAGES
+from conversations.words import LANGUAGES, texts
 from handlers.answers import take
-from handlers.inbox import Receipt
+from handlers.inbox import CHINESE, Receipt
 from handlers.links import new_link
 from handlers.reach import words_of
 from handlers.tx import Tx
@@ -316,7 +316,9 @@ class Wechat:
 
         def work(session: Session) -> tuple[str, dict[str, str]]:
             speaks = _Speaks(self.app, session, letter.place)
-            fields = template_fields(shows, speaks.words(letter.row), letter.row.created_at, speaks.zone)
+            fields = template_fields(
+                shows, speaks.words(letter.row), speaks.kind(letter.row), letter.row.created_at, speaks.zone
+            )
             return speaks.link(letter.row), fields
 
         return await self.app.database.write(work)
@@ -352,10 +354,16 @@ class _Speaks:
         self.tx = Tx(session, app.clock.now(), app.house)
         person = session.get(Person, place.person_id) if place.person_id else None
         community = session.get(Community, place.community_id) if place.community_id else None
+        self.known = person is not None
         self.language = (person and person.language) or (community and community.language) or LANGUAGES[0]
         self.zone = community.time_zone if community else "Asia/Shanghai"
         open_talk = select(Talk.id).where(Talk.place_id == place.id).limit(1)
         self.asks = session.exec(open_talk).first() is not None
+
+    def kind(self, row: Outgoing) -> str:
+        """What a row is about, in a word or two."""
+        own = (row.card or "").partition(":")[0] in ("mine", "repair", "look")
+        return texts(self.language)["reach.about_repair" if own else "reach.about_notice"]
 
     def words(self, row: Outgoing) -> str:
         """What a row says to somebody who did nothing to cause it."""
@@ -364,12 +372,18 @@ class _Speaks:
     def fitting(self, rows: Sequence[Outgoing]) -> int:
         """How many of these answers, from the first on, go into one text."""
         said = self._said(rows)
-        count = fitting(said, self.language, self.link, asks=self.asks)
+        count = fitting(said, self._language_of(rows), self.link, asks=self.asks)
         return len(rows) if count == len(said) else list(rows).index(said[count][0])
 
     def together(self, rows: Sequence[Outgoing]) -> str:
         """These answers as one text."""
-        return together(self._said(rows), self.language, self.link, asks=self.asks)
+        return together(self._said(rows), self._language_of(rows), self.link, asks=self.asks)
+
+    def _language_of(self, rows: Sequence[Outgoing]) -> str:
+        """That of the words, where nobody knows yet who reads them."""
+        if self.known or not rows:
+            return self.language
+        return "zh" if any(CHINESE.search(row.text) for row in rows) else "en"
 
     def _said(self, rows: Sequence[Outgoing]) -> list[tuple[Outgoing, str]]:
         """Each row that says something, with its words; a change that somebody caused is the answer."""

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from conversations.words import cut, texts
 from handlers.talk import VALUE
+from handlers.talk import numbers as numbers_of
 from handlers.tell import without_mark
 from moderation.segment import boundaries
 from store.tables import Outgoing
@@ -69,7 +70,7 @@ def menu(row: Outgoing, words: str, language: str, link: Link, *, asks: bool) ->
 
     The lines have their numbers, too: what is typed means the message that stands last. `asks` as in `together`.
     """
-    numbers = _numbers(row) if is_question(row) or not asks else [""] * len(row.buttons)
+    numbers = numbers_of(row.buttons) if is_question(row) or not asks else [""] * len(row.buttons)
     options = [
         (f"{row.id}:{each['value']}", f"{number}. {each['label']}" if number else each["label"])
         for number, each in zip(numbers, row.buttons, strict=True)
@@ -82,7 +83,7 @@ def menu(row: Outgoing, words: str, language: str, link: Link, *, asks: bool) ->
 
 
 def _numbered(rows: Sequence[Outgoing], asks: bool) -> Outgoing | None:
-    with_buttons = [row for row in rows if row.buttons]
+    with_buttons = [row for row in rows if any(numbers_of(row.buttons))]
     questions = [row for row in with_buttons if is_question(row)]
     if questions or asks:
         return questions[-1] if questions else None
@@ -94,20 +95,10 @@ def is_question(row: Outgoing) -> bool:
     return any(VALUE.fullmatch(each["value"]) for each in row.buttons)
 
 
-def _numbers(row: Outgoing) -> list[str]:
-    """What to type for each button, "" for those that have only their words: back, cancel, and so on."""
-    asks, numbers, place = is_question(row), list[str](), 0
-    for each in row.buttons:
-        question = VALUE.fullmatch(each["value"])
-        numbered = question[3] == "=" if question else not asks
-        place += numbered
-        numbers.append((each.get("typed") or str(place)) if numbered else "")
-    return numbers
-
-
 def _text(row: Outgoing, words: str, language: str, link: Link, *, numbers: bool) -> str:
     if row.buttons:  # there is nothing to tap
-        words = words.replace(texts(language)["reach.tap"], texts(language)["reach.reply"])
+        tap, reply = texts(language)["reach.tap"], texts(language)["reach.reply"]
+        words = words.replace(tap, reply).replace(tap.capitalize(), reply.capitalize())
     photos = _photos(row, language, link)
     whole = "\n\n".join(filter(None, [words, photos, _choices(row, language, numbers=numbers)]))
     if size(whole) <= LONGEST_TEXT:
@@ -136,17 +127,19 @@ def _choices(row: Outgoing, language: str, *, numbers: bool, short: bool = False
     joined = texts(language)["list.comma"]
     lines: list[str] = []
     alone: list[str] = []
-    for number, each in zip(_numbers(row), row.buttons, strict=True):
+    for number, each in zip(numbers_of(row.buttons), row.buttons, strict=True):
         if numbers and number:
             lines.append(f"{number}. {each['label']}")
         else:
             alone.append(_label(each))
+    lines.sort(key=lambda line: int(line.partition(".")[0]) if line.partition(".")[0].isdigit() else 0)
     if short:
         lines, alone = _first_of(lines, LONGEST_CHOICES), _first_of(alone, LONGEST_TYPED)
     if not lines:
         return texts(language)["reach.type"].format(labels=joined.join(alone)) if alone else ""
-    also = texts(language)["reach.type_also"].format(labels=joined.join(alone)) if alone else ""
-    return "\n".join([*lines, texts(language)["reach.type_number"] + also])
+    if alone:
+        return "\n".join([*lines, texts(language)["reach.number_also"].format(labels=joined.join(alone))])
+    return "\n".join([*lines, texts(language)["reach.type_number"]])
 
 
 def _first_of(texts: list[str], most: int) -> list[str]:
@@ -157,18 +150,21 @@ def _first_of(texts: list[str], most: int) -> list[str]:
 
 def _label(button: dict[str, str]) -> str:
     """What to type for a button: with the number of its matter, so that it is the right one's."""
-    return f"{button['label']} {button['number']}" if "number" in button else button["label"]
+    number, label = button.get("number", ""), button["label"]
+    return label if not number or label.endswith(f" {number}") else f"{label} {number}"
 
 
 # --- templates --------------------------------------------------------------------------------------
 
 
-def template_fields(shows: dict[str, str], words: str, at: datetime, zone: str) -> dict[str, str]:
+def template_fields(shows: dict[str, str], words: str, kind: str, at: datetime, zone: str) -> dict[str, str]:
     """What each field of a template holds, as `shows` says: what a message is about, its words or its time."""
     about, _, more = words.strip().partition("\n")
+    if not more.strip():  # one sentence: what it is about is said by its kind
+        about, more = kind, about
     values = {
         "about": about,
-        "words": more.strip() or about,
+        "words": more,
         "time": f"{at.astimezone(ZoneInfo(zone)):%Y年%-m月%-d日 %H:%M}",
     }
     return {

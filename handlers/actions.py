@@ -18,7 +18,8 @@ class Action:
 
     Only a `button` can be tapped or typed; the others are the ends of talks and the clock's. One that `stays` can be
     tapped again and again, since it only shows or asks something; another has done its work with the first tap.
-    The row is one of the person's own community, unless the action goes `abroad`.
+    The row is one of the person's own community, unless the action goes `abroad`. One that is `grave`, since it cannot
+    be undone, is typed by its words and by no number.
     """
 
     name: str
@@ -27,6 +28,7 @@ class Action:
     button: bool
     stays: bool = False
     abroad: bool = False
+    grave: bool = False
 
 
 ACTIONS: dict[str, Action] = {}
@@ -39,12 +41,13 @@ def action(
     button: bool = False,
     stays: bool = False,
     abroad: bool = False,
+    grave: bool = False,
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Declare `do(tx, person, row, **answers)`, or without a table `do(tx, person, **answers)`, as an action."""
 
     def declare(do: Callable[..., None]) -> Callable[..., None]:
         assert name not in ACTIONS, name
-        ACTIONS[name] = Action(name, do, table, button, stays, abroad)
+        ACTIONS[name] = Action(name, do, table, button, stays, abroad, grave)
         return do
 
     return declare
@@ -96,6 +99,12 @@ def tap(tx: Tx, person: Person, what: str) -> None:
     if act is None or not act.button:
         raise Refused("refused.unknown")
     perform(tx, person, what)
+
+
+def is_grave(what: str) -> bool:
+    """Whether it must be typed by its words, since a slip of a digit could not be undone."""
+    act = ACTIONS.get(what.partition(":")[0])
+    return act is not None and act.grave
 
 
 def stays(what: str) -> bool:

@@ -237,7 +237,7 @@ def revoke_buttons(tx: Tx, agents: Sequence[Agent], reader: Reader) -> list[Butt
     ]
 
 
-@action("agent.revoke", Agent, button=True)
+@action("agent.revoke", Agent, button=True, grave=True)
 def revoke(tx: Tx, person: Person, agent: Agent) -> None:
     """The power ends now; both are told."""
     if agent.revoked_at is not None:

@@ -24,7 +24,19 @@ from handlers.people import communities_of, is_guest, is_resident, speak_as
 from handlers.places import ANONYMOUS, changed, heard_in_group, join_staff, use_code
 from handlers.policy import policy_of
 from handlers.repair_cards import advice, office
-from handlers.talk import VALUE, ask, chooses, end, expects_words, hear, here, interrupt, open_talk
+from handlers.talk import (
+    VALUE,
+    ask,
+    chooses,
+    end,
+    expects_words,
+    hear,
+    here,
+    interrupt,
+    number_in,
+    numbers,
+    open_talk,
+)
 from handlers.tell import ANSWER, REST, URGENT, close, reader_of, shown_under, stranger_card, tell, tell_staff
 from handlers.tx import House, Mark, Tx
 from store.tables import Account, Community, Inbox, JoinRequest, Outgoing, Person, Place, Repair, Talk
@@ -563,7 +575,24 @@ def _typed_button(tx: Tx, person: Person, place: Place, said: Said) -> bool:
     if numbered:
         tap(tx, person, numbered)
         return True
-    return _tap_labelled(tx, person, place, said, word)
+    return _tap_labelled(tx, person, place, said, word) or _says_whether_repaired(tx, person, place, word)
+
+
+def _says_whether_repaired(tx: Tx, person: Person, place: Place, word: str) -> bool:
+    """An owner whose repair waits for their word says it in words of their own."""
+    meant = spoken("repaired").get(word) or (
+        "dispute" if any(word.startswith(each) for each in _disputes()) else ""
+    )
+    standing, _ = _menus(tx, place) if meant else ([], [])
+    values = [b["value"] for row in standing for b in row.buttons if b["value"].startswith("repair.confirm:")]
+    if not values:
+        return False
+    tap(tx, person, values[0].replace("repair.confirm", f"repair.{meant}"))
+    return True
+
+
+def _disputes() -> list[str]:
+    return [word for word, meant in spoken("repaired").items() if meant == "dispute"]
 
 
 def _typed_value(tx: Tx, place: Place, said: Said) -> str:
@@ -578,15 +607,21 @@ def _numbered(tx: Tx, place: Place, word: str) -> str:
 
     Also one that has done its work: the number still stands there, and must not mean another menu's button.
     """
-    if not (word.isascii() and word.isdigit() and len(word) < 3):
+    number = number_in(word)
+    if not (number.isdigit() and len(number) < 3):
         return ""
     rows = _last_sent(tx, place)
     first = {row.message_id: row.id for row in rows}
-    shown = [row for row in rows if row.change in ("send", "edit") and _has_actions(row)]
+    shown = [
+        row
+        for row in rows
+        if row.change in ("send", "edit") and _has_actions(row) and any(numbers(row.buttons))
+    ]
     if not shown:
         return ""
     buttons = max(shown, key=lambda row: (first[row.message_id], row.id)).buttons
-    return buttons[int(word) - 1]["value"] if 0 < int(word) <= len(buttons) else ""
+    chosen = zip(numbers(buttons), buttons, strict=True)
+    return next((each["value"] for shown, each in chosen if shown == number), "")
 
 
 def _tap_labelled(tx: Tx, person: Person, place: Place, said: Said, word: str) -> bool:

@@ -80,7 +80,7 @@ def _wrong(tx: Tx, said: Said, place: Place) -> None:
         place.codes_barred_until = tx.now + FIRST_WAIT * 2**slips
     tx.session.add(place)
     to = here(tx, tx.person) if tx.person else place
-    tell(tx, to, "code.wrong")
+    tell(tx, to, "code.wrong_own" if place.kind == "private" else "code.wrong")
     if slips >= 0:
         tell(tx, to, "code.barred", until=place.codes_barred_until)
 

@@ -215,7 +215,7 @@ def _from(tx: Tx, person: Person) -> Any:
 # --- erased at one's wish ---------------------------------------------------------------------------
 
 
-@action("forget", button=True, stays=True)
+@action("forget", button=True, stays=True, grave=True)
 def forget(tx: Tx, person: Person) -> None:
     """Say what would be erased and what remains, and ask."""
     tell(
@@ -229,7 +229,7 @@ def forget(tx: Tx, person: Person) -> None:
     )
 
 
-@action("erase", button=True)
+@action("erase", button=True, grave=True)
 def forget_surely(tx: Tx, person: Person) -> None:
     """Unbind and erase oneself; only in one's own chat."""
     if tx.place is None or tx.place.kind != "private":

@@ -67,6 +67,8 @@ OPEN = (*WORK, "done")
 SAME_EMERGENCY = timedelta(hours=1)
 ANY_DANGER = ("other", "hazard")  # kinds of a cry for help that names no danger
 OVERDUE_AGAIN = timedelta(days=1)
+UNSAID = timedelta(minutes=10)
+"""How long who says that it is not repaired has to say what is wrong; then the crew hears of it without."""
 LONGEST = 4096
 
 
@@ -213,6 +215,15 @@ def urgent_in_reopening(tx: Tx, person: Person, talk: Talk, text: str, files: Se
     perform(tx, person, f"repair.reopen{talk.about.removeprefix('repair')}", why=text)
 
 
+def reopen_without_words(tx: Tx, person: Person, talk: Talk) -> bool:
+    """Take a dispute whose question stays unanswered for what it is: it is not repaired."""
+    repair = tx.session.get(Repair, int(talk.about.removeprefix("repair:")))
+    if repair is None or repair.state not in ("done", "closed"):
+        return False
+    reopen(tx, person, repair, "")
+    return True
+
+
 def _files(answers: Answers) -> list[Any]:
     return list((answers.get("photos") or {}).get("files", []))
 
@@ -229,7 +240,7 @@ know(Known(WALK_IN, facts_for, heard, urgent=urgent_in_form, dropped=rescue, abo
 know(Known(EMERGENCY, facts_for, heard_place, urgent=urgent_again, ends_in_silence=True))
 know(Known(MORE, no_facts, urgent=urgent_in_more))
 know(Known(DONE, no_facts))
-know(Known(REOPEN, no_facts, urgent=urgent_in_reopening))
+know(Known(REOPEN, no_facts, urgent=urgent_in_reopening, dropped=reopen_without_words))
 
 
 @action("repair.start", button=True, stays=True)
@@ -824,6 +835,7 @@ def confirm(tx: Tx, person: Person, repair: Repair) -> None:
     _must_be(repair, "done")
     repair.state = "closed"
     stop_timer(tx, f"repair.silence:{repair.id}")
+    end_about(tx, f"repair:{repair.id}", REOPEN.name)
     add_event(tx, repair, "event.closed", person)
     tell_owner(tx, repair, "repair.closed")
     refresh(tx, repair)
@@ -834,6 +846,17 @@ def dispute(tx: Tx, person: Person, repair: Repair) -> None:
     """The owner says that it is not repaired: ask what is wrong."""
     _must_be(repair, "done", "closed")
     start(tx, person, "reopen", about=f"repair:{repair.id}")
+    set_timer(tx, repair.community_id, f"repair.disputed:{repair.id}", tx.now + UNSAID)
+
+
+@action("repair.disputed", Repair)
+def disputed(tx: Tx, person: None, repair: Repair) -> None:
+    """It is not repaired, the owner said, and did not say what is wrong: the crew hears of it all the same."""
+    asked = select(Talk).where(Talk.script == REOPEN.name, Talk.about == f"repair:{repair.id}")
+    for talk in tx.session.exec(asked).all():
+        owner = tx.session.get_one(Person, talk.person_id)
+        end(tx, talk)
+        reopen_without_words(tx, owner, talk)
 
 
 @action("repair.reopen", Repair)
@@ -841,7 +864,8 @@ def reopen(tx: Tx, person: Person, repair: Repair, why: str) -> None:
     """Back to the crew in charge with a new deadline; an emergency, or what has become one, is paged."""
     _must_be(repair, "done", "closed")
     repair.state, repair.due_at = "waiting", None
-    stop_timer(tx, f"repair.silence:{repair.id}")
+    for clock in ("silence", "disputed"):
+        stop_timer(tx, f"repair.{clock}:{repair.id}")
     _add_words(repair, why)
     add_event(tx, repair, "event.reopened", person)
     said = {"what": why, "place": repair.place}
@@ -903,7 +927,7 @@ def add(tx: Tx, person: Person, repair: Repair, **answers: Any) -> None:
     refresh(tx, repair)
 
 
-@action("repair.raise", Repair, button=True)
+@action("repair.raise", Repair, button=True, grave=True)
 def raise_(tx: Tx, person: Person, repair: Repair) -> None:
     """It has become urgent, the owner or the staff say: no rule is asked."""
     _must_be(repair, *WORK)
@@ -934,7 +958,7 @@ def _raise(tx: Tx, repair: Repair, person: Person) -> None:
         staff_card(tx, repair, anew=True)
 
 
-@action("repair.withdraw", Repair, button=True)
+@action("repair.withdraw", Repair, button=True, grave=True)
 def withdraw(tx: Tx, person: Person, repair: Repair) -> None:
     """The owner needs it no more."""
     _must_be(repair, *WORK)

@@ -161,6 +161,7 @@ RIGHTS: Mapping[str, tuple[Capacity | str, ...]] = {
     "repair.page": (CLOCK,),
     "repair.overdue": (CLOCK,),
     "repair.silence": (CLOCK,),
+    "repair.disputed": (CLOCK,),
     "repair.accept": (crew,),
     "repair.decline": (crew,),
     "repair.go": (crew_in_charge,),

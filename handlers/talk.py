@@ -24,9 +24,10 @@ from conversations.steps import (
     Text,
     file_problem,
     photos_in,
+    whole_number,
 )
 from conversations.words import LANGUAGES, Say, normal, spoken, texts
-from handlers.actions import action, perform
+from handlers.actions import action, is_grave, perform
 from handlers.policy import policy_of
 from handlers.reach import ask_for_consent
 from handlers.tell import Button, close_last, reader_of, tell
@@ -36,6 +37,8 @@ from store.tables import Person, Place, Talk
 
 # The value of a question's button: the talk, the step, and an option ("=lift") or a control ("!back").
 VALUE = re.compile(r"(\d{1,17})\.(\w+)([=!])(.{1,40})", re.ASCII)
+CHOSEN = re.compile(r"(?:我?选第?|第)?([0-9０-９一二两三四五六七八九十]{1,3})(?:个|号|吧|项|条)*")
+WAYS_ON = ("my", "help", "language")
 LONGEST_NUMBER = 2
 """Digits of a number by which one chooses."""
 
@@ -223,7 +226,7 @@ def _free(script: Script, step: str, said: Said, answers: Answers, facts: Facts)
     text = steps.visible(said.text)
     word = normal(text)
     slip = word.isdigit() and len(word) <= LONGEST_NUMBER  # "1201" in an emergency is a room
-    if not text or script.free is None or word in spoken("answer") or slip:
+    if not text or script.free is None or word in spoken("answer") or word in spoken("chatter") or slip:
         return {}
     return script.free(step, text, answers, facts)
 
@@ -249,7 +252,7 @@ def chooses(tx: Tx, person: Person, talk: Talk, text: str) -> bool:
     step = steps.pending(script, talk.answers, facts)
     if word in spoken("control") or step is None:
         return True
-    if spoken("answer").get(word) == "no" and script.steps[step].optional:
+    if _means_none(script.steps[step], word):
         return True
     aloud = tx.place is not None and tx.place.kind != "private"
     if not aloud and _named_answer(script, step, talk.answers, facts, word):
@@ -263,7 +266,7 @@ def _meaning(talk: Talk, script: Script, facts: Facts, step: str, said: Said) ->
         return _tapped(talk, script, facts, said.tap)
     word = normal(said.text)
     control = spoken("control").get(word, "")
-    if not control and spoken("answer").get(word) == "no" and script.steps[step].optional:
+    if not control and _means_none(script.steps[step], word):
         control = "skip"
     if control:
         return step, control, None
@@ -272,6 +275,12 @@ def _meaning(talk: Talk, script: Script, facts: Facts, step: str, said: Said) ->
     if named:
         return named, "drop", None
     return step, "", _typed_option(script, step, talk.answers, facts, said.text, aloud=aloud)
+
+
+def _means_none(step: steps.Step, word: str) -> bool:
+    """Whether it says that there is nothing to answer, or nothing more."""
+    no = spoken("answer").get(word) == "no" or (isinstance(step, Photos) and word in spoken("photos"))
+    return step.optional and no
 
 
 def _named_answer(script: Script, step: str, answers: Answers, facts: Facts, word: str) -> str:
@@ -321,7 +330,7 @@ def _typed_option(
             return option.value
         if aloud and isinstance(question, Confirm):
             continue
-        if word == (option.number or str(number)):
+        if number_in(word) == (option.number or str(number)):
             return option.value
         if len(word) > 1 and any(label.startswith(word) for label in plain):
             begun.add(option.value)
@@ -333,6 +342,30 @@ def _typed_option(
     if meant and meant in [option.value for option in options]:
         return meant
     return begun.pop() if len(begun) == 1 else None
+
+
+def numbers(buttons: Sequence[dict[str, str]]) -> list[str]:
+    """What number to type for each button of a message, "" for those that are typed by their words.
+
+    Those are, of a question, back and cancel and the like; of other messages, what could not be undone, and mere ways
+    on, which must not take the numbers of what stands above them.
+    """
+    asks, made, place = any(VALUE.fullmatch(each["value"]) for each in buttons), list[str](), 0
+    if all(each["value"] in WAYS_ON for each in buttons):
+        return [""] * len(buttons)
+    for each in buttons:
+        question = VALUE.fullmatch(each["value"])
+        numbered = question[3] == "=" if question else not asks and not is_grave(each["value"])
+        place += numbered
+        made.append((each.get("typed") or str(place)) if numbered else "")
+    return made
+
+
+def number_in(word: str) -> str:
+    """The number by which somebody chooses: "2", "２", "二", "第二个", "选2", "2号"; else the word itself."""
+    found = CHOSEN.fullmatch(word)
+    number = whole_number(found[1]) if found is not None else None
+    return word if number is None else str(number)
 
 
 def _words(script: Script, step: str) -> str:

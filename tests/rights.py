@@ -177,6 +177,7 @@ MAY: dict[str, set[str]] = {
     "repair.page": {"clock"},
     "repair.overdue": {"clock"},
     "repair.silence": {"clock"},
+    "repair.disputed": {"clock"},
     "forget.clear": {"clock"},
     "privacy.retain": {"clock"},
 }

@@ -1080,7 +1080,7 @@ def test_a_shortened_text_is_a_whole_beginning(text: str, most: int) -> None:
 @settings(deadline=None, max_examples=300)
 def test_template_fields_are_as_wechat_wants_them(words: str) -> None:
     shows = {"thing1": "about", "thing2": "words", "time3": "time", "const4": "words"}
-    fields = template_fields(shows, words, MORNING, "Asia/Shanghai")
+    fields = template_fields(shows, words, "小区通知", MORNING, "Asia/Shanghai")
     assert fields.keys() == shows.keys()
     assert {name: fits(name, value) for name, value in fields.items()} == dict.fromkeys(shows, True)
     assert fields["time3"] == "2026年3月2日 09:00"

@@ -10,7 +10,7 @@ from sqlmodel import Session, col, select
 from conversations.said import Said
 from handlers.tell import Button, tell
 from handlers.tx import Tx
-from store.tables import Audit, Event, Outgoing, Person, Place, Talk
+from store.tables import Audit, Event, Outgoing, Person, Place, Repair, Talk
 from tests.handlers.test_repair import finish, report
 from tests.people import Building, Phone, Shown
 
@@ -401,7 +401,27 @@ async def test_a_number_never_means_an_older_menu(owner: Phone) -> None:
     await report(owner, "厨房水龙头滴水")
     await owner.taps("撤回")
     owner.sees("报修 1 已撤回。")
-    await owner.says("3")
+    await owner.says("1")
     owner.sees("报修 1 现在是「已撤回」，这一步不用再做了。")
-    await owner.says("7")
+    await owner.says("3")
     owner.sees("没看懂这句话")
+
+
+async def test_what_cannot_be_undone_is_typed_by_its_words(building: Building, owner: Phone) -> None:
+    await report(owner, "厨房水龙头滴水")
+    for slip in ("2", "3", "第二个"):
+        await owner.says(slip)
+        owner.sees("没看懂这句话")
+    assert building.read(select(Repair.state)) == ["waiting"]
+    await owner.says("撤回")
+    owner.sees("报修 1 已撤回。")
+
+
+@pytest.mark.parametrize("choice", ["3", "３", "三", "第三个", "选3", "我选三", "3号", "3 。"])
+async def test_people_choose_by_numbers_as_they_say_them(owner: Phone, choice: str) -> None:
+    await owner.says("/repair")
+    owner.sees("哪里需要报修？", "电梯")
+    await owner.says(choice)
+    owner.sees("什么坏了？")
+    await owner.says("灯不亮")
+    owner.sees("在哪一栋？")

@@ -240,6 +240,63 @@ async def test_not_repaired_goes_back_to_the_crew(building: Building, owner: Pho
     owner.sees("1 · 3 号楼 2 单元 1201 · 厨房水龙头滴水 · 已修好", "查看 1")
 
 
+async def test_not_repaired_counts_also_without_a_word_more(
+    building: Building, owner: Phone, plumber: Phone
+) -> None:
+    """Who said so and closed the page must not be taken to agree by silence."""
+    await report(owner, "厨房水龙头滴水")
+    await finish(plumber)
+    await owner.taps("还没修好")
+    owner.sees("不说也行，10 分钟后照样告诉师傅。")
+    await building.later(minutes=11)
+    owner.sees("报修 1 已重新打开：厨房水龙头滴水\n周三 18:00 前再次处理。")
+    plumber.sees("业主说还没修好", "接单")
+    await owner.says("卧室灯不亮")
+    owner.sees("师傅什么时候可以上门？")
+
+
+async def test_not_repaired_counts_when_another_matter_comes_between(owner: Phone, plumber: Phone) -> None:
+    await report(owner, "厨房水龙头滴水")
+    await finish(plumber)
+    await owner.taps("还没修好")
+    await owner.says("/repair")
+    plumber.sees("业主说还没修好", "接单")
+
+
+@pytest.mark.parametrize(
+    ("words", "answer"),
+    [
+        ("修好了", "报修 1 完成"),
+        ("好了！", "报修 1 完成"),
+        ("没修好", "还有什么不对？"),
+        ("还没修好，还在滴", "还有什么不对？"),
+        ("Not fixed", "还有什么不对？"),
+    ],
+)
+async def test_whether_it_is_repaired_can_be_said_in_ones_own_words(
+    owner: Phone, plumber: Phone, words: str, answer: str
+) -> None:
+    await report(owner, "厨房水龙头滴水")
+    await finish(plumber)
+    await owner.says(words)
+    owner.sees(answer)
+
+
+@pytest.mark.parametrize("words", ["没有照片", "不拍了", "好了", "提交", "没有", "no photo"])
+async def test_whoever_has_no_photo_says_so_in_many_ways(owner: Phone, words: str) -> None:
+    await report(owner, "厨房水龙头滴水", until="有照片吗")
+    await owner.says(words)
+    owner.sees("请看一下对不对：\n位置：我家\n问题：厨房水龙头滴水\n上门：随时可以\n照片（张）：无", "提交")
+
+
+async def test_what_is_said_in_passing_is_no_part_of_a_report(owner: Phone) -> None:
+    await report(owner, "厨房水龙头滴水", until="有照片吗")
+    await owner.says("收到")
+    owner.sees("有照片吗")
+    await owner.says("跳过")
+    owner.sees("问题：厨房水龙头滴水\n")
+
+
 async def test_a_withdrawn_repair_is_over_for_all(
     building: Building, owner: Phone, neighbour: Phone, plumber: Phone, board: Phone
 ) -> None:
