@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import and_, bindparam, insert, or_, text
+from sqlalchemy import and_, bindparam, func, insert, or_, text
 from sqlmodel import Session, col, select
 
 from conversations.errors import Refused, Unclear
@@ -47,6 +47,9 @@ AWAY = timedelta(days=7)
 MENUS = 60
 LONGEST_NAME = 40
 LONGEST_CRY = 500
+CRY_LASTS = timedelta(minutes=30)
+MOST_CRIES = 10
+"""Messages in that time, in all admin groups, of one who is not in."""
 JOIN_START = re.compile(r"join\.start:(\d{1,17})", re.ASCII)
 ABOUT_REPAIR = re.compile(r"repair\.\w+:(\d{1,17})", re.ASCII)
 CHINESE = re.compile(r"[\u3400-\u9fff]")
@@ -384,9 +387,13 @@ def _before_consent(tx: Tx, person: Person, said: Said) -> None:
 
 def _act(tx: Tx, person: Person, place: Place, said: Said) -> None:
     talk = tx.talk
-    if is_guest(tx, person) and _in_danger(tx, said, tx.community(person.community_id), person):
-        _ask_again(tx, person, talk)
-        return
+    if is_guest(tx, person):
+        community = tx.community(person.community_id)
+        if _in_danger(tx, said, community, person):
+            _ask_again(tx, person, talk)
+            return
+        if _adds_to_a_cry(tx, said, community, person):
+            return
     if said.edited:
         _edited(tx, person, talk, said)
         return
@@ -724,7 +731,8 @@ def _stranger(tx: Tx, said: Said, place: Place) -> None:
         if COMMANDS.get(spoken("command").get(normal(said.text), "")) == "join":
             begin(tx, said, place, community.id)
             return
-        _in_danger(tx, said, community, None)
+        if not _in_danger(tx, said, community, None) and _adds_to_a_cry(tx, said, community, None):
+            return
     one = "stranger.plain"
     if community is not None and _names_something_to_repair(tx, community, said):
         one = "stranger.not_taken"
@@ -768,6 +776,45 @@ def _reads(said: Said) -> str:
     return said.language if said.language in LANGUAGES else ""
 
 
+def _adds_to_a_cry(tx: Tx, said: Said, community: Community, guest: Person | None) -> bool:
+    """What somebody who is not in writes after a cry of danger, such as where they are, reaches staff, too."""
+    place, words = tx.place, visible(said.text)
+    assert place is not None
+    if not words or tx.talk is not None or normal(words) in spoken("command") or said.tap:
+        return False
+    cries = select(func.count(), func.max(Outgoing.created_at)).where(
+        Outgoing.card == stranger_card(place), Outgoing.created_at > tx.now - CRY_LASTS
+    )
+    count, last = tx.session.exec(cries).one()
+    if last is None or count >= MOST_CRIES:
+        return False
+    _tell_staff_of_cry(tx, said, community, guest, words)
+    phone = policy_of(tx, community.id).office_phone or "—"
+    tell(
+        tx,
+        guest or place,
+        "stranger.passed_on",
+        lane=URGENT,
+        reads="" if guest else _reads(said),
+        phone=phone,
+    )
+    return True
+
+
+def _tell_staff_of_cry(tx: Tx, said: Said, community: Community, guest: Person | None, words: str) -> None:
+    assert tx.place is not None
+    tell_staff(
+        tx,
+        community.id,
+        "stranger.staff",
+        card=stranger_card(tx.place),
+        anew=True,
+        lane=URGENT,
+        name=_who_cries(tx, said, guest),
+        what=words[:LONGEST_CRY],
+    )
+
+
 def _in_danger(tx: Tx, said: Said, community: Community, guest: Person | None) -> bool:
     """Whoever is not in gets advice and the office's number; staff hear of it, since nobody else will come."""
     place, words = tx.place, visible(said.text)
@@ -786,14 +833,5 @@ def _in_danger(tx: Tx, said: Said, community: Community, guest: Person | None) -
         advice=advice(verdict.kind),
         phone=phone,
     )
-    tell_staff(
-        tx,
-        community.id,
-        "stranger.staff",
-        card=stranger_card(place),
-        anew=True,
-        lane=URGENT,
-        name=_who_cries(tx, said, guest),
-        what=words[:LONGEST_CRY],
-    )
+    _tell_staff_of_cry(tx, said, community, guest, words)
     return True

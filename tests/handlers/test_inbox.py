@@ -319,3 +319,23 @@ async def test_no_answer_is_longer_than_a_messenger_takes(building: Building, ow
     await owner.says("查看 1")
     assert all(len(message.text) <= 4096 for message in owner.chat.messages)
     assert building.read(select(Outgoing.state).where(Outgoing.state == "failed")) == []
+
+
+async def test_what_a_stranger_adds_to_a_cry_reaches_staff(
+    building: Building, phone: Callable[[str], Phone], office: Phone
+) -> None:
+    stranger = phone("路人")
+    await stranger.says("电梯里困了人")
+    stranger.sees("在哪一栋、哪个单元？打字告诉我，我转告物业。")
+    office.sees("说：电梯里困了人")
+    await stranger.says("3号楼2单元，有老人")
+    stranger.sees("已转告物业")
+    office.sees("说：3号楼2单元，有老人")
+    await stranger.says("申请登记")
+    stranger.sees("申请登记之前请看一下")
+    for _ in range(20):
+        await stranger.says("快点")
+    assert len([each for each in office.chat.messages if "快点" in each.text]) < 10
+    await building.later(minutes=31)
+    await stranger.says("到了吗")
+    assert "到了吗" not in office.last.text

@@ -469,6 +469,7 @@ async def test_a_stranger_is_answered_in_the_language_they_write(
     new.sees("I do not know you yet", "Ask to come in")
     await new.says("gas smell in my kitchen")
     new.sees("Please call the property office now")
+    await building.later(minutes=31)  # until then what is written belongs to the danger
     await new.says("我家水龙头坏了")
     new.sees("这一句还没有登记成报修")
     await new.taps("申请登记")
