@@ -88,7 +88,7 @@ class App:
             file=self.media.read_file,
             link=self.telegram.link if self.telegram is not None else None,
             follow=self.wechat is not None,
-            scarce=SCARCE,
+            scarce=SCARCE & messengers.keys(),
             digest_at=settings.wechat.digest_at,
             no_contact=SCARCE,
             page=lambda token: f"{settings.web.address.rstrip('/')}/p/{token}",

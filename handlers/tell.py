@@ -201,7 +201,8 @@ def _change(
         insert(Outgoing).returning(table.c.id),
         {
             "community_id": before.community_id,
-            "inbox_id": tx.inbox_id if here else None,
+            # What is only closed answers nobody.
+            "inbox_id": tx.inbox_id if here and change != "close" else None,
             "person_id": before.person_id,
             "place_id": before.place_id,
             "card": before.card,
