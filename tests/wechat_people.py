@@ -42,8 +42,10 @@ class WechatBuilding(Building):
     messenger = "wechat"
     changes = False
 
-    def __init__(self, data: Path, url: str, clock: StoppedClock, api: WeChatApi) -> None:
+    def __init__(self, data: Path, url: str, clock: StoppedClock, api: WeChatApi, **limits: Any) -> None:
         self.api = api
+        self.limits = limits or {"free_messages": UNLIMITED, "free_hours": UNLIMITED, "digest_at": ""}
+        """The settings of WeChat beside the account's own."""
         api.deliver = self.deliver
         self.users: dict[str, User] = {}
         self.screens: dict[str, WechatChat] = {}
@@ -61,9 +63,7 @@ class WechatBuilding(Building):
                 "token": api.token,
                 "aes_key": api.aes_key,
                 "base_url": api.url,
-                "free_messages": UNLIMITED,
-                "free_hours": UNLIMITED,
-                "digest_at": "",
+                **self.limits,
             },
             policy=self.policy,
         )

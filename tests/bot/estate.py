@@ -6,19 +6,15 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import httpx
 from sqlmodel import Session, col, select
 
-from bot import settings
-from bot.app import App
-from bot.web import web
 from handlers.tell import NEWS, publish, tell
 from handlers.tx import Tx
 from store.tables import Attempt, Community, Inbox, Link, Outgoing, Person, Place
 from tests.bot.hall import move_to_next_try
 from tests.people import Building, Phone, StoppedClock
 from tests.wechat_api import Answer, Shown, User, WeChatApi
-from tests.wechat_people import ADDRESS, WechatBuilding, WechatChat
+from tests.wechat_people import WechatBuilding, WechatChat
 
 OWNER, NEIGHBOUR, GRANNY = "陈女士", "周先生", "王奶奶"
 FIELDS = "thing1=about, thing2=words, time3=time"
@@ -29,34 +25,8 @@ class Estate(WechatBuilding):
     """Its owners follow the service account, and nothing may be written to them until they were heard."""
 
     def __init__(self, data: Path, url: str, clock: StoppedClock, api: WeChatApi, **limits: Any) -> None:
-        self.limits = {
-            "template": api.template,
-            "template_fields": FIELDS,
-            "notification_fields": FIELDS,
-            "digest_at": "",
-            **limits,
-        }
-        super().__init__(data, url, clock, api)
-
-    def _app(self) -> App:
-        api = self.api
-        account = {
-            "app_id": api.app_id,
-            "app_secret": api.app_secret,
-            "token": api.token,
-            "aes_key": api.aes_key,
-            "base_url": api.url,
-        }
-        found = settings.load(
-            store={"data": str(self.data), "url": self.url},
-            web={"address": ADDRESS},
-            playground={"enabled": False},
-            wechat=account | self.limits,
-            policy=self.policy,
-        )
-        app = App(found, clock=self.clock, senders={"test": self._send})
-        self.http = httpx.AsyncClient(transport=httpx.ASGITransport(web(app)), base_url=ADDRESS)
-        return app
+        usual = {"template": api.template, "template_fields": FIELDS, "notification_fields": FIELDS}
+        super().__init__(data, url, clock, api, **usual, **{"digest_at": "", **limits})
 
     def _furnish(self, session: Session) -> Community:
         return Building._furnish(self, session)

@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 import requests
 from aiohttp import web
-from sqlmodel import select
+from sqlmodel import Session, select
 
 from bot.wechat_client import Away, Client, Tokens, Trouble
 from store.database import Database
@@ -392,8 +392,17 @@ async def test_a_token_waits_while_another_process_renews_it(databases: list[Dat
     fetched: list[int] = []
     tokens = Tokens(database, VAULT, fetch, clock, "t")
     lease(seconds=600)
+    found, looks = tokens._found, []
+
+    def look(session: Session, refused: str) -> str | None:
+        looks.append(refused)
+        return found(session, refused)
+
+    tokens._found = look  # type: ignore[method-assign]
     waiting = asyncio.create_task(tokens.value())
-    await asyncio.sleep(0.3)
+    async with asyncio.timeout(30):
+        while len(looks) < 3:  # it looks again and again, and fetches none
+            await asyncio.sleep(0.01)
     assert not waiting.done()
     lease(seconds=-1)  # the other was killed, and its lease ran out
     assert await waiting == "new"

@@ -6,14 +6,10 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from sqlmodel import Session, col, select
 
-from bot import settings
-from bot.app import App
 from bot.delivery import Letter
-from bot.web import web
 from bot.wechat_words import LONGEST_TEXT, size, together
 from handlers.people import bind_account, new_person
 from handlers.reach import gather, heard, send_digests
@@ -33,30 +29,6 @@ PASSES = 40
 
 class Scarce(WechatBuilding):
     """The building with WeChat's own limits; nobody was heard yet."""
-
-    wechat: dict[str, Any]
-
-    def _app(self) -> App:
-        api = self.api
-        found = settings.load(
-            store={"data": str(self.data), "url": self.url},
-            web={"address": ADDRESS},
-            playground={"enabled": False},
-            wechat={
-                "app_id": api.app_id,
-                "app_secret": api.app_secret,
-                "token": api.token,
-                "aes_key": api.aes_key,
-                "base_url": api.url,
-                "template": api.template,
-                "notification": api.notification,
-                **self.wechat,
-            },
-            policy=self.policy,
-        )
-        app = App(found, clock=self.clock, senders={"test": self._send})
-        self.http = httpx.AsyncClient(transport=httpx.ASGITransport(web(app)), base_url=ADDRESS)
-        return app
 
     def _furnish(self, session: Session) -> Any:
         community = super()._furnish(session)
@@ -107,8 +79,8 @@ async def make(database_url: str, tmp_path: Path) -> AsyncIterator[Make]:
     async with WeChatApi(now=lambda: clock.now().timestamp()) as api:
 
         def make(**wechat: Any) -> Scarce:
-            kind = type("Scarce", (Scarce,), {"wechat": wechat})
-            made.append(kind(tmp_path / "data", database_url, clock, api))
+            limits = {"template": api.template, "notification": api.notification, **wechat}
+            made.append(Scarce(tmp_path / "data", database_url, clock, api, **limits))
             return made[0]
 
         yield make
