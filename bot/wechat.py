@@ -18,7 +18,7 @@ from bot.settings import Wechat as Settings
 from bot.wechat_client import AT_ONCE, REFUSED, Away, Client, Trouble
 from bot.wechat_said import NAME, consents, delivered, key_of, media_of, opens, said_from
 from bot.wechat_seal import BadCallback, Seal
-from bot.wechat_words import fitting, menu, plain, template_fields, together
+from bot.wechat_words import Menu, fitting, menu, plain, template_fields, together
 from conversations.said import Change, File, Said
 from conversations.words import LANGUAGES, texts
 from handlers.answers import take
@@ -247,7 +247,7 @@ class Wechat:
             await self.client.send_text(openid, words)
         return Taken(str(letter.row.id), rung="free")
 
-    def _spend_free(self, session: Session, letter: Letter) -> Any:
+    def _spend_free(self, session: Session, letter: Letter) -> tuple[str, Menu | None] | None:
         """What is shown of the letter, with one message less to write freely; None if there is none left."""
         now = self.app.clock.now()
         spent = session.connection().execute(

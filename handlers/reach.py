@@ -30,8 +30,7 @@ def heard(tx: Tx, place: Place, opens: tuple[int, float]) -> None:
     """The holder of a chat was heard: so much may be written there freely, and what waited for them goes out."""
     messages, seconds = opens
     until = tx.now + timedelta(seconds=seconds)
-    over = place.free_left == 0 or place.free_until is None or place.free_until <= tx.now
-    if over or (place.free_until is not None and until >= place.free_until):
+    if not place.free_left or place.free_until is None or until >= place.free_until:
         place.free_until, place.free_left = until, messages
         tx.session.add(place)
         tx.session.flush()  # the row is locked: what delivery holds after this it need not hold
