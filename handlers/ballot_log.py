@@ -1,0 +1,90 @@
+"""The ballot log: entries that only ever grow, each bound to all before it by its hash, and what is handed out of them.
+
+Pure: where the entries are kept is not its business. The format is section 4 of docs/votes.md.
+"""
+
+import base64
+import hashlib
+import json
+import re
+import secrets
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+START = "0" * 64
+"""What stands as the hash before the first entry."""
+KINDS = ("open", "ballot", "proxy", "revoke", "extend", "close")
+RECEIPT_BYTES = 10
+LOOKALIKE = str.maketrans("018", "OIB")
+"""What base32 has no use for, and what somebody meant who copied it by hand."""
+
+
+def canonical(value: Any) -> bytes:
+    """The one way to write a value as JSON: UTF-8, sorted keys, no space."""
+    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
+
+
+def sha256(data: bytes) -> str:
+    """The SHA-256 in hex."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def written(at: datetime) -> str:
+    """An instant as the log writes it: UTC with microseconds, "2026-11-28T08:00:00.000000Z"."""
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def hash_of(entry: Mapping[str, Any]) -> str:
+    """The hash that an entry must have, by all of it but its `hash`."""
+    return sha256(canonical({key: value for key, value in entry.items() if key != "hash"}))
+
+
+def entry_after(
+    n: int, prev: str, kind: str, body: Mapping[str, Any], at: datetime, nonce: str = ""
+) -> dict[str, Any]:
+    """The entry number `n`, after the one whose hash is `prev`; its nonce is random unless it is given."""
+    assert kind in KINDS, kind
+    entry: dict[str, Any] = {
+        "n": n,
+        "prev": prev,
+        "at": written(at),
+        "kind": kind,
+        "body": dict(body),
+        "nonce": nonce or secrets.token_hex(16),
+    }
+    return {**entry, "hash": hash_of(entry)}
+
+
+def sealed(body: Mapping[str, Any], nonce: str) -> dict[str, str]:
+    """What stands in the log for a ballot of which only the keeper knows the choice."""
+    return {"sealed": sha256(canonical({"body": body, "nonce": nonce}))}
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """An entry's number and the first 80 bits of its hash in base32; of the last entry it is the head."""
+
+    n: int
+    bits: str
+
+    def __str__(self) -> str:
+        """As it is shown: 17-ABCD-EFGH-IJKL-MNOP."""
+        return "-".join([str(self.n), *(self.bits[at : at + 4] for at in range(0, len(self.bits), 4))])
+
+
+def receipt(n: int, entry_hash: str) -> Receipt:
+    """The receipt of the entry `n` with this hash in hex."""
+    return Receipt(n, base64.b32encode(bytes.fromhex(entry_hash)[:RECEIPT_BYTES]).decode())
+
+
+def read_receipt(text: str) -> Receipt | None:
+    """The receipt that somebody copied, however they spaced it; None: it is none."""
+    plain = unicodedata.normalize("NFKC", text).upper()
+    found = re.fullmatch(r"\W*(?:NO\.?)?\s*(\d{1,9})\W+([A-Z0-9\W_]+)", plain)
+    if found is None:
+        return None
+    bits = re.sub(r"[\W_]", "", found[2]).translate(LOOKALIKE)
+    return Receipt(int(found[1]), bits) if re.fullmatch(r"[A-Z2-7]{16}", bits) else None
