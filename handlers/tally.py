@@ -535,8 +535,11 @@ def _failing(fails: Sequence[bool]) -> str:
 
 def count_poll(case: Case) -> dict[str, Any]:
     """The result of a poll: the sums of every choice ("" is 以上都不选), what is adopted, and the reason."""
-    votes = counted(case)
-    poll = case["poll"]
+    return _poll(counted(case))
+
+
+def _poll(votes: Counted) -> dict[str, Any]:
+    poll = votes.case["poll"]
     chooses = poll["question"] == "choose"
     names = [*poll["choices"], ""] if chooses else ["for", "against"]
     sums = {name: Sum() for name in names}
@@ -622,22 +625,34 @@ def _meets(amount: int, base: int, threshold: str, *, ties: bool) -> bool:
 
 
 def result(case: Case) -> dict[str, Any]:
-    """What result.json holds: the count, and of a statutory vote the verdict under every reading of silence."""
-    if case.get("poll"):
-        return {"format": FORMAT, "kind": "poll", **count_poll(case)}
+    """What result.json holds: the count, and of a statutory vote the verdict under every reading of silence.
+
+    `silent` and `conflict` are what was not cast: by nobody, and by co-owners who contradict each other.
+    """
     votes = counted(case)
+    heads = "heads" if case.get("poll") else "people"
+    shared = {
+        "format": FORMAT,
+        "opens_at": case["opens_at"],
+        "deadline": case["deadline"],
+        **{
+            name: {"area": _shown(amount.area, votes.electorate.places), heads: amount.heads}
+            for name, amount in _left_out(votes).items()
+        },
+    }
+    if case.get("poll"):
+        return {**shared, "kind": "poll", **_poll(votes)}
     cast = _cast(votes)
-    own = _statutory(votes, cast, case["options"]["silence"])
     readings = {}
     for silence in READINGS[:1] if _by_unit(case) else READINGS:
         reading = _statutory(votes, cast, silence)
         readings[silence] = {name: reading[name] for name in reading if name not in SHARED}
     verdicts = {(reading["valid"], reading["passed"]) for reading in readings.values()}
     return {
-        "format": FORMAT,
+        **shared,
         "kind": "statutory",
         "rule": case["rule"],
-        **own,
+        **_statutory(votes, cast, case["options"]["silence"]),
         "readings": readings,
         "robust": len(verdicts) == 1 if len(readings) > 1 else None,
     }
@@ -645,3 +660,22 @@ def result(case: Case) -> dict[str, Any]:
 
 SHARED = ("total", "cast", "ballot_outcomes")
 """What no reading of silence changes."""
+
+
+def _left_out(votes: Counted) -> dict[str, Sum]:
+    """What was not cast: with no ballot, and with ballots that contradict each other."""
+    is_poll = bool(votes.case.get("poll"))
+    left = {"silent": Sum(), "conflict": Sum()}
+    spoke, voted = set(), set()
+    for number, (slot, choice) in enumerate(zip(votes.electorate.slots, votes.choices, strict=True)):
+        head = number if is_poll else slot.person
+        if choice is None:
+            left["conflict" if slot.ballots else "silent"].area += slot.area
+        else:
+            voted.add(head)
+        if slot.ballots:
+            spoke.add(head)
+    everybody = votes.electorate.slots if is_poll else votes.electorate.persons
+    left["silent"].heads = len(everybody) - len(spoke)
+    left["conflict"].heads = len(spoke - voted)
+    return left
