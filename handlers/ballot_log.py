@@ -43,7 +43,7 @@ def hash_of(entry: Mapping[str, Any]) -> str:
 
 
 def entry_after(
-    n: int, prev: str, kind: str, body: Mapping[str, Any], at: datetime, nonce: str = ""
+    n: int, prev: str, kind: str, body: Mapping[str, Any], at: datetime, *, nonce: str = ""
 ) -> dict[str, Any]:
     """The entry number `n`, after the one whose hash is `prev`; its nonce is random unless it is given."""
     assert kind in KINDS, kind

@@ -13,6 +13,16 @@ from typing import Any
 FORMAT = "linli-result/1"
 SIDES = ("for", "against", "abstain")
 READINGS = ("not_participating", "abstain_participating", "follow_majority")
+REASONS = (
+    "PASSED",
+    *(
+        f"{why}_{of}"
+        for why in ("INVALID_PARTICIPATION", "REJECTED_APPROVAL")
+        for of in ("AREA", "PEOPLE", "BOTH")
+    ),
+    *("ADOPTED", "QUORUM_NOT_MET", "TIED", "NOT_ADOPTED"),
+)
+"""Of a statutory vote, and of a poll."""
 PARTICIPATION = Fraction(2, 3)
 SPECIAL = Fraction(3, 4)
 HALF = Fraction(1, 2)
