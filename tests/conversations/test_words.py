@@ -166,6 +166,10 @@ EXPANSIONS: dict[str, set[str]] = {
     "count.{}s": {"count.homes", "count.persons"},
     "count.{}_mark": {"count.home_mark", "count.person_mark"},
     "count.verdict.{}": {f"count.verdict.{reason}" for reason in REASONS},
+    **{
+        f"bundle.{group}.{{}}": {key for key in ALL if key.startswith(f"bundle.{group}.")}
+        for group in ("kind", "choice", "outcome")
+    },
     "{}_none": {"repair.tickets_none", "repair.mine_none"},
     "{}.{}.ask": SCRIPT_KEYS,
     "{}.name": SCRIPT_KEYS,

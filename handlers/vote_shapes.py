@@ -1,0 +1,292 @@
+"""What the files of a vote must look like: what comes from outside is looked at before anybody counts with it.
+
+Pure. A shape is a test of one value; a dict of shapes, all of which must be there but those with a question mark (what
+else stands there is let be); a list with one shape, that of each element; or a tuple of shapes, of which one must fit.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+TIME = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?(Z|[+-][0-9]{2}:[0-9]{2})"
+)
+WRITTEN = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z")
+AREA = re.compile(r"[0-9]{1,12}\.[0-9]{2,6}")
+FRACTION = re.compile(r"[0-9]{1,9}/[1-9][0-9]{0,8}")
+HASH = re.compile(r"[0-9a-f]{64}")
+NONCE = re.compile(r"[0-9a-f]{32}")
+Test = Callable[[Any], bool]
+YEARS = (1990, 2200)
+"""Far enough for any vote, and far enough from where a time zone leads out of the calendar."""
+MOST_LETTERS = 10_000
+MOST = 1_000_000_000
+
+
+def instant(text: str) -> datetime:
+    """The instant that a text of the form "2026-11-28T08:00:00.5+08:00" names; ValueError if it is none."""
+    if not TIME.fullmatch(text):
+        raise ValueError(text)
+    found = datetime.fromisoformat(text)
+    if not YEARS[0] < found.year < YEARS[1]:
+        raise ValueError(text)
+    return found.astimezone(UTC)
+
+
+def misfit(value: Any, shape: Any, where: str = "") -> str | None:
+    """Where a value is first unlike its shape ("units.3.area"); "" is the value itself, None: it fits."""
+    if callable(shape):
+        return None if shape(value) else where
+    if isinstance(shape, tuple):
+        return where if all(misfit(value, each) is not None for each in shape) else None
+    parts: Iterable[tuple[str, Any, Any]]
+    if isinstance(shape, list):
+        if not isinstance(value, list):
+            return where
+        parts = ((str(at), shape[0], part) for at, part in enumerate(value))
+    else:
+        if not isinstance(value, dict):
+            return where
+        parts = (
+            (name, each, value.get(name, MISSING))
+            for name, each in ((key.rstrip("?"), each) for key, each in shape.items() if _there(key, value))
+        )
+    for name, each, part in parts:
+        found = misfit(part, each, f"{where}.{name}" if where else name)
+        if found is not None:
+            return found
+    return None
+
+
+MISSING = object()
+"""What no test takes for anything."""
+
+
+def _there(key: str, value: Mapping[str, Any]) -> bool:
+    """Whether a key is to be looked at: one with a question mark only if it is there."""
+    return not key.endswith("?") or key[:-1] in value
+
+
+# --- tests of one value -----------------------------------------------------------------------------
+
+
+def text(value: Any) -> bool:
+    """Words of any sort, if there are not too many."""
+    return isinstance(value, str) and len(value) <= MOST_LETTERS
+
+
+def nothing(value: Any) -> bool:
+    """What is not known or not set."""
+    return value is None
+
+
+def yes_or_no(value: Any) -> bool:
+    """True or false."""
+    return isinstance(value, bool)
+
+
+def number(value: Any) -> bool:
+    """A whole number from 0 on; for Python true is one, too, and here it is none."""
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MOST
+
+
+def positive(value: Any) -> bool:
+    """A whole number from 1 on."""
+    return number(value) and value > 0
+
+
+def time(value: Any) -> bool:
+    """An instant with its offset."""
+    try:
+        return isinstance(value, str) and instant(value) is not None
+    except ValueError:
+        return False
+
+
+def zone(value: Any) -> bool:
+    """The name of a time zone."""
+    try:
+        return isinstance(value, str) and bool(ZoneInfo(value).key)
+    except (KeyError, ValueError, OSError):  # unknown, a path that leads elsewhere, a folder
+        return False
+
+
+def one_of(*values: Any) -> Test:
+    """One of these, and of their very type."""
+    return lambda value: any(value == each and type(value) is type(each) for each in values)
+
+
+def written_as(pattern: re.Pattern[str]) -> Test:
+    """A text of this form."""
+    return lambda value: isinstance(value, str) and pattern.fullmatch(value) is not None
+
+
+def different(value: Any) -> bool:
+    """Texts that are not empty, none of them twice."""
+    return (
+        isinstance(value, list)
+        and all(text(each) and each for each in value)
+        and len(set(value)) == len(value)
+    )
+
+
+# --- the files --------------------------------------------------------------------------------------
+
+TEXTS = [text]
+UNITS = (one_of("all"), TEXTS)
+CHOICE = (nothing, text, TEXTS)
+KNOWN_TEXT = (nothing, text)
+KNOWN_AREA = (nothing, written_as(AREA))
+AREAS = {"registered": KNOWN_AREA, "surveyed": KNOWN_AREA, "contract": KNOWN_AREA}
+LISTED = (nothing, TEXTS)
+
+OPTIONS: Mapping[str, Any] = {
+    "people_count": one_of("interp9", "per_unit"),
+    "person_merge": one_of("exact_owner_set", "any_common_owner"),
+    "parking_votes": yes_or_no,
+    "scope": {"buildings": LISTED, "entrances": LISTED, "floors?": LISTED, "homes?": LISTED},
+    "co_owner_no_rep": one_of("agree_or_invalid", "agree_or_abstain", "first", "last"),
+    "revote": one_of("last", "first"),
+    "principal_vs_proxy": one_of("principal_wins", "latest"),
+    "channel_conflict": one_of("latest", "paper_wins", "electronic_wins"),
+    "proxy_max_principals": (nothing, number),
+    "proxy_barred": TEXTS,
+    "proxy_follow_instruction": yes_or_no,
+    "blank_ballot": one_of("invalid", "abstain"),
+}
+STATUTORY: Mapping[str, Any] = {
+    **OPTIONS,
+    "multi_unit": one_of("owner_wide", "per_unit"),
+    "silence": one_of("not_participating", "abstain_participating", "follow_majority"),
+    "abstain_in_denominator": yes_or_no,
+}
+POLL: Mapping[str, Any] = {
+    "electorate": one_of("homes", "persons"),
+    "weight": one_of("heads", "area", "both"),
+    "quorum": written_as(FRACTION),
+    "threshold": one_of("plurality", "1/2", "2/3", "3/4"),
+    "of": one_of("for_against", "cast", "eligible"),
+    "question": one_of("yes_no", "choose"),
+    "choices": different,
+    "most": positive,
+    "visible": one_of("totals", "by_room", "named"),
+}
+POLICY: Mapping[str, Any] = {
+    "kind": one_of("statutory", "poll"),
+    "title": text,
+    "opens_at": time,
+    "deadline": time,
+    "time_zone": zone,
+}
+UNIT: Mapping[str, Any] = {
+    "id": text,
+    "building": text,
+    "entrance": KNOWN_TEXT,
+    "floor?": KNOWN_TEXT,
+    "kind": text,
+    "status": one_of("sold_delivered", "sold_undelivered", "unsold"),
+    "owners": TEXTS,
+    "developer": KNOWN_TEXT,
+    "buyers?": TEXTS,
+    "rep": KNOWN_TEXT,
+}
+LEGAL_AGENT: Mapping[str, Any] = {
+    "agent": text,
+    "principal": text,
+    "kind": one_of("guardian", "legal_rep"),
+}
+ROSTER: Mapping[str, Any] = {"units": [UNIT], "legal_agents": [LEGAL_AGENT]}
+BALLOT: Mapping[str, Any] = {
+    "voter": text,
+    "on_behalf_of": KNOWN_TEXT,
+    "capacity": one_of("self", "proxy", "guardian", "legal_rep"),
+    "units": UNITS,
+    "choice": CHOICE,
+    "channel": one_of("bot", "paper"),
+    "at": time,
+}
+PROXY: Mapping[str, Any] = {
+    "agent": text,
+    "principal": text,
+    "units": UNITS,
+    "from": time,
+    "until": time,
+    "instruction": CHOICE,
+    "form": one_of("written", "oral"),
+}
+IS_HASH = written_as(HASH)
+BODIES: Mapping[str, Mapping[str, Any]] = {
+    "open": {"roster": IS_HASH, "policy": IS_HASH},
+    "ballot": {**BALLOT, "evidence": (nothing, IS_HASH)},
+    "proxy": PROXY,
+    "revoke": {"proxy": positive},
+    "extend": {"deadline": time},
+    "close": {"entries": positive, "undelivered": TEXTS, "result": IS_HASH},
+}
+SEALED: Mapping[str, Any] = {"sealed": IS_HASH}
+ENTRY: Mapping[str, Any] = {
+    "n": positive,
+    "prev": IS_HASH,
+    "at": lambda value: written_as(WRITTEN)(value) and time(value),
+    "kind": one_of(*BODIES),
+    "body": lambda value: isinstance(value, dict),
+    "nonce": written_as(NONCE),
+    "hash": IS_HASH,
+}
+
+
+def misfit_of_policy(policy: Any) -> str | None:
+    """Where a policy.json is first unlike what it has to be; None: it fits."""
+    where = misfit(policy, POLICY)
+    if where is not None:
+        return where
+    if policy["kind"] == "statutory":
+        rest = {"rule": one_of("ordinary", "special"), "options": STATUTORY, "poll?": nothing}
+    else:
+        rest = {"options": OPTIONS, "poll": POLL}
+    return misfit(policy, rest)
+
+
+def misfit_of_roster(roster: Any) -> str | None:
+    """Where a roster.json is first unlike what it has to be; None: it fits."""
+    where = misfit(roster, ROSTER)
+    if where is not None:
+        return where
+    seen = set()
+    for at, unit in enumerate(roster["units"]):
+        if unit["id"] in seen:
+            return f"units.{at}.id"
+        seen.add(unit["id"])
+        area = {"area": written_as(AREA)} if "area" in unit else {"areas": AREAS}
+        where = misfit(unit, area, f"units.{at}")
+        if where is not None:
+            return where
+    names = roster.get("names", {})
+    if not isinstance(names, dict) or not all(map(text, names.values())):
+        return "names"
+    return None
+
+
+def misfit_of_case(case: Any) -> str | None:
+    """Where a case of a file of vectors is first unlike what can be counted; None: it fits."""
+    where = misfit(
+        case,
+        {
+            "name": text,
+            "rule": one_of("ordinary", "special"),
+            "options": STATUTORY,
+            "opens_at": time,
+            "deadline": time,
+            "roster": {
+                "proxies": [{**PROXY, "revoked_at": (nothing, time)}],
+                "undelivered_owners": TEXTS,
+            },
+            "ballots": [BALLOT],
+        },
+    )
+    if where is None:
+        where = misfit_of_roster(case["roster"])
+        return None if where is None else f"roster.{where}"
+    return where
