@@ -10,8 +10,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from handlers.ballot_log import receipt
-from handlers.tally import Electorate
-from handlers.vote_shapes import instant
+from handlers.tally import Electorate, instant
 
 HOME = ("房屋", "楼栋", "单元", "楼层", "面积（㎡）")
 BALLOT = ("序号", "回执", "投票人", "替谁投", "身份", "选择", "方式", "时间", "结果", "代码")

@@ -25,9 +25,9 @@ from handlers.bundle_file import (
     files_of,
     shown,
 )
-from handlers.tally import counted
+from handlers.tally import counted, instant
 from handlers.tally import result as tallied
-from handlers.vote_shapes import BODIES, ENTRY, SEALED, instant, misfit, misfit_of_policy, misfit_of_roster
+from handlers.vote_shapes import BODIES, ENTRY, SEALED, misfit, misfit_of_policy, misfit_of_roster
 
 MOST_ENTRIES = 1_000_000
 MOST_LINES = 5_000_000
@@ -166,7 +166,7 @@ def _opened(files: Mapping[str, bytes]) -> Bundle:
     log = list(_entries(files[LOG]))
     for name, where in ((POLICY, misfit_of_policy(policy)), (ROSTER, misfit_of_roster(roster))):
         if where is not None:
-            raise Broken(name, Say("bundle.misfit", at=shown(where) or "{}"))
+            raise Broken(name, Say("bundle.misfit", at=shown(where)))
     for n, entry in enumerate(log, 1):
         _check_shape(n, entry, sealed=is_sealed(policy))
     return Bundle(policy, roster, log, result, readme)
@@ -204,22 +204,25 @@ def _entries(data: bytes) -> Iterator[dict[str, Any]]:
 
 
 def _check_shape(n: int, entry: dict[str, Any], *, sealed: bool) -> None:
-    where = f"{LOG}:{n}"
-    wrong = misfit(entry, ENTRY)
-    if wrong is None and len(entry) != len(ENTRY):
-        wrong = next(name for name in entry if name not in ENTRY)
+    wrong = _misfit_exactly(entry, ENTRY)
     if wrong is None:
         kind, body = entry["kind"], entry["body"]
         shape = SEALED if kind == "ballot" and sealed else BODIES[kind]
-        wrong = misfit(body, shape, "body")
-        if wrong is None and len(body) != len(shape):
-            wrong = (
-                f"body.{next((name for name in (*body, *shape) if (name in body) != (name in shape)), '')}"
-            )
-        # The names are the same in all entries; kept once, a long log takes half the room.
-        entry["body"] = {name: body.get(name) for name in shape}
+        wrong = _misfit_exactly(body, shape)
+        if wrong is not None:
+            wrong = f"body.{wrong}" if wrong else "body"
     if wrong is not None:
-        raise Broken(where, Say("bundle.misfit", at=shown(wrong) or "{}"))
+        raise Broken(f"{LOG}:{n}", Say("bundle.misfit", at=shown(wrong)))
+    # The names are the same in all entries; kept once, a long log takes less room.
+    entry["body"] = {name: body[name] for name in shape}
+
+
+def _misfit_exactly(value: Mapping[str, Any], shape: Mapping[str, Any]) -> str | None:
+    """Where an object of the log is unlike its shape; it must have nothing else."""
+    wrong = misfit(value, shape)
+    if wrong is None and len(value) != len(shape):
+        return next(name for name in value if name not in shape)
+    return wrong
 
 
 # --- checking ---------------------------------------------------------------------------------------
@@ -234,7 +237,7 @@ def verify(data: bytes, copied: str = "") -> Verified:
     files = files_of(data)
     bundle = _opened(files)
     _Log(bundle, files).check()
-    outcomes = _check_result(bundle, files)
+    outcomes = _check_result(bundle)
     expected = _sheet(bundle)
     if files[SHEET] != expected:
         at = _line_that_differs(files[SHEET], expected)
@@ -336,24 +339,38 @@ def persons(roster: Mapping[str, Any], policy: Mapping[str, Any]) -> set[str]:
     return {person for persons in named for person in persons if person is not None}
 
 
-def _check_result(bundle: Bundle, files: Mapping[str, bytes]) -> Sequence[str]:
-    """Count again and compare; what became of each ballot."""
+def recount(bundle: Bundle) -> dict[str, Any]:
+    """The result by roster, policy and log; raises Broken if it cannot be counted, or only by the keeper."""
     if is_sealed(bundle.policy):
-        return []
+        raise Broken(LOG, Say("bundle.only_keeper"))
+    return _tallied(bundle)
+
+
+def _tallied(bundle: Bundle) -> dict[str, Any]:
     try:
-        expected = tallied(case_of(bundle.policy, bundle.roster, bundle.log))
+        return tallied(case_of(bundle.policy, bundle.roster, bundle.log))
     except Exception as error:  # whatever somebody wrote into a file, who looks at it gets a sentence
-        raise Broken(RESULT, Say("bundle.uncountable", error=shown(repr(error)))) from error
-    if line(expected) != files[RESULT]:
+        raise Broken(LOG, Say("bundle.uncountable", error=shown(repr(error)))) from error
+
+
+def _check_result(bundle: Bundle) -> Sequence[str]:
+    """Count again and compare; what became of each ballot. Of sealed ballots only what does not depend on them."""
+    expected, found = json.loads(canonical(_tallied(bundle))), bundle.result
+    if is_sealed(bundle.policy):
+        found = {name: found.get(name, NOTHING) for name in FRAME}
+        expected = {name: expected[name] for name in FRAME}
+    if line(expected) != line(found):
         try:
-            where, right, there = _difference(json.loads(canonical(expected)), bundle.result)
+            where, right, there = _difference(expected, found)
         except RecursionError:  # what is there is nested as deep as could just be read
             where, right, there = "", NOTHING, NOTHING
         raise Broken(RESULT, Say("bundle.result", at=shown(where), expected=shown(right), found=shown(there)))
-    outcomes: Sequence[str] = expected["ballot_outcomes"]
+    outcomes: Sequence[str] = expected.get("ballot_outcomes", [])
     return outcomes
 
 
+FRAME = ("format", "kind", "opens_at", "deadline", "total")
+"""What of a result no ballot changes."""
 NOTHING = "—"
 """What is shown in the place of what is not there."""
 

@@ -5,58 +5,45 @@ else stands there is let be); a list with one shape, that of each element; or a 
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from zoneinfo import ZoneInfo
+
+from handlers.tally import instant
 
 TIME = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?(Z|[+-][0-9]{2}:[0-9]{2})"
 )
 WRITTEN = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z")
-AREA = re.compile(r"[0-9]{1,12}\.[0-9]{2,6}")
+AREA = re.compile(r"[0-9]{1,15}\.[0-9]{2,15}")
 FRACTION = re.compile(r"[0-9]{1,9}/[1-9][0-9]{0,8}")
 HASH = re.compile(r"[0-9a-f]{64}")
 NONCE = re.compile(r"[0-9a-f]{32}")
 Test = Callable[[Any], bool]
-YEARS = (1990, 2200)
-"""Far enough for any vote, and far enough from where a time zone leads out of the calendar."""
+YEARS = range(1990, 2200)
+"""Those of a vote: far from where a time zone leads out of the calendar."""
 MOST_LETTERS = 10_000
 MOST = 1_000_000_000
 
 
-def instant(text: str) -> datetime:
-    """The instant that a text of the form "2026-11-28T08:00:00.5+08:00" names; ValueError if it is none."""
-    if not TIME.fullmatch(text):
-        raise ValueError(text)
-    found = datetime.fromisoformat(text)
-    if not YEARS[0] < found.year < YEARS[1]:
-        raise ValueError(text)
-    return found.astimezone(UTC)
-
-
-def misfit(value: Any, shape: Any, where: str = "") -> str | None:
+def misfit(value: Any, shape: Any) -> str | None:
     """Where a value is first unlike its shape ("units.3.area"); "" is the value itself, None: it fits."""
     if callable(shape):
-        return None if shape(value) else where
+        return None if shape(value) else ""
     if isinstance(shape, tuple):
-        return where if all(misfit(value, each) is not None for each in shape) else None
-    parts: Iterable[tuple[str, Any, Any]]
+        return "" if all(misfit(value, each) is not None for each in shape) else None
     if isinstance(shape, list):
         if not isinstance(value, list):
-            return where
-        parts = ((str(at), shape[0], part) for at, part in enumerate(value))
+            return ""
+        parts: Iterator[tuple[str, Any, Any]] = ((str(at), part, shape[0]) for at, part in enumerate(value))
     else:
         if not isinstance(value, dict):
-            return where
-        parts = (
-            (name, each, value.get(name, MISSING))
-            for name, each in ((key.rstrip("?"), each) for key, each in shape.items() if _there(key, value))
-        )
-    for name, each, part in parts:
-        found = misfit(part, each, f"{where}.{name}" if where else name)
+            return ""
+        parts = _parts(value, shape)
+    for name, part, each in parts:
+        found = misfit(part, each)
         if found is not None:
-            return found
+            return f"{name}.{found}" if found else name
     return None
 
 
@@ -64,9 +51,12 @@ MISSING = object()
 """What no test takes for anything."""
 
 
-def _there(key: str, value: Mapping[str, Any]) -> bool:
-    """Whether a key is to be looked at: one with a question mark only if it is there."""
-    return not key.endswith("?") or key[:-1] in value
+def _parts(value: Mapping[str, Any], shape: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:
+    """The parts of an object that are looked at, each with its shape."""
+    for key, each in shape.items():
+        name = key.rstrip("?")
+        if name in value or name == key:
+            yield name, value.get(name, MISSING), each
 
 
 # --- tests of one value -----------------------------------------------------------------------------
@@ -98,11 +88,16 @@ def positive(value: Any) -> bool:
 
 
 def time(value: Any) -> bool:
-    """An instant with its offset."""
+    """An instant with its offset, in any year: a paper may hold for ever."""
     try:
-        return isinstance(value, str) and instant(value) is not None
+        return isinstance(value, str) and TIME.fullmatch(value) is not None and bool(instant(value))
     except ValueError:
         return False
+
+
+def moment(value: Any) -> bool:
+    """An instant at which something of a vote happens, so that it is shown in its time zone, too."""
+    return time(value) and int(value[:4]) in YEARS
 
 
 def zone(value: Any) -> bool:
@@ -176,9 +171,10 @@ POLL: Mapping[str, Any] = {
 POLICY: Mapping[str, Any] = {
     "kind": one_of("statutory", "poll"),
     "title": text,
-    "opens_at": time,
-    "deadline": time,
+    "opens_at": moment,
+    "deadline": moment,
     "time_zone": zone,
+    "clause?": KNOWN_TEXT,
 }
 UNIT: Mapping[str, Any] = {
     "id": text,
@@ -205,7 +201,7 @@ BALLOT: Mapping[str, Any] = {
     "units": UNITS,
     "choice": CHOICE,
     "channel": one_of("bot", "paper"),
-    "at": time,
+    "at": moment,
 }
 PROXY: Mapping[str, Any] = {
     "agent": text,
@@ -222,14 +218,14 @@ BODIES: Mapping[str, Mapping[str, Any]] = {
     "ballot": {**BALLOT, "evidence": (nothing, IS_HASH)},
     "proxy": PROXY,
     "revoke": {"proxy": positive},
-    "extend": {"deadline": time},
+    "extend": {"deadline": moment},
     "close": {"entries": positive, "undelivered": TEXTS, "result": IS_HASH},
 }
 SEALED: Mapping[str, Any] = {"sealed": IS_HASH}
 ENTRY: Mapping[str, Any] = {
     "n": positive,
     "prev": IS_HASH,
-    "at": lambda value: written_as(WRITTEN)(value) and time(value),
+    "at": lambda value: written_as(WRITTEN)(value) and moment(value),
     "kind": one_of(*BODIES),
     "body": lambda value: isinstance(value, dict),
     "nonce": written_as(NONCE),
@@ -260,9 +256,9 @@ def misfit_of_roster(roster: Any) -> str | None:
             return f"units.{at}.id"
         seen.add(unit["id"])
         area = {"area": written_as(AREA)} if "area" in unit else {"areas": AREAS}
-        where = misfit(unit, area, f"units.{at}")
+        where = misfit(unit, area)
         if where is not None:
-            return where
+            return f"units.{at}.{where}"
     names = roster.get("names", {})
     if not isinstance(names, dict) or not all(map(text, names.values())):
         return "names"
@@ -277,8 +273,8 @@ def misfit_of_case(case: Any) -> str | None:
             "name": text,
             "rule": one_of("ordinary", "special"),
             "options": STATUTORY,
-            "opens_at": time,
-            "deadline": time,
+            "opens_at": moment,
+            "deadline": moment,
             "roster": {
                 "proxies": [{**PROXY, "revoked_at": (nothing, time)}],
                 "undelivered_owners": TEXTS,
