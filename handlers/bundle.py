@@ -163,12 +163,10 @@ def _opened(files: Mapping[str, bytes]) -> Bundle:
     except UnicodeDecodeError:
         raise Broken(README, Say("bundle.no_text")) from None
     policy, roster, result = (_object(files[name], name) for name in (POLICY, ROSTER, RESULT))
-    log = list(_entries(files[LOG]))
     for name, where in ((POLICY, misfit_of_policy(policy)), (ROSTER, misfit_of_roster(roster))):
         if where is not None:
             raise Broken(name, Say("bundle.misfit", at=shown(where)))
-    for n, entry in enumerate(log, 1):
-        _check_shape(n, entry, sealed=is_sealed(policy))
+    log = list(_entries(files[LOG], sealed=is_sealed(policy)))
     return Bundle(policy, roster, log, result, readme)
 
 
@@ -192,14 +190,16 @@ def _object(data: bytes, where: str) -> dict[str, Any]:
     return value
 
 
-def _entries(data: bytes) -> Iterator[dict[str, Any]]:
+def _entries(data: bytes, *, sealed: bool) -> Iterator[dict[str, Any]]:
     begin, n = 0, 0
     while begin < len(data):
         n += 1
         if n > MOST_ENTRIES:
             raise Broken(LOG, Say("bundle.too_many", most=MOST_ENTRIES))
         end = data.find(b"\n", begin) + 1 or len(data)
-        yield _object(data[begin:end], f"{LOG}:{n}")
+        entry = _object(data[begin:end], f"{LOG}:{n}")
+        _check_shape(n, entry, sealed=sealed)
+        yield entry
         begin = end
 
 

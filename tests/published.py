@@ -85,11 +85,11 @@ class Vote:
     def bundle(self) -> Bundle:
         """The vote, closed."""
         policy = {
-            "kind": "poll" if self.poll else "statutory",
+            "kind": "statutory" if self.poll is None else "poll",
             "title": "3 号楼加装充电桩",
-            "rule": None if self.poll else "ordinary",
+            "rule": "ordinary" if self.poll is None else None,
             "options": dict(OPTIONS),
-            "poll": {**POLL, **self.poll} if self.poll is not None else None,
+            "poll": None if self.poll is None else {**POLL, **self.poll},
             "clause": None,
             "opens_at": OPENS.isoformat(),
             "deadline": DEADLINE.isoformat(),
