@@ -59,6 +59,7 @@ def verify(
     except Broken as error:
         fail(in_both(error.words))
     policy = found.bundle.policy
+    words = _in_words(policy, found.bundle.result)
     kind = {"statutory": "业主大会表决 owners' decision", "poll": "征求意见 poll"}[policy["kind"]]
     out.print(
         Text.assemble(("✓ ", "green"), "全部核对相符，重新计票一致。All holds, and the recount agrees.")
@@ -74,7 +75,7 @@ def verify(
         f"记录 {found.entries} 条，选票 {found.ballots} 张，末条回执 {found.head}。"
         f"{found.entries} entries, {found.ballots} ballots; the head is {found.head}."
     )
-    _say_result(policy, found.bundle.result)
+    out.print(words)
     if found.held is not None:
         out.print(Text.assemble(("✓ ", "green"), in_both(found.held)))
     else:
@@ -115,7 +116,7 @@ def _tally_bundle(data: bytes, as_json: bool) -> None:
     if as_json:
         print(canonical(result).decode(), flush=True)  # noqa: T201
     else:
-        _say_result(bundle.policy, result)
+        out.print(_in_words(bundle.policy, result))
     if canonical(result) != canonical(bundle.result):
         fail(
             "和文件里公布的结果不一样，请用 ./linli verify 看哪里不对。"
@@ -157,16 +158,14 @@ def _cases(file: Path, data: bytes) -> list[Any]:
     return cases
 
 
-def _say_result(policy: Mapping[str, Any], result: Mapping[str, Any]) -> None:
-    """The result in words, in each language; words from a file cannot move the cursor."""
-    for language in LANGUAGES:
-        try:
-            words = in_words(policy, result, language)
-        except Exception as error:  # of a sealed vote nobody but the keeper knows whether its result is sound
-            fail(f"result.json 不完整（{shown(repr(error))}）。It is not whole.")
-        out.print()
-        out.print("\n".join(shown(line, len(line)) for line in words.split("\n")))
-    out.print()
+def _in_words(policy: Mapping[str, Any], result: Mapping[str, Any]) -> str:
+    """The result in each language, without what a terminal would obey; ends with a sentence if it is not whole."""
+    try:
+        parts = [in_words(policy, result, language).split("\n") for language in LANGUAGES]
+    except Exception as error:  # of a sealed vote nobody but the keeper knows whether its result is sound
+        fail(f"result.json 不完整（{shown(repr(error))}）。It is not whole.")
+    lines = [shown(line, len(line)) for part in parts for line in ("", *part)]
+    return "\n".join([*lines, ""])
 
 
 def _read(file: Path) -> bytes:

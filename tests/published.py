@@ -101,13 +101,14 @@ class Vote:
         acts = [("open", {"roster": sha256(line(roster)), "policy": sha256(line(policy))}), *self.acts]
         plain = chained(acts)
         last = [*plain, {"kind": "close", "body": {"undelivered": [], **self.closing}}]
-        counted = {**result(case_of(policy, roster, last)), **self.result}
+        right = result(case_of(policy, roster, last))
+        counted = {**right, **self.result}
         if hidden:
             acts = [(kind, sealed(body, "0" * 32) if kind == "ballot" else body) for kind, body in acts]
         close = {"entries": len(acts), "undelivered": [], "result": sha256(line(counted)), **self.closing}
         at = close.pop("at", DEADLINE + timedelta(days=5))
         log = chained([*acts, ("close", close)], at)
-        return Bundle(policy, roster, log, counted, readme(policy, counted))
+        return Bundle(policy, roster, log, counted, readme(policy, right))
 
     def packed(self) -> bytes:
         """The zip."""
