@@ -115,5 +115,5 @@ def _check_sums(files: Mapping[str, bytes]) -> None:
 
 def shown(value: Any, most: int = 80) -> str:
     """A value as a sentence shows it: in one line, without what a terminal would obey, and not too long."""
-    text = "".join(letter if letter.isprintable() else "�" for letter in str(value))
+    text = "".join(letter if letter.isprintable() or letter == "\u3000" else "�" for letter in str(value))
     return text if len(text) <= most else f"{text[: most - 1]}…"

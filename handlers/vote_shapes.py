@@ -82,6 +82,11 @@ def number(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MOST
 
 
+def storey(value: Any) -> bool:
+    """A floor as a number; those below the ground are less than 0."""
+    return isinstance(value, int) and not isinstance(value, bool) and abs(value) < 1000
+
+
 def positive(value: Any) -> bool:
     """A whole number from 1 on."""
     return number(value) and value > 0
@@ -136,12 +141,13 @@ KNOWN_TEXT = (nothing, text)
 KNOWN_AREA = (nothing, written_as(AREA))
 AREAS = {"registered": KNOWN_AREA, "surveyed": KNOWN_AREA, "contract": KNOWN_AREA}
 LISTED = (nothing, TEXTS)
+FLOOR = (text, storey)
 
 OPTIONS: Mapping[str, Any] = {
     "people_count": one_of("interp9", "per_unit"),
     "person_merge": one_of("exact_owner_set", "any_common_owner"),
     "parking_votes": yes_or_no,
-    "scope": {"buildings": LISTED, "entrances": LISTED, "floors?": LISTED, "homes?": LISTED},
+    "scope": {"buildings": LISTED, "entrances": LISTED, "floors?": (nothing, [FLOOR]), "homes?": LISTED},
     "co_owner_no_rep": one_of("agree_or_invalid", "agree_or_abstain", "first", "last"),
     "revote": one_of("last", "first"),
     "principal_vs_proxy": one_of("principal_wins", "latest"),
@@ -180,7 +186,7 @@ UNIT: Mapping[str, Any] = {
     "id": text,
     "building": text,
     "entrance": KNOWN_TEXT,
-    "floor?": KNOWN_TEXT,
+    "floor?": (nothing, *FLOOR),
     "kind": text,
     "status": one_of("sold_delivered", "sold_undelivered", "unsold"),
     "owners": TEXTS,

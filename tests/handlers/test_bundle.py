@@ -37,6 +37,7 @@ from tests.published import (
     ACTS,
     DEADLINE,
     OPENS,
+    OPTIONS,
     UNITS,
     Vote,
     ballot,
@@ -607,6 +608,15 @@ LONGER = ("extend", {"deadline": "2026-11-30T00:00:00Z"})
 def test_what_may_not_stand_in_a_log_is_found(vote: Vote, entry: int, what: str) -> None:
     bundle = vote.bundle()
     assert broken(forged(bundle)) == (f"{LOG}:{entry}", what)
+
+
+def test_floors_may_be_numbers_and_titles_may_have_wide_spaces() -> None:
+    scope = {"buildings": None, "entrances": None, "floors": [-1, "2"], "homes": None}
+    units = [unit(101, "1", floor=-1), unit(201, "2"), unit(301, "3")]
+    vote = Vote(units=units, acts=[ballot("1")], policy={"options": {**OPTIONS, "scope": scope}})
+    verify(vote.packed())
+    assert [row["楼层"] for row in table(vote.packed())] == ["'-1", "2"]
+    assert bundle_file.shown("一\u3000二\x1b\u202e") == "一\u3000二��"
 
 
 def test_what_may_stand_in_a_log_holds() -> None:
