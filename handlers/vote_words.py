@@ -160,7 +160,9 @@ class _Words:
             bar = _Bar(share, passed=share == HALF)
             rule = bar.text(poll["of"])
         yield say("count.choosing" if chooses else "count.agreeing", rule=rule, most=poll["most"])
-        for name, amounts in result["counts"].items():
+        # The published file sorts its keys; people read the choices in the order of the question.
+        for name in [*poll["choices"], ""] if chooses else SIDES[:2]:
+            amounts = result["counts"][name]
             label = (name or Say("count.none_of_these")) if chooses else Say(f"count.side.{name}")
             chosen = Say("count.chosen_mark") if chooses and name in result["adopted"] else ""
             yield say("count.choice", name=label, amount=self.amount(amounts), chosen=chosen)
