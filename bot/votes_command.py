@@ -128,19 +128,25 @@ def _tally_cases(file: Path, data: bytes) -> None:
     wrong = False
     for number, case in enumerate(_cases(file, data), 1):
         name = case.get("name") if isinstance(case, dict) else None
-        try:
-            where = misfit_of_case(case)
-            if where is None:
-                counted = count({**case, "poll": None})
-                print(json.dumps({"name": name, **counted}, ensure_ascii=False), flush=True)  # noqa: T201
-                continue
-            problem = f"{shown(where)} 缺少或写法不对 is missing or not of its form"
-        except Exception as error:  # one case must not keep the others from being counted
-            problem = f"数不出来 cannot be counted：{shown(repr(error))}"
-        complain(f"第 {number} 例 case {number}（{shown(name)}）：{problem}")
-        wrong = True
+        problem, counted = _counted(case)
+        if problem:
+            complain(f"第 {number} 例 case {number}（{shown(name)}）：{problem}")
+            wrong = True
+        else:
+            print(json.dumps({"name": name, **counted}, ensure_ascii=False), flush=True)  # noqa: T201
     if wrong:
         raise typer.Exit(1)
+
+
+def _counted(case: Any) -> tuple[str, dict[str, Any]]:
+    """What is wrong with a case, or what it comes to."""
+    try:
+        where = misfit_of_case(case)
+        if where is None:
+            return "", count({**case, "poll": None})
+    except Exception as error:  # one case must not keep the others from being counted
+        return f"数不出来 cannot be counted：{shown(repr(error))}", {}
+    return f"{shown(where)} 缺少或写法不对 is missing or not of its form", {}
 
 
 def _cases(file: Path, data: bytes) -> list[Any]:
