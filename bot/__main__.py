@@ -1,9 +1,16 @@
 """The command line: ./linli <command>."""
 
+import sys
+
+from bot import votes_command
+
+if __name__ == "__main__" and votes_command.is_asked(sys.argv[1:]):
+    # Whoever checks a vote does not wait for the bot's libraries, which take seconds to load.
+    votes_command.main()
+
 import asyncio
 import json
 import sqlite3
-import sys
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
@@ -11,12 +18,11 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from io import TextIOWrapper
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar, cast
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, cast
 from zoneinfo import available_timezones
 
 import typer
 from alembic.util import CommandError
-from rich.console import Console
 from rich.progress import Progress as Bars
 from rich.table import Table
 from rich.text import Text
@@ -27,9 +33,10 @@ from bot import logs, settings
 from bot.app import AlreadyRunning, App
 from bot.browser import resting
 from bot.settings import BadSettings, Settings
+from bot.terminal import complain, err, fail, in_both, out
 from bot.web import Server
 from conversations.errors import Refused, Unclear
-from conversations.words import LANGUAGES, Reader, Say
+from conversations.words import Reader, Say
 from handlers import inbox
 from handlers.codes import CLAIM_HOURS, INVITED_HOURS, Invitation, claim_codes, invitations, withdraw
 from handlers.people import buildings_of
@@ -68,10 +75,7 @@ wechat = typer.Typer(help="微信公众号。The service account on WeChat.", no
 groups = {"judge": judge, "roster": roster, "community": community, "db": db, "wechat": wechat}
 for name, group in groups.items():
     cli.add_typer(group, name=name)
-
-# What people wrote is printed, too: nothing in it is markup.
-out = Console(soft_wrap=True, markup=False, highlight=False)
-err = Console(stderr=True, soft_wrap=True, markup=False, highlight=False)
+cli.add_typer(votes_command.votes)
 
 MANY = 100
 """Invitations from which drawing them takes so long that its progress is shown."""
@@ -80,17 +84,6 @@ Data = Annotated[Path | None, typer.Option("--data", help="数据目录。Folder
 File = Annotated[
     Path | None, typer.Argument(help="文件，不写则读标准输入。A file; standard input without one.")
 ]
-
-
-def fail(sentence: str) -> NoReturn:
-    """End with a sentence for the person at the terminal."""
-    complain(sentence)
-    raise typer.Exit(1)
-
-
-def complain(sentence: str) -> None:
-    """Say what is wrong, marked in red."""
-    err.print(Text.assemble(("✗ ", "red"), sentence))
 
 
 def loaded(data: Path | None = None, port: int | None = None) -> Settings:
@@ -272,12 +265,12 @@ def roster_import(
     """导入住户名册，要么全部成功要么不动；先列出问题和变化。Import the roster, all of it or nothing; shown first."""
     try:
         if file.stat().st_size > MOST_BYTES:
-            fail(_in_both(Say("roster.file.too_large")))
+            fail(in_both(Say("roster.file.too_large")))
         lines = read_roster(file.read_bytes())
     except OSError as error:
         fail(f"读不了 {file}：{error.strerror}。The file cannot be read.")
     except BadRoster as error:
-        problems = "\n".join(_in_both(problem) for problem in error.problems)
+        problems = "\n".join(in_both(problem) for problem in error.problems)
         fail(f"没有导入，请先改好这些问题。Nothing was imported; please mend these first:\n{problems}")
     found = loaded(data)
     store = database(found)
@@ -287,12 +280,6 @@ def roster_import(
         fail(str(error))
     finally:
         store.close()
-
-
-def _in_both(words: Say | list[Say]) -> str:
-    """Words in Chinese and in English."""
-    now = datetime.now(UTC)
-    return " ".join(Reader(language, "Asia/Shanghai", now).show(words) for language in LANGUAGES)
 
 
 def _import(store: Database, found: Settings, name: str, lines: Roster, *, dry_run: bool, yes: bool) -> None:
@@ -319,7 +306,7 @@ def _import(store: Database, found: Settings, name: str, lines: Roster, *, dry_r
         done = store.write_now(
             lambda session: work(session, lambda at, total: bars.update(bar, completed=at, total=total))
         )
-    out.print(f"{chosen.name}：已导入，{_in_both(done.counts())}。Imported.")
+    out.print(f"{chosen.name}：已导入，{in_both(done.counts())}。Imported.")
 
 
 def _show_plan(chosen: Community, plan: Plan) -> None:
@@ -328,8 +315,8 @@ def _show_plan(chosen: Community, plan: Plan) -> None:
     for words in (*plan.remarks, *plan.changes):
         out.print(f"- {reader.show(words)}")
     if plan.unnamed:
-        out.print(_in_both(Say("roster.unnamed", count=plan.unnamed)))
-    out.print(f"{chosen.name}：{_in_both(plan.counts())}")
+        out.print(in_both(Say("roster.unnamed", count=plan.unnamed)))
+    out.print(f"{chosen.name}：{in_both(plan.counts())}")
 
 
 def _ask_first() -> None:

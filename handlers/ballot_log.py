@@ -18,8 +18,12 @@ START = "0" * 64
 """What stands as the hash before the first entry."""
 KINDS = ("open", "ballot", "proxy", "revoke", "extend", "close")
 RECEIPT_BYTES = 10
+LETTERS = RECEIPT_BYTES * 8 // 5
 LOOKALIKE = str.maketrans("018", "OIB")
 """What base32 has no use for, and what somebody meant who copied it by hand."""
+LOOKALIKE_DIGITS = str.maketrans("OILB", "0118")
+NUMBER = re.compile(r"[0-9OILB]{1,9}")
+BITS = re.compile(rf"[A-Z2-7]{{{LETTERS}}}")
 
 
 def canonical(value: Any) -> bytes:
@@ -43,7 +47,7 @@ def hash_of(entry: Mapping[str, Any]) -> str:
 
 
 def entry_after(
-    n: int, prev: str, kind: str, body: Mapping[str, Any], at: datetime, nonce: str = ""
+    n: int, prev: str, kind: str, body: Mapping[str, Any], at: datetime, *, nonce: str = ""
 ) -> dict[str, Any]:
     """The entry number `n`, after the one whose hash is `prev`; its nonce is random unless it is given."""
     assert kind in KINDS, kind
@@ -82,9 +86,15 @@ def receipt(n: int, entry_hash: str) -> Receipt:
 
 def read_receipt(text: str) -> Receipt | None:
     """The receipt that somebody copied, however they spaced it; None: it is none."""
-    plain = unicodedata.normalize("NFKC", text).upper()
-    found = re.fullmatch(r"\W*(?:NO\.?)?\s*(\d{1,9})\W+([A-Z0-9\W_]+)", plain)
-    if found is None:
+    number, *groups = re.findall(r"[0-9A-Z]+", unicodedata.normalize("NFKC", text).upper()) or [""]
+    if number == "NO" and groups:
+        number, *groups = groups
+    number, bits = number.removeprefix("NO"), "".join(groups)
+    # Without a dash the first group follows the number at once; but where one stands, a letter too few is none of it.
+    if len(bits) != LETTERS and not number.isdigit():
+        both = number + bits
+        number, bits = both[:-LETTERS], both[-LETTERS:]
+    bits = bits.translate(LOOKALIKE)
+    if not NUMBER.fullmatch(number) or not BITS.fullmatch(bits):
         return None
-    bits = re.sub(r"[\W_]", "", found[2]).translate(LOOKALIKE)
-    return Receipt(int(found[1]), bits) if re.fullmatch(r"[A-Z2-7]{16}", bits) else None
+    return Receipt(int(number.translate(LOOKALIKE_DIGITS)), bits)

@@ -13,6 +13,16 @@ from typing import Any
 FORMAT = "linli-result/1"
 SIDES = ("for", "against", "abstain")
 READINGS = ("not_participating", "abstain_participating", "follow_majority")
+REASONS = (
+    "PASSED",
+    *(
+        f"{why}_{of}"
+        for why in ("INVALID_PARTICIPATION", "REJECTED_APPROVAL")
+        for of in ("AREA", "PEOPLE", "BOTH")
+    ),
+    *("ADOPTED", "QUORUM_NOT_MET", "TIED", "NOT_ADOPTED"),
+)
+"""Of a statutory vote, and of a poll."""
 PARTICIPATION = Fraction(2, 3)
 SPECIAL = Fraction(3, 4)
 HALF = Fraction(1, 2)
@@ -66,6 +76,8 @@ class Slot:
     reps: frozenset[str]
     ballots: list["Ballot"] = field(default_factory=list)
     """Those that were admitted and reach it, in the order of the log."""
+    choice: Choice | None = None
+    """What they come to; None: it takes no part."""
 
 
 @dataclass
@@ -102,15 +114,13 @@ class Electorate:
 
 
 def _electorate(case: Case) -> Electorate:
-    options = case["options"]
-    kept = [unit for unit in case["roster"]["units"] if _in_scope(unit, options)]
-    texts = [_area(unit) for unit in kept]
-    places = max((len(text.partition(".")[2]) for text in texts), default=0)
+    kept = _in_scope(case)
+    areas = {unit["id"]: _area(unit) for unit in kept}
+    places = max([2, *(len(text.partition(".")[2]) for text in areas.values())])
     units = [
-        Unit(unit["id"], _scaled(text, places), _owners(unit), unit["rep"])
-        for unit, text in zip(kept, texts, strict=True)
+        Unit(unit["id"], _scaled(areas[unit["id"]], places), _owners(unit), unit["rep"]) for unit in kept
     ]
-    persons = list(_persons(units, options))
+    persons = list(_persons(units, case["options"]))
     slots: list[Slot] = []
     slot_of = {}
     for number, theirs in enumerate(persons):
@@ -125,17 +135,24 @@ def _electorate(case: Case) -> Electorate:
     return Electorate(places, units, persons, slots, slot_of, dict(owned))
 
 
-def _in_scope(unit: Mapping[str, Any], options: Mapping[str, Any]) -> bool:
-    if unit["kind"] == "parking" and not options["parking_votes"]:
-        return False
-    asked = {
-        "buildings": unit["building"],
-        "entrances": f"{unit['building']}/{unit['entrance']}",
-        "floors": unit.get("floor"),
-        "homes": unit["id"],
-    }
-    scope = options["scope"]
-    return all(scope.get(name) is None or value in scope[name] for name, value in asked.items())
+def _in_scope(case: Case) -> list[Mapping[str, Any]]:
+    """The units that the scope keeps."""
+    units, options = case["roster"]["units"], case["options"]
+    kept = [unit for unit in units if unit["kind"] != "parking" or options["parking_votes"]]
+    for name, key in SCOPES.items():
+        only = options["scope"].get(name)
+        if only is not None:
+            among = set(only)
+            kept = [unit for unit in kept if key(unit) in among]
+    return kept
+
+
+SCOPES: Mapping[str, Callable[[Mapping[str, Any]], Any]] = {
+    "buildings": lambda unit: unit["building"],
+    "entrances": lambda unit: f"{unit['building']}/{unit['entrance']}",
+    "floors": lambda unit: unit["floor"],
+    "homes": lambda unit: unit["id"],
+}
 
 
 def _area(unit: Mapping[str, Any]) -> str:
@@ -155,8 +172,8 @@ def _scaled(text: str, places: int) -> int:
 def _shown(area: int, places: int) -> str:
     """An area as a decimal with two places, or as many as it needs."""
     digits = str(area).rjust(places + 1, "0")
-    whole, part = (digits[:-places], digits[-places:]) if places else (digits, "")
-    return f"{whole}.{part.rstrip('0').ljust(2, '0')}"
+    whole, part = digits[:-places], digits[-places:]
+    return f"{whole}.{part[:2]}{part[2:].rstrip('0')}"
 
 
 def _owners(unit: Mapping[str, Any]) -> frozenset[str]:
@@ -176,34 +193,29 @@ def _persons(units: Sequence[Unit], options: Mapping[str, Any]) -> Iterator[list
     if options["people_count"] == "per_unit":
         yield from ([unit] for unit in units)
         return
-    keys: Iterable[Any] = [unit.owners for unit in units]
-    if options["person_merge"] == "any_common_owner":
-        keys = _connected(units)
+    merged = _connected(units) if options["person_merge"] == "any_common_owner" else {}
     groups: dict[Any, list[Unit]] = {}
-    for unit, key in zip(units, keys, strict=True):
-        groups.setdefault(key, []).append(unit)
+    for unit in units:
+        groups.setdefault(merged.get(unit.id, unit.owners), []).append(unit)
     yield from groups.values()
 
 
-def _connected(units: Sequence[Unit]) -> Iterator[str]:
-    """For each unit a name of the group that shared owners connect it to."""
+def _connected(units: Sequence[Unit]) -> dict[str, str]:
+    """For each unit, by its id, one of the owners of all units to which shared owners connect it."""
     parent: dict[str, str] = {}
 
     def root(owner: str) -> str:
+        parent.setdefault(owner, owner)
         while parent[owner] != owner:
             parent[owner] = parent[parent[owner]]
             owner = parent[owner]
         return owner
 
     for unit in units:
-        first, *others = sorted(unit.owners) or [""]
-        parent.setdefault(first, first)
-        for other in others:
-            parent.setdefault(other, other)
-            parent[root(other)] = root(first)
-    for unit in units:
-        # Without an owner nothing connects it: a name that no owner has.
-        yield root(min(unit.owners)) if unit.owners else f"\0{unit.id}"
+        for owner in unit.owners:
+            parent[root(owner)] = root(min(unit.owners))
+    # Without an owner nothing connects it to another: a name that no owner has.
+    return {unit.id: root(min(unit.owners)) if unit.owners else f"\0{unit.id}" for unit in units}
 
 
 # --- which ballots are admitted ---------------------------------------------------------------------
@@ -221,12 +233,7 @@ class Ballot:
 
 
 class Rejected(Exception):
-    """A ballot is not admitted; `code` says why."""
-
-    def __init__(self, code: str) -> None:
-        """The code is one of section 1, such as LATE."""
-        super().__init__(code)
-        self.code = code
+    """A ballot is not admitted; its text is the code of section 1 that says why, such as LATE."""
 
 
 class Admission:
@@ -325,11 +332,8 @@ class Admission:
 
 
 def instant(text: str) -> datetime:
-    """An instant with its offset; ValueError if the text is none."""
-    at = datetime.fromisoformat(text)
-    if at.tzinfo is None:
-        raise ValueError(f"a time without an offset: {text}")
-    return at
+    """An instant with its offset, "2026-06-01T09:00:00+08:00"; ValueError if the text is no time."""
+    return datetime.fromisoformat(text)
 
 
 # --- which of them decide ---------------------------------------------------------------------------
@@ -401,11 +405,10 @@ def _prefer(ballots: list[Ballot], better: Callable[[Ballot], bool], outcomes: O
 
 @dataclass
 class Counted:
-    """A vote up to its verdict: what each slot chose (None: it takes no part), what became of each ballot."""
+    """A vote up to its verdict: every slot has its choice, and something became of each ballot."""
 
     case: Case
     electorate: Electorate
-    choices: list[Choice | None]
     outcomes: list[str]
 
 
@@ -417,9 +420,10 @@ def counted(case: Case) -> Counted:
         try:
             admission.admit(index, ballot)
         except Rejected as rejected:
-            outcomes.of[index] = f"rejected:{rejected.code}"
-    choices = [_resolve(slot, case["options"], outcomes) for slot in electorate.slots]
-    return Counted(case, electorate, choices, outcomes.of)
+            outcomes.of[index] = f"rejected:{rejected}"
+    for slot in electorate.slots:
+        slot.choice = _resolve(slot, case["options"], outcomes)
+    return Counted(case, electorate, outcomes.of)
 
 
 # --- the verdict of a statutory vote ----------------------------------------------------------------
@@ -435,10 +439,11 @@ def _cast(votes: Counted) -> dict[str, Sum]:
     """What was cast for each side: the area of the slots, and the persons, who count once."""
     sums = {side: Sum() for side in SIDES}
     says: dict[int, str] = {}
-    for slot, choice in zip(votes.electorate.slots, votes.choices, strict=True):
-        if choice is not None:
-            sums[choice].area += slot.area
-            says[slot.person] = choice if says.get(slot.person, choice) == choice else "abstain"
+    for slot in votes.electorate.slots:
+        if slot.choice is not None:
+            sums[slot.choice].area += slot.area
+            agrees = says.get(slot.person, slot.choice) == slot.choice
+            says[slot.person] = slot.choice if agrees else "abstain"
     for said in says.values():
         sums[said].heads += 1
     return sums
@@ -544,15 +549,15 @@ def _poll(votes: Counted) -> dict[str, Any]:
     names = [*poll["choices"], ""] if chooses else ["for", "against"]
     sums = {name: Sum() for name in names}
     cast, abstain = Sum(), Sum()
-    for slot, choice in zip(votes.electorate.slots, votes.choices, strict=True):
-        if choice is None:
+    for slot in votes.electorate.slots:
+        if slot.choice is None:
             continue
         one = Sum(slot.area, 1)
         cast += one
-        if choice == "abstain":
+        if slot.choice == "abstain":
             abstain += one
             continue
-        for name in (choice or [""]) if chooses else [choice]:
+        for name in (slot.choice or [""]) if chooses else [slot.choice]:
             sums[name] += one
     total = Sum(votes.electorate.total.area, len(votes.electorate.slots))
     amounts = {"total": total, "cast": cast, "decided": cast - abstain, "abstain": abstain}
@@ -667,9 +672,9 @@ def _left_out(votes: Counted) -> dict[str, Sum]:
     is_poll = bool(votes.case.get("poll"))
     left = {"silent": Sum(), "conflict": Sum()}
     spoke, voted = set(), set()
-    for number, (slot, choice) in enumerate(zip(votes.electorate.slots, votes.choices, strict=True)):
+    for number, slot in enumerate(votes.electorate.slots):
         head = number if is_poll else slot.person
-        if choice is None:
+        if slot.choice is None:
             left["conflict" if slot.ballots else "silent"].area += slot.area
         else:
             voted.add(head)

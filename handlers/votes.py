@@ -6,7 +6,6 @@ What is counted, and how, is docs/votes.md; what the law lets one do is handlers
 from collections.abc import Mapping, Sequence
 from datetime import datetime, time, timedelta
 from fractions import Fraction
-from importlib import import_module
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -17,6 +16,7 @@ from conversations.errors import Refused
 from handlers import tally
 from handlers.actions import action
 from handlers.ballot_log import entry_after, written
+from handlers.bundle import Bundle, case_of, pack
 from handlers.casting import Cast, cast
 from handlers.law import MULTI_UNIT, OPTIONS, POLL, SCOPE, Pack, pack_of
 from handlers.numbers import next_number
@@ -124,7 +124,8 @@ def open_vote(
         "text": text,
         "options": made,
         "poll": asked,
-        "clause": clause,
+        "clause": clause or None,
+        "time_zone": tx.community(community_id).time_zone,
         "opens_at": written(opens_at),
         "deadline": written(deadline),
     }
@@ -342,17 +343,10 @@ def result_of(tx: Tx, vote: Vote) -> dict[str, Any]:
 
 
 def _count(tx: Tx, vote: Vote, log: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    return tally.result(_bundle().case_of(vote.policy, roster_of(tx, vote), log))
+    return tally.result(case_of(vote.policy, roster_of(tx, vote), log))
 
 
 def bundle_of(tx: Tx, vote: Vote) -> bytes:
     """The file by which anybody can count a closed vote again."""
-    packed: bytes = _bundle().pack(
-        vote.policy, roster_of(tx, vote), log_of(tx, vote), result_of(tx, vote), ""
-    )
-    return packed
-
-
-def _bundle() -> Any:
-    """How a vote is written as files and read from them; looked for when it is needed, since it comes by itself."""
-    return import_module("handlers.bundle")
+    files = Bundle(dict(vote.policy), roster_of(tx, vote), log_of(tx, vote), result_of(tx, vote), readme="")
+    return pack(files)

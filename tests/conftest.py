@@ -2,9 +2,7 @@
 
 import random
 import shutil
-import sys
 from collections.abc import AsyncIterator, Callable, Iterator
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -12,7 +10,6 @@ import pytest
 from bot.logs import set_up
 from store.database import Database
 from store.migrations import upgrade
-from tests import bundle_stand_in
 from tests.bot_api import BotApi
 from tests.killing import Nursery
 from tests.people import Building, Phone, StoppedClock, unique
@@ -23,8 +20,6 @@ from tests.wechat_people import UNLIMITED, WechatBuilding
 
 DATABASES = ("sqlite", "postgresql")
 set_up("critical")
-if find_spec("handlers.bundle") is None:
-    sys.modules["handlers.bundle"] = bundle_stand_in
 
 
 @pytest.fixture(scope="session")

@@ -30,6 +30,7 @@ from handlers.menu import COMMANDS
 from handlers.rights import RIGHTS, acts_for_community
 from handlers.roster_lines import COLUMNS, STATUSES
 from handlers.talk import SCRIPTS
+from handlers.tally import BASES, READINGS, REASONS, SIDES
 from handlers.tell import Button
 from store.tables import Person, Repair
 
@@ -156,6 +157,19 @@ EXPANSIONS: dict[str, set[str]] = {
     "roster.column.{}": {f"roster.column.{column}" for column in COLUMNS},
     "roster.template.{}": {
         f"roster.template.{name}" for name in ("homes", "columns", "heading", "other", "meaning")
+    },
+    "count.kind.{}": {"count.kind.statutory", "count.kind.poll"},
+    "count.rule.{}": {"count.rule.ordinary", "count.rule.special"},
+    "count.of.{}": {f"count.of.{of}" for of in ("participating", *BASES)},
+    "count.side.{}": {f"count.side.{side}" for side in SIDES},
+    "count.silent.{}": {f"count.silent.{reading}" for reading in READINGS},
+    "count.amount.{}": {"count.amount.home", "count.amount.person"},
+    "count.{}s": {"count.homes", "count.persons"},
+    "count.{}_mark": {"count.home_mark", "count.person_mark"},
+    "count.verdict.{}": {f"count.verdict.{reason}" for reason in REASONS},
+    **{
+        f"bundle.{group}.{{}}": {key for key in ALL if key.startswith(f"bundle.{group}.")}
+        for group in ("kind", "choice", "outcome")
     },
     "{}_none": {"repair.tickets_none", "repair.mine_none"},
     "{}.{}.ask": SCRIPT_KEYS,

@@ -6,7 +6,6 @@ import threading
 import zipfile
 from collections.abc import Callable
 from datetime import timedelta
-from importlib import import_module
 from typing import Any
 
 import pytest
@@ -16,6 +15,7 @@ from conversations.errors import Refused
 from conversations.words import LANGUAGES, Reader
 from handlers import tally
 from handlers.ballot_log import START, canonical, hash_of, sha256, written
+from handlers.bundle import case_of, verify
 from handlers.people import new_person
 from handlers.roster import import_roster, read_roster
 from handlers.tx import Tx
@@ -186,7 +186,7 @@ def test_a_vote_begins_with_the_hashes_of_its_roster_and_its_policy(building: Bu
             "visible": "by_room",
         }
         assert vote.policy["options"]["multi_unit"] == "per_unit"
-        assert (vote.policy["kind"], vote.policy["rule"], vote.policy["clause"]) == ("poll", None, "")
+        assert (vote.policy["kind"], vote.policy["rule"], vote.policy["clause"]) == ("poll", None, None)
         assert vote.policy["opens_at"] == written(tx.now)
 
     write(building, work)
@@ -818,6 +818,7 @@ async def test_the_bundle_holds_what_was_hashed(building: Building, visible: str
         write(building, lambda tx, name=name, choice=choice: votes(tx, name, choice))
     await building.later(hours=HOURS, seconds=6)
     data = write(building, lambda tx: bundle_of(tx, the_vote(tx)))
+    assert verify(data).entries == 5
     with zipfile.ZipFile(io.BytesIO(data)) as files:
         held = {name: files.read(name) for name in files.namelist()}
     log = [json.loads(line) for line in held["log.jsonl"].splitlines()]
@@ -828,9 +829,7 @@ async def test_the_bundle_holds_what_was_hashed(building: Building, visible: str
     assert ("sealed" in log[1]["body"]) == (visible == "totals")
     assert json.loads(held["result.json"])["reason"] == "ADOPTED"
     if visible != "totals":
-        case = import_module("handlers.bundle").case_of(
-            json.loads(held["policy.json"]), json.loads(held["roster.json"]), log
-        )
+        case = case_of(json.loads(held["policy.json"]), json.loads(held["roster.json"]), log)
         assert canonical(tally.result(case)) + b"\n" == held["result.json"]
 
 

@@ -1,0 +1,223 @@
+"""A vote's result in words that a layman follows: the arithmetic, each share as a fraction beside its percentage."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from fractions import Fraction
+from math import ceil, floor
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from conversations.words import LANGUAGES, Reader, Say
+from handlers.tally import BASES, HALF, PARTICIPATION, READINGS, SIDES, SPECIAL, instant
+
+Amounts = Mapping[str, Any]
+"""An area and a number of people, homes or both, as the result has them."""
+NOTHING: Amounts = {"area": "0.00", "people": 0}
+HEADS = {"homes": "home", "persons": "person"}
+
+
+def percent(share: Fraction, threshold: Fraction | None = None) -> str:
+    """The share in percent, with two decimals, or with as many as keep it on its side of the threshold."""
+    digits = 2
+    while True:
+        shown = Fraction(floor(share * 100 * 10**digits + HALF), 10**digits)
+        if threshold is None or _side(shown, threshold * 100) == _side(share, threshold):
+            return f"{_decimal(shown, digits)}"
+        if share == threshold:  # a share such as 2/3 has no decimals of its own
+            return _decimal(shown, digits)
+        digits += 1
+
+
+def _side(value: Fraction, threshold: Fraction) -> int:
+    return (value > threshold) - (value < threshold)
+
+
+def _decimal(value: Fraction, digits: int) -> str:
+    """A value that has at most so many decimals, written with them."""
+    whole = str(int(value * 10**digits)).rjust(digits + 1, "0")
+    return f"{whole[:-digits]}.{whole[-digits:]}"
+
+
+def in_words(policy: Mapping[str, Any], result: Mapping[str, Any], language: str) -> str:
+    """The result, why it is so, and what is counted; `policy` and `result` as in the bundle."""
+    words = _Words(policy, result, Reader(language, policy["time_zone"], instant(result["deadline"])))
+    return "\n".join(words.lines())
+
+
+def readme(policy: Mapping[str, Any], result: Mapping[str, Any]) -> str:
+    """The bundle's README.txt: the result and how to count again, in every language."""
+    parts = []
+    for language in LANGUAGES:
+        reader = Reader(language, policy["time_zone"], instant(result["deadline"]))
+        parts += [in_words(policy, result, language), reader.say("count.again")]
+    return "\n\n".join(parts) + "\n"
+
+
+@dataclass(frozen=True)
+class _Bar:
+    """What a share must reach: the threshold, and whether reaching it is enough or it must be passed."""
+
+    threshold: Fraction
+    passed: bool = False
+
+    def holds(self, share: Fraction) -> bool:
+        return share > self.threshold if self.passed else share >= self.threshold
+
+    def least(self, whole: int) -> int:
+        """The least amount, in whole units, that is enough."""
+        exact = whole * self.threshold
+        return floor(exact) + 1 if self.passed else ceil(exact)
+
+    def text(self, of: str) -> Say:
+        share = f"{self.threshold.numerator}/{self.threshold.denominator}"
+        return Say(
+            "count.more_than" if self.passed else "count.at_least", share=share, of=Say(f"count.of.{of}")
+        )
+
+
+class _Words:
+    """The lines of one result in one language."""
+
+    def __init__(self, policy: Mapping[str, Any], result: Mapping[str, Any], reader: Reader) -> None:
+        self.policy, self.result, self.reader = policy, result, reader
+        self.poll: Any = policy.get("poll")
+        self.heads = "heads" if self.poll else "people"
+        self.head = HEADS[self.poll["electorate"]] if self.poll else "person"
+        self.places = len(result["total"]["area"].partition(".")[2])
+
+    def lines(self) -> Iterator[str]:
+        say = self.reader.say
+        kind = Say(f"count.kind.{self.policy['kind']}")
+        yield say("count.title", kind=kind, title=self.policy["title"])
+        yield say("count.outcome", verdict=self.verdict(self.result))
+        yield say("count.period", start=self.time("opens_at"), end=self.time("deadline"))
+        yield ""
+        yield from self.poll_lines() if self.poll else self.statutory_lines()
+
+    def time(self, name: str) -> str:
+        at: datetime = instant(self.result[name]).astimezone(ZoneInfo(self.policy["time_zone"]))
+        return f"{at:%Y-%m-%d %H:%M}"
+
+    def verdict(self, verdict: Mapping[str, Any]) -> Say:
+        names = verdict.get("adopted", [])
+        if names and self.poll["question"] == "choose":
+            return Say("count.adopted", names=list(names))
+        return Say(f"count.verdict.{verdict['reason']}")
+
+    # --- a statutory vote ---
+
+    def statutory_lines(self) -> Iterator[str]:
+        say, result = self.reader.say, self.result
+        yield say("count.participation", bar=_Bar(PARTICIPATION).text("eligible"))
+        yield from self.measured(
+            result["participating"], result["total"], _Bar(PARTICIPATION), ("area", "heads")
+        )
+        rule, bar = result["rule"], _Bar(SPECIAL) if result["rule"] == "special" else _Bar(HALF, passed=True)
+        everybody = self.policy["options"]["abstain_in_denominator"]
+        base = result["participating"] if everybody else self.add(result["for"], result["against"])
+        of = "participating" if everybody else "for_against"
+        yield say("count.approval", rule=Say(f"count.rule.{rule}"), bar=bar.text(of))
+        yield from self.measured(result["for"], base, bar, ("area", "heads"))
+        yield ""
+        for side in SIDES:
+            added = result["deemed"] if side == result["deemed"]["as"] else NOTHING
+            cast = self.amount(self.add(result[side], added, -1))
+            yield say("count.sum", name=Say(f"count.side.{side}"), amount=cast)
+        yield from self.left_out()
+        if result["deemed"]["as"] is not None:
+            as_side = Say(f"count.side.{result['deemed']['as']}")
+            yield say("count.deemed", amount=self.amount(result["deemed"]), side=as_side)
+        yield ""
+        yield from self.reading_lines()
+
+    def reading_lines(self) -> Iterator[str]:
+        """What each reading of silence comes to, and whether it matters which one holds."""
+        say, silence = self.reader.say, self.policy["options"]["silence"]
+        clause = self.policy.get("clause")
+        law = Say("count.clause_mark", clause=clause) if clause else ""
+        yield say("count.silence", reading=Say(f"count.silent.{silence}"), clause=law)
+        others = [each for each in READINGS if each != silence and each in self.result["readings"]]
+        for each in others:
+            verdict = self.verdict(self.result["readings"][each])
+            yield say("count.reading", reading=Say(f"count.silent.{each}"), verdict=verdict)
+        if self.result["robust"] is not None:
+            yield say("count.robust" if self.result["robust"] else "count.fragile")
+
+    # --- a poll ---
+
+    def poll_lines(self) -> Iterator[str]:
+        say, result, poll = self.reader.say, self.result, self.poll
+        measures = {"area": ("area",), "heads": ("heads",), "both": ("area", "heads")}[poll["weight"]]
+        quorum = _Bar(Fraction(poll["quorum"]))
+        yield say("count.participation", bar=quorum.text("eligible"))
+        yield from self.measured(result["cast"], result["total"], quorum, measures)
+        base = result[BASES[poll["of"]]]
+        chooses = poll["question"] == "choose"
+        rule, bar = Say("count.plurality"), None
+        if poll["threshold"] != "plurality":
+            share = Fraction(poll["threshold"])
+            bar = _Bar(share, passed=share == HALF)
+            rule = bar.text(poll["of"])
+        yield say("count.choosing" if chooses else "count.agreeing", rule=rule, most=poll["most"])
+        for name, amounts in result["counts"].items():
+            label = (name or Say("count.none_of_these")) if chooses else Say(f"count.side.{name}")
+            chosen = Say("count.chosen_mark") if chooses and name in result["adopted"] else ""
+            yield say("count.choice", name=label, amount=self.amount(amounts), chosen=chosen)
+            if bar is not None and (name if chooses else name == "for"):
+                yield from self.measured(amounts, base, bar, measures)
+        yield say("count.sum", name=Say("count.side.abstain"), amount=self.amount(result["abstain"]))
+        yield from self.left_out()
+
+    # --- what both have ---
+
+    def left_out(self) -> Iterator[str]:
+        """What was not cast."""
+        yield self.reader.say(
+            "count.sum", name=Say("count.silent_name"), amount=self.amount(self.result["silent"])
+        )
+        if self.result["conflict"][self.heads]:
+            conflict = self.amount(self.result["conflict"])
+            yield self.reader.say("count.sum", name=Say("count.conflict_name"), amount=conflict)
+
+    def measured(self, part: Amounts, whole: Amounts, bar: _Bar, measures: Sequence[str]) -> Iterator[str]:
+        """One line a measure: the division, the fraction, the percentage, and whether it is enough."""
+        for measure in measures:
+            name = Say("count.area" if measure == "area" else f"count.{self.head}s")
+            some, all_of_it = self.number(part, measure), self.number(whole, measure)
+            if all_of_it == 0:
+                yield self.reader.say("count.nothing", measure=name)
+                continue
+            share = Fraction(some, all_of_it)
+            missing = bar.least(all_of_it) - some
+            unit = Say("count.area_mark" if measure == "area" else f"count.{self.head}_mark")
+            enough: Say = Say("count.enough")
+            if not bar.holds(share):
+                enough = Say("count.short", missing=self.shown(missing, measure), unit=unit)
+            elif share == bar.threshold:
+                enough = Say("count.exactly")
+            yield self.reader.say(
+                "count.division",
+                measure=name,
+                part=self.shown(some, measure),
+                whole=self.shown(all_of_it, measure),
+                fraction=f"{share.numerator}/{share.denominator}",
+                percent=percent(share, bar.threshold),
+                enough=enough,
+            )
+
+    def number(self, amounts: Amounts, measure: str) -> int:
+        """An amount in whole numbers: the area in its last decimal."""
+        if measure == "area":
+            return int(Fraction(amounts["area"]) * 10**self.places)
+        return int(amounts[self.heads])
+
+    def shown(self, number: int, measure: str) -> str:
+        return _decimal(Fraction(number, 10**self.places), self.places) if measure == "area" else str(number)
+
+    def amount(self, amounts: Amounts) -> Say:
+        return Say(f"count.amount.{self.head}", area=amounts["area"], heads=amounts[self.heads])
+
+    def add(self, one: Amounts, other: Amounts, sign: int = 1) -> Amounts:
+        area = self.number(one, "area") + sign * self.number(other, "area")
+        return {"area": self.shown(area, "area"), self.heads: one[self.heads] + sign * other[self.heads]}
