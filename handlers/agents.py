@@ -12,8 +12,10 @@ from sqlmodel import and_, col, or_, select
 from conversations.errors import Refused
 from conversations.homes import PROXY
 from conversations.words import Reader, Say
+from handlers import proxies
 from handlers.actions import action
 from handlers.addresses import one_named
+from handlers.people import holding
 from handlers.repair_cards import address
 from handlers.talk import Known, ask, here, know, no_facts, start
 from handlers.tell import Button, distinct, reader_of, tell
@@ -29,7 +31,7 @@ DAY = re.compile(r"(?:(\d{4})\s*[-年/.]\s*)?(\d{1,2})\s*[-月/.]\s*(\d{1,2})\s*
 
 def standing(tx: Tx, principal: Person) -> list[Agent]:
     """The agents whose power holds now."""
-    rows = select(Agent).where(Agent.principal_id == principal.id, *_holding(tx))
+    rows = select(Agent).where(Agent.principal_id == principal.id, *holding(tx))
     return list(tx.session.exec(rows.order_by(col(Agent.id))))
 
 
@@ -43,17 +45,9 @@ def acts_for(tx: Tx, agent: Person, principal: Person, home: Home) -> Agent | No
         Agent.principal_id == principal.id,
         or_(col(Agent.home_id).is_(None), col(Agent.home_id) == home.id),
         owned.exists(),
-        *_holding(tx),
+        *holding(tx),
     )
     return tx.session.exec(rows.order_by(col(Agent.id)).limit(1)).first()
-
-
-def _holding(tx: Tx) -> tuple[Any, ...]:
-    return (
-        col(Agent.revoked_at).is_(None),
-        col(Agent.starts_at) <= tx.now,
-        or_(col(Agent.ends_at).is_(None), col(Agent.ends_at) > tx.now),
-    )
 
 
 def revoke_all(tx: Tx, who: Person, home: Home | None = None) -> list[Agent]:
@@ -68,6 +62,7 @@ def revoke_all(tx: Tx, who: Person, home: Home | None = None) -> list[Agent]:
     for each in ended:
         each.revoked_at = tx.now
         tx.session.add(each)
+    proxies.revoked(tx, ended)
     return ended
 
 
@@ -168,6 +163,7 @@ def appoint(tx: Tx, person: Person, tie: HomeRole, **answers: Any) -> None:
     )
     tx.session.add(made)
     tx.session.flush()
+    proxies.appointed(tx, made)
     facts = _facts(tx, made)
     tell(tx, here(tx, person), "agent.made", buttons=[f"agent.revoke:{made.id}"], **facts)
     tell(tx, principal, "agent.made_principal", buttons=[f"agent.revoke:{made.id}"], **facts)
@@ -208,7 +204,7 @@ def agent_lines(tx: Tx, principal: Person) -> list[Say]:
 
 def acts_for_lines(tx: Tx, agent: Person) -> list[Say]:
     """Everybody for whom somebody may act now."""
-    rows = select(Agent).where(Agent.agent_id == agent.id, *_holding(tx)).order_by(col(Agent.id))
+    rows = select(Agent).where(Agent.agent_id == agent.id, *holding(tx)).order_by(col(Agent.id))
     return [Say("agent.for_whom", **_facts(tx, each)) for each in tx.session.exec(rows)]
 
 
@@ -245,6 +241,7 @@ def revoke(tx: Tx, person: Person, agent: Agent) -> None:
     agent.revoked_at = tx.now
     tx.session.add(agent)
     tx.session.flush()
+    proxies.revoked(tx, [agent])
     tell_revoked(tx, agent)
     if person.id not in (agent.principal_id, agent.agent_id) or here(tx, person) is not person:
         tell(tx, here(tx, person), "agent.revoked", **_facts(tx, agent))

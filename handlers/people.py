@@ -2,12 +2,13 @@
 
 import secrets
 from datetime import datetime, time
+from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlmodel import col, select
+from sqlmodel import col, or_, select
 
 from handlers.tx import Tx
-from store.tables import Account, Community, Home, HomeRole, Person, Place, Role
+from store.tables import Account, Agent, Community, Home, HomeRole, Person, Place, Role
 
 
 def roles_of(tx: Tx, person: Person) -> set[str]:
@@ -57,11 +58,21 @@ def homes_of(tx: Tx, person: Person) -> list[Home]:
 def buildings_of(tx: Tx, community_id: int) -> list[str]:
     """The community's buildings, 2 before 10."""
     names = select(Home.building).where(Home.community_id == community_id).distinct()
-    return tx.once("buildings", community_id, lambda: sorted(tx.session.exec(names), key=_numbers_as_numbers))
+    return tx.once("buildings", community_id, lambda: sorted(tx.session.exec(names), key=numbers_as_numbers))
 
 
-def _numbers_as_numbers(name: str) -> tuple[bool, int, str]:
+def numbers_as_numbers(name: str) -> tuple[bool, int, str]:
+    """How names of buildings, entrances and rooms are sorted: 2 before 10, and words last."""
     return (not name.isdecimal(), int(name) if name.isdecimal() else 0, name)
+
+
+def holding(tx: Tx) -> tuple[Any, ...]:
+    """What tells the agents whose power holds now."""
+    return (
+        col(Agent.revoked_at).is_(None),
+        col(Agent.starts_at) <= tx.now,
+        or_(col(Agent.ends_at).is_(None), col(Agent.ends_at) > tx.now),
+    )
 
 
 def crew_of(tx: Tx, community_id: int) -> list[tuple[Person, Role]]:

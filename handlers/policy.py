@@ -28,6 +28,7 @@ class Policy(BaseModel):
     said_days: int = Field(180, ge=1, le=3650)
     sent_days: int = Field(1095, ge=30, le=36500)
     guest_days: int = Field(30, ge=1, le=3650)
+    city: str = ""
 
 
 DEMO_STATE = "playground.demo"

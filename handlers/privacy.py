@@ -1,5 +1,6 @@
 """What is stored about people: shown to them, erased at their wish, and erased by the clock."""
 
+import json
 from collections.abc import Sequence
 from datetime import datetime, time, timedelta
 from typing import Any
@@ -11,6 +12,7 @@ from conversations.errors import Refused
 from conversations.words import Say
 from handlers.actions import action
 from handlers.agents import acts_for_lines, agent_lines, revoke_all
+from handlers.ballot_log import receipt
 from handlers.people import accounts_of, is_guest, owns
 from handlers.phones import masked, phone_of
 from handlers.policy import policy_of
@@ -20,6 +22,7 @@ from handlers.talk import end
 from handlers.tell import Button, reader_of, stranger_card, tell, tell_staff
 from handlers.timers import CLEARED_AFTER, next_at, set_timer
 from handlers.tx import Tx
+from handlers.votes import ballots_of
 from store import scrub
 from store.scrub import Word
 from store.tables import (
@@ -43,6 +46,8 @@ from store.tables import (
     Rest,
     Role,
     Talk,
+    Vote,
+    Voter,
 )
 
 OVER = ("closed", "withdrawn")
@@ -69,6 +74,7 @@ def mydata(tx: Tx, person: Person) -> None:
         "roles": _work(tx, person),
         "requests": _requests(tx, person),
         "repairs": _repairs(tx, person),
+        "votes": _votes(tx, person),
         "open": _open(tx, person),
         "said": _said(tx, person),
     }
@@ -184,6 +190,29 @@ def _repairs(tx: Tx, person: Person) -> list[Say]:
         )
         for each in tx.session.exec(reported)
     ]
+
+
+def _votes(tx: Tx, person: Person) -> list[Say]:
+    """The votes in which one has a number, and what stands in their logs of oneself, a sealed ballot as it was cast."""
+    mine = (
+        select(Vote, Voter)
+        .join(Voter, col(Voter.vote_id) == col(Vote.id))
+        .where(Voter.person_id == person.id)
+    )
+    lines = []
+    for vote, voter in tx.session.exec(mine.order_by(col(Vote.id))).all():
+        at = voter.delivered_at or Say("mydata.not_delivered")
+        lines.append(Say("mydata.vote", number=vote.number, title=vote.title, voter=voter.number, at=at))
+        lines += [
+            Say(
+                "mydata.ballot",
+                number=vote.number,
+                receipt=str(receipt(row.n, json.loads(row.entry)["hash"])),
+                entry=f"{row.entry} {row.opened}".strip(),
+            )
+            for row in ballots_of(tx, voter)
+        ]
+    return lines
 
 
 def _said(tx: Tx, person: Person) -> list[Say]:

@@ -14,6 +14,7 @@ from conversations.words import LANGUAGES, Say, texts, unpack
 from handlers import judge
 from handlers.actions import action, perform
 from handlers.calendar import working_deadline
+from handlers.numbers import next_number
 from handlers.people import (
     best_for,
     buildings_of,
@@ -61,7 +62,7 @@ from handlers.tell import URGENT, Button, publish, reader_of, take_back, tell
 from handlers.timers import set_timer, stop_timer
 from handlers.tx import Tx
 from moderation.urgency import Verdict
-from store.tables import Counter, HomeRole, Person, Repair, Talk
+from store.tables import HomeRole, Person, Repair, Talk
 
 OPEN = (*WORK, "done")
 SAME_EMERGENCY = timedelta(hours=1)
@@ -502,7 +503,7 @@ def _register(
     """The row of a new repair, with its photos and the first line of its timeline."""
     repair = Repair(
         community_id=person.community_id,
-        number=_next_number(tx, person.community_id, "repair"),
+        number=next_number(tx, person.community_id, "repair"),
         person_id=person.id,
         what=answers.get("what", "")[:LONGEST],
         kind=verdict.kind,
@@ -529,16 +530,6 @@ def _reasons(tx: Tx, person: Person, answers: Answers) -> list[dict[str, str]]:
         }
         for reason in zip(*judged.values(), strict=True)
     ]
-
-
-def _next_number(tx: Tx, community_id: int, name: str) -> int:
-    counter = tx.session.exec(
-        select(Counter).where(Counter.community_id == community_id, Counter.name == name).with_for_update()
-    ).first() or Counter(community_id=community_id, name=name, value=0)
-    counter.value += 1
-    tx.session.add(counter)
-    tx.session.flush()
-    return counter.value
 
 
 def _locate(tx: Tx, person: Person, repair: Repair, answers: Answers) -> None:

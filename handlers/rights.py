@@ -147,6 +147,8 @@ RIGHTS: Mapping[str, tuple[Capacity | str, ...]] = {
     "roster.apply": (staff,),
     "roster.drop": (staff,),
     "talk.expire": (CLOCK,),
+    "vote.head": (CLOCK,),
+    "vote.close": (CLOCK,),
     "repair.start": (resident,),
     "repair.report": (resident,),
     "repair.emergency": (resident, crew, staff, colleague),

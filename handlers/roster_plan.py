@@ -11,6 +11,7 @@ from sqlalchemy import Row, bindparam, delete, insert, select, update
 from sqlmodel import SQLModel, col
 
 from conversations.words import Say
+from handlers import proxies
 from handlers.codes import end_codes
 from handlers.phones import masked
 from handlers.roster_lines import Address, HomeLine, Line, Roster
@@ -547,6 +548,8 @@ class _Writing:
         ]
         for batch in _batches(over):
             self._run(update(Agent).where(col(Agent.id).in_(batch)).values(revoked_at=self.tx.now))
+            ended_powers = select(Agent).where(col(Agent.id).in_(batch)).order_by(col(Agent.id))
+            proxies.revoked(self.tx, self.tx.session.scalars(ended_powers).all())
 
     def _forget_loaded(self) -> None:
         """What this session has read of these rows is old."""

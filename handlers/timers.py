@@ -28,11 +28,11 @@ def set_timer(tx: Tx, community_id: int, action: str, due_at: datetime, *, move:
     tx.session.flush()
 
 
-def next_at(tx: Tx, community_id: int, at: time) -> datetime:
-    """The next instant at which it is that time of day in the community."""
-    zone = ZoneInfo(tx.community(community_id).time_zone)
-    today = datetime.combine(tx.now.astimezone(zone).date(), at, zone)
-    return today if today > tx.now else today + timedelta(days=1)
+def next_at(tx: Tx, community_id: int, at: time, *, after: datetime | None = None) -> datetime:
+    """The next instant, from now or `after`, at which it is that time of day in the community."""
+    zone, after = ZoneInfo(tx.community(community_id).time_zone), after or tx.now
+    today = datetime.combine(after.astimezone(zone).date(), at, zone)
+    return today if today > after else today + timedelta(days=1)
 
 
 def stop_timer(tx: Tx, action: str) -> None:

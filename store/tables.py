@@ -610,3 +610,94 @@ class Audit(SQLModel, table=True):
     pseudonym: int = Field(sa_type=BigInt)
     action: str
     facts: dict[str, Any] = _json(dict)
+
+
+# --- votes ------------------------------------------------------------------------------------------
+
+
+class Vote(SQLModel, table=True):
+    """One vote of the owners; what is counted stands in its roster and its log, and cannot be changed."""
+
+    __table_args__ = (
+        UniqueConstraint("community_id", "number"),
+        Index("ix_vote_state", "community_id", "state"),
+    )
+    id: int = _id()
+    community_id: int = _ref("community")
+    number: int
+    kind: str
+    """statutory or poll"""
+    title: str = _text()
+    policy: dict[str, Any] = _json(dict)
+    """The content of policy.json."""
+    policy_hash: str
+    roster: dict[str, Any] = _json(dict)
+    """What roster.json has beside its units: the legal agents and, in a named poll, the names."""
+    roster_hash: str
+    record_date: date = Field(sa_type=Date)
+    """The day on which the roster was frozen, in the community's time."""
+    opens_at: datetime = _time()
+    deadline: datetime = _time()
+    """The one that holds now; a poll can be extended."""
+    state: str = "open"
+    """open or closed"""
+    entries: int = 0
+    """The number of the last entry of the log ..."""
+    head: str = ""
+    """... and its hash."""
+    closed_at: datetime | None = _time(default=None)
+
+
+class RosterEntry(SQLModel, table=True):
+    """One home as it was when its vote was made; rows are only ever added (a trigger refuses all else)."""
+
+    __tablename__ = "roster_entry"
+    __table_args__ = (UniqueConstraint("vote_id", "position"),)
+    id: int = _id()
+    community_id: int = _ref("community")
+    vote_id: int = _ref("vote")
+    home_id: int = _ref("home")
+    position: int
+    """Its place among the units of roster.json, from 0."""
+    unit: dict[str, Any] = _json(dict)
+
+
+class Voter(SQLModel, table=True):
+    """Which number somebody has in a vote; never published."""
+
+    __table_args__ = (UniqueConstraint("vote_id", "number"), UniqueConstraint("vote_id", "person_id"))
+    id: int = _id()
+    community_id: int = _ref("community")
+    vote_id: int = _ref("vote")
+    person_id: int | None = _ref("person", default=None, index=True)
+    """Empty: the owner of a home whom the roster does not name, and who counts all the same."""
+    number: str
+    """P12"""
+    homes: list[int] = _json(list)
+    """The positions of the homes for which they may vote."""
+    delivered_at: datetime | None = _time(default=None)
+    """When the ballot reached them."""
+
+
+class Ballot(SQLModel, table=True):
+    """One entry of a vote's log, ballots and others; rows are only ever added (a trigger refuses all else)."""
+
+    __table_args__ = (
+        UniqueConstraint("vote_id", "n"),
+        Index("ix_ballot_voter", "voter_id", "kind"),
+        Index("ix_ballot_principal", "principal_id"),
+    )
+    id: int = _id()
+    community_id: int = _ref("community")
+    vote_id: int = _ref("vote")
+    n: int
+    kind: str
+    """open, ballot, proxy, revoke, extend or close"""
+    voter_id: int | None = _ref("voter", default=None)
+    """Who votes, or the agent ..."""
+    principal_id: int | None = _ref("voter", default=None)
+    """... and for whom; oneself, if for nobody else."""
+    entry: str = _text()
+    """The canonical JSON, as in log.jsonl."""
+    opened: str = _text(default="")
+    """Of a sealed ballot: the canonical JSON of its body and its nonce."""

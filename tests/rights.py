@@ -20,6 +20,7 @@ from handlers.repair_cards import add_event
 from handlers.roster import add_community, add_place, import_roster, read_roster
 from handlers.tell import tell
 from handlers.tx import Tx
+from handlers.votes import open_vote
 from store.tables import (
     Account,
     Agent,
@@ -173,6 +174,8 @@ MAY: dict[str, set[str]] = {
     "repair.show": {"reporter", "crew", "staff"},
     "repair.open": {"crew", "staff"},
     "talk.expire": {"clock"},
+    "vote.head": {"clock"},
+    "vote.close": {"clock"},
     "repair.unconfirmed": {"clock"},
     "repair.page": {"clock"},
     "repair.overdue": {"clock"},
@@ -538,6 +541,7 @@ class _Furniture:
         self._rests()
         self._talks()
         self._files()
+        self._votes()
         self._question()
 
     def _agents(self) -> None:
@@ -622,6 +626,16 @@ class _Furniture:
                 touched_at=self.tx.now,
             )
             self._add(label, talk)
+
+    def _votes(self) -> None:
+        """One of each community that is open, and one whose time is over."""
+        for label, here, ended in (("open", True, False), ("over", True, True), ("elsewhere", False, False)):
+            began = self.tx.now - timedelta(days=2)
+            tx = Tx(self.session, began, self.tx.house)
+            deadline = self.tx.now + timedelta(days=-1 if ended else 1)
+            community = self.here if here else self.elsewhere
+            vote = open_vote(tx, community.id, kind="poll", title="充电桩", opens_at=began, deadline=deadline)
+            self._add(label, vote)
 
     def _question(self) -> None:
         """The newcomer has shared their number, and was asked which of two they are."""

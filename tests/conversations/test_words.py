@@ -94,6 +94,7 @@ SAYING: dict[str, tuple[int | str, ...]] = {
     "show_card": ("key",),
     "staff_card": ("key",),
     "tell_owner": (2, "key"),
+    "_tell_head": (2, "key"),
     "_list": (3, "key"),
     "Button": (1, "key"),
 }

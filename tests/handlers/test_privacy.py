@@ -19,6 +19,7 @@ from handlers.privacy import BATCH, FEW, begin_retention
 from handlers.roster import add_community, import_roster, read_roster
 from handlers.tell import tell
 from handlers.tx import Tx
+from handlers.votes import cast, open_vote
 from store.migrations import backup
 from store.scrub import HOLDS_WORDS
 from store.tables import (
@@ -172,6 +173,7 @@ async def zhao(building: Building, office: Phone, crew: Phone, neighbour: Phone,
     await reports(phone, f"卧室灯不亮，打{FORMS[3]}或{FORMS[4]}找赵 雅芳", width=32)
     await reports(neighbour, f"{CHEN}家楼下的厨房水龙头滴水，她的电话{PHONE}", width=33)
     write(building, lambda tx: proxy(tx, CHEN, "周先生", f"{CHEN}口头说过"))
+    write(building, lambda tx: vote(tx, CHEN))
     write(building, lambda tx: bind_account(tx, one(tx, CHEN), "pigeon", SECOND, agreed=True))
     await phone.says(f"{CHEN}想问：" + "这里的话很长。" * 400)
     await phone.says("/mydata")
@@ -213,6 +215,13 @@ def proxy(tx: Tx, principal: str, agent: str, scope: str) -> None:
     agents.appoint(tx, one(tx, "刘经理"), tie, kind="proxy", agent=agent, scope=scope, until="")
 
 
+def vote(tx: Tx, name: str) -> None:
+    """A poll, in which somebody casts a ballot."""
+    voter, deadline = one(tx, name), tx.now + timedelta(days=3)
+    made = open_vote(tx, voter.community_id, kind="poll", title="充电桩", opens_at=tx.now, deadline=deadline)
+    cast(tx, made, voter, choice="for")
+
+
 # --- /mydata ----------------------------------------------------------------------------------------
 
 SHOWN_AND_ERASED = {
@@ -228,6 +237,7 @@ SHOWN_AND_ERASED = {
     "repair.person_id",
     "role.person_id",
     "talk.person_id",
+    "voter.person_id",
 }
 NOT_SHOWN = {
     "join_request.match_id": "whom of the roster somebody else says they are: it is theirs; erased",
@@ -240,7 +250,7 @@ HOLD_TEXT = (AutoString, String, JSON)
 OTHERWISE = {"inbox.sender", "place.external_id", "account.external_id", "audit.pseudonym", "event.pseudonym"}
 """What refers to a person by other means than their row."""
 REMAIN = {"home_role.person_id", "repair.person_id", "repair.crew_id", "agent.agent_id", "agent.principal_id",
-          "media.person_id", "notice.but_person_id", "roster_file.person_id"}  # fmt: skip
+          "media.person_id", "notice.but_person_id", "roster_file.person_id", "voter.person_id"}  # fmt: skip
 """References to somebody who was forgotten, by number alone."""
 NO_WORDS = {
     "attempt.rung", "link.hash", "place.consents", "token.name", "token.value",
@@ -258,8 +268,15 @@ NO_WORDS = {
     "account.external_id", "account.messenger", "agent.kind", "repair.building", "repair.entry",
     "repair.kind", "repair.place", "repair.state", "role.buildings", "role.duty", "role.role", "role.skills",
     "roster_file.storage", "talk.about", "talk.script", "timer.action", "timer.state",
+    "roster_entry.unit", "voter.homes", "voter.number", "ballot.entry", "ballot.kind", "ballot.opened",
+    "vote.head", "vote.kind", "vote.policy", "vote.policy_hash", "vote.roster", "vote.roster_hash", "vote.state",
+    "vote.title",
 }  # fmt: skip
-"""Columns of text in which no free words stand that could name somebody, or that are erased with their row."""
+"""Columns of text in which no free words stand that could name somebody, or that are erased with their row.
+
+What a vote asks, and the names of a named poll, were published with their hash: without a word
+of it no log could be checked.
+"""
 
 
 def columns() -> list[Any]:
@@ -298,6 +315,8 @@ async def test_mydata_shows_all_that_is_stored(building: Building, zhao: Phone, 
         "可以代您办的人：周先生（",
         f"{CHEN}，业主，3号楼2单元1301 · 待核对",
         f"1 · 3 号楼 2 单元 1301 · 我是{CHEN}，电话{FORMS[2]}，厨房水龙头滴水",
+        "投票 1「充电桩」· 您的编号 P",
+        '"choice":"for"',
         "照片 2 张",
         "邀请码 2 个",
         f"{CHEN}家的门",

@@ -1,0 +1,352 @@
+"""Votes of the owners: made, cast into a log that only grows, and closed by the clock. No conversation uses it yet.
+
+What is counted, and how, is docs/votes.md; what the law lets one do is handlers/law.py.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, time, timedelta
+from fractions import Fraction
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import insert
+from sqlmodel import col, select
+
+from conversations.errors import Refused
+from handlers import tally
+from handlers.actions import action
+from handlers.ballot_log import entry_after, written
+from handlers.bundle import Bundle, case_of, pack
+from handlers.casting import Cast, cast
+from handlers.law import MULTI_UNIT, OPTIONS, POLL, SCOPE, Pack, pack_of
+from handlers.numbers import next_number
+from handlers.policy import policy_of
+from handlers.proxies import appointed, log_proxy, revoked
+from handlers.tell import NEWS, places_of_kind, tell
+from handlers.timers import next_at, set_timer, stop_timer
+from handlers.tx import Tx
+from handlers.vote_log import append, ballots_of, delivered, file_hash, head_of, locked, log_of, voter_of
+from handlers.vote_roster import Frozen, freeze
+from store.tables import Ballot, Person, Role, RosterEntry, Vote, Voter
+
+__all__ = [
+    "Cast",
+    "appointed",
+    "ballots_of",
+    "bundle_of",
+    "cast",
+    "delivered",
+    "extend",
+    "head_of",
+    "log_of",
+    "open_vote",
+    "result_of",
+    "revoked",
+    "roster_of",
+    "voter_of",
+]
+
+HEAD_AT = time(20, 0)
+"""When the head of an open vote's log is published, in the community's time."""
+GRACE = timedelta(seconds=5)
+"""How long after its deadline a vote is closed: what came in on time and waits for its turn is still written."""
+BATCH = 500
+
+# What each option may be, docs/votes.md section 1; what is not here is looked at by itself.
+ALLOWED: Mapping[str, tuple[Any, ...]] = {
+    "people_count": ("interp9", "per_unit"),
+    "person_merge": ("exact_owner_set", "any_common_owner"),
+    "parking_votes": (False, True),
+    "multi_unit": ("owner_wide", "per_unit"),
+    "co_owner_no_rep": ("agree_or_invalid", "agree_or_abstain", "first", "last"),
+    "revote": ("last", "first"),
+    "principal_vs_proxy": ("principal_wins", "latest"),
+    "channel_conflict": ("latest", "paper_wins", "electronic_wins"),
+    "proxy_follow_instruction": (True, False),
+    "silence": ("not_participating", "abstain_participating", "follow_majority"),
+    "abstain_in_denominator": (True, False),
+    "blank_ballot": ("invalid", "abstain"),
+}
+POLL_ALLOWED: Mapping[str, tuple[Any, ...]] = {
+    "electorate": ("homes", "persons"),
+    "weight": ("heads", "area", "both"),
+    "threshold": ("plurality", "1/2", "2/3", "3/4"),
+    "of": ("for_against", "cast", "eligible"),
+    "question": ("yes_no", "choose"),
+    "visible": ("totals", "by_room", "named"),
+}
+
+
+# --- made -------------------------------------------------------------------------------------------
+
+
+def open_vote(
+    tx: Tx,
+    community_id: int,
+    *,
+    kind: str,
+    title: str,
+    opens_at: datetime,
+    deadline: datetime,
+    text: str = "",
+    rule: str | None = None,
+    options: Mapping[str, Any] | None = None,
+    poll: Mapping[str, Any] | None = None,
+    clause: str = "",
+    notice_at: datetime | None = None,
+) -> Vote:
+    """Make a vote: its roster and its policy are frozen now, and its log begins with the hashes of both.
+
+    `options` and `poll` say what differs from the lawful defaults; `clause` names what lets silence speak;
+    `notice_at` is when the notice of a statutory vote was published, now unless it is given. Raises Refused where the
+    law, the roster or docs/votes.md forbid such a vote, and ValueError for values that do not exist.
+    """
+    pack = pack_of(policy_of(tx, community_id).city)
+    made = _options(pack, kind, options or {})
+    asked = _poll(pack, poll or {}) if kind == "poll" else None
+    if asked is not None:
+        made["multi_unit"] = MULTI_UNIT[asked["electorate"]]
+    _check_kind(pack, kind, rule, made, clause)
+    _check_times(tx, pack, kind, opens_at=opens_at, deadline=deadline, notice_at=notice_at or tx.now)
+    frozen = freeze(
+        tx,
+        community_id,
+        made["scope"],
+        areas=asked is None or asked["weight"] != "heads",
+        named=asked is not None and asked["visible"] == "named",
+        staff=pack.staff_may_be_agents,
+    )
+    made["proxy_barred"] = [*made["proxy_barred"], *frozen.barred]
+    policy = {
+        "kind": kind,
+        "rule": rule,
+        "title": title,
+        "text": text,
+        "options": made,
+        "poll": asked,
+        "clause": clause or None,
+        "time_zone": tx.community(community_id).time_zone,
+        "opens_at": written(opens_at),
+        "deadline": written(deadline),
+    }
+    vote = Vote(
+        community_id=community_id,
+        number=next_number(tx, community_id, "vote"),
+        kind=kind,
+        title=title,
+        policy=policy,
+        policy_hash=file_hash(policy),
+        roster=frozen.rest,
+        roster_hash=file_hash({"units": frozen.units, **frozen.rest}),
+        record_date=tx.now.astimezone(ZoneInfo(tx.community(community_id).time_zone)).date(),
+        opens_at=opens_at,
+        deadline=deadline,
+    )
+    tx.session.add(vote)
+    tx.session.flush()
+    _keep(tx, vote, frozen)
+    append(tx, vote, "open", {"roster": vote.roster_hash, "policy": vote.policy_hash})
+    for each in frozen.proxies:
+        log_proxy(tx, vote, each)
+    set_timer(tx, community_id, f"vote.close:{vote.id}", deadline + GRACE)
+    set_timer(tx, community_id, f"vote.head:{vote.id}", next_at(tx, community_id, HEAD_AT, after=opens_at))
+    return vote
+
+
+def _options(pack: Pack, kind: str, changed: Mapping[str, Any]) -> dict[str, Any]:
+    """All options; whoever makes the vote changes what they want, within what exists."""
+    made = {**pack.options(kind), **changed}
+    _check_values(made, OPTIONS, ALLOWED)
+    made["scope"] = {**SCOPE, **made["scope"]}
+    most = made["proxy_max_principals"]
+    if set(made["scope"]) != set(SCOPE) or not (most is None or (type(most) is int and most >= 0)):
+        raise ValueError(f"no such scope or number of principals: {made['scope']}, {most}")
+    return made
+
+
+def _poll(pack: Pack, changed: Mapping[str, Any]) -> dict[str, Any]:
+    """All of policy.poll."""
+    made = {**pack.poll(), **changed}
+    _check_values(made, POLL, POLL_ALLOWED)
+    if not 0 <= Fraction(made["quorum"]) <= 1:
+        raise ValueError(f"no such quorum: {made['quorum']}")
+    if made["question"] == "choose":
+        names = made["choices"]
+        if len(names) < 2 or len(set(names)) < len(names) or not all(names):
+            raise Refused("vote.choices")
+        if not 1 <= made["most"] <= len(names):
+            raise Refused("vote.most", count=len(names))
+    return made
+
+
+def _check_values(
+    made: Mapping[str, Any], known: Mapping[str, Any], allowed: Mapping[str, tuple[Any, ...]]
+) -> None:
+    wrong = [name for name in made if name not in known]
+    wrong += [name for name, values in allowed.items() if made[name] not in values]
+    if wrong:
+        raise ValueError(f"no such option or value: {', '.join(wrong)}")
+
+
+def _check_kind(pack: Pack, kind: str, rule: str | None, options: Mapping[str, Any], clause: str) -> None:
+    """What the law and docs/votes.md say of this kind of vote, whatever its time and roster."""
+    if kind == "poll" and rule is None:
+        if options["silence"] != "not_participating":
+            raise Refused("vote.silence_poll")
+        return
+    if kind != "statutory" or rule not in ("ordinary", "special"):
+        raise ValueError(f"no such kind and rule: {kind}, {rule}")
+    if not pack.statutory_here:
+        raise Refused("vote.poll_only", reason=dict(pack.reasons))
+    if any(options[name] != value for name, value in pack.fixed.items()):
+        raise Refused("vote.fixed", city=pack.city)
+    if options["silence"] != "not_participating":
+        if not clause.strip():
+            raise Refused("vote.silence_clause")
+        if options["multi_unit"] == "per_unit":
+            raise Refused("vote.silence_by_home")
+
+
+def _check_times(
+    tx: Tx, pack: Pack, kind: str, *, opens_at: datetime, deadline: datetime, notice_at: datetime
+) -> None:
+    if deadline <= max(opens_at, tx.now):
+        raise Refused("vote.deadline")
+    if kind != "statutory":
+        return
+    earliest = notice_at + timedelta(days=pack.notice_days)
+    if opens_at < earliest:
+        raise Refused("vote.notice", days=pack.notice_days, at=earliest)
+    if pack.period_days is not None:
+        least, most = pack.period_days
+        if not timedelta(days=least) <= deadline - opens_at <= timedelta(days=most):
+            raise Refused("vote.period", city=pack.city, least=least, most=most)
+
+
+def _keep(tx: Tx, vote: Vote, frozen: Frozen) -> None:
+    """Write the roster and everybody's number down."""
+    common = {"community_id": vote.community_id, "vote_id": vote.id}
+    entries = [
+        {**common, "home_id": home.id, "position": position, "unit": unit}
+        for position, (home, unit) in enumerate(zip(frozen.homes, frozen.units, strict=True))
+    ]
+    voters = [
+        {
+            **common,
+            "person_id": key if isinstance(key, int) else None,
+            "number": number,
+            "homes": frozen.entitled.get(number, []),
+            "delivered_at": None,
+        }
+        for key, number in frozen.numbers.items()
+    ]
+    for table, rows in ((RosterEntry, entries), (Voter, voters)):
+        for start in range(0, len(rows), BATCH):
+            tx.session.connection().execute(insert(table), rows[start : start + BATCH])
+
+
+# --- by the clock -----------------------------------------------------------------------------------
+
+
+def extend(tx: Tx, vote: Vote, deadline: datetime) -> None:
+    """Give a poll more time, once, before it is over."""
+    vote = locked(tx, vote)
+    if vote.kind != "poll":
+        raise Refused("vote.extend_poll")
+    if vote.state != "open" or tx.now >= vote.deadline:
+        raise Refused("vote.closed")
+    before = select(Ballot.id).where(Ballot.vote_id == vote.id, Ballot.kind == "extend")
+    if tx.session.exec(before).first() is not None:
+        raise Refused("vote.extend_once")
+    if deadline <= vote.deadline:
+        raise Refused("vote.extend_later", at=vote.deadline)
+    vote.deadline = deadline
+    append(tx, vote, "extend", {"deadline": written(deadline)})
+    set_timer(tx, vote.community_id, f"vote.close:{vote.id}", deadline + GRACE)
+
+
+@action("vote.head", Vote)
+def publish_head(tx: Tx, person: None, vote: Vote) -> None:
+    """Publish the head of an open vote's log, once a day."""
+    if vote.state != "open" or tx.now > vote.deadline:
+        return
+    _tell_head(tx, vote, "vote.head")
+    set_timer(tx, vote.community_id, f"vote.head:{vote.id}", next_at(tx, vote.community_id, HEAD_AT))
+
+
+@action("vote.close", Vote)
+def close(tx: Tx, person: None, vote: Vote) -> None:
+    """End a vote whose deadline is over: its log's last entry holds the result's hash, and its head is published."""
+    vote = locked(tx, vote)
+    if vote.state != "open":
+        return
+    if tx.now <= vote.deadline:
+        set_timer(tx, vote.community_id, f"vote.close:{vote.id}", vote.deadline + GRACE)
+        return
+    body = {"entries": vote.entries, "undelivered": _undelivered(tx, vote), "result": ""}
+    # The result needs whom the ballot did not reach, which only this entry says.
+    unwritten = entry_after(vote.entries + 1, vote.head, "close", body, tx.now)
+    result = _count(tx, vote, [*log_of(tx, vote, opened=True), unwritten])
+    append(tx, vote, "close", {**body, "result": file_hash(result)})
+    vote.state, vote.closed_at = "closed", tx.now
+    tx.session.add(vote)
+    tx.session.flush()
+    stop_timer(tx, f"vote.head:{vote.id}")
+    _tell_head(tx, vote, "vote.head_last")
+
+
+def _undelivered(tx: Tx, vote: Vote) -> list[str]:
+    """The numbers of those who may vote and whom the ballot did not reach."""
+    rows = select(Voter).where(Voter.vote_id == vote.id, col(Voter.delivered_at).is_(None))
+    numbers = [each.number for each in tx.session.exec(rows) if each.homes]
+    return sorted(numbers, key=lambda number: int(number[1:]))
+
+
+def _tell_head(tx: Tx, vote: Vote, key: str) -> None:
+    """The head goes, without a sound, to the board, to the admin group and to the committee, who keep it."""
+    committee = (
+        select(Person)
+        .join(Role, col(Role.person_id) == col(Person.id))
+        .where(Role.community_id == vote.community_id, Role.role == "committee", Person.name != "")
+        .order_by(col(Person.id))
+    )
+    places = [place for kind in ("board", "staff") for place in places_of_kind(tx, vote.community_id, kind)]
+    head = str(head_of(vote))
+    for each in [*places, *tx.session.exec(committee)]:
+        tell(
+            tx,
+            each,
+            key,
+            number=vote.number,
+            title=vote.title,
+            entries=vote.entries,
+            head=head,
+            lane=NEWS,
+            silent=True,
+        )
+
+
+# --- what is published ------------------------------------------------------------------------------
+
+
+def roster_of(tx: Tx, vote: Vote) -> dict[str, Any]:
+    """The content of roster.json."""
+    rows = select(RosterEntry.unit).where(RosterEntry.vote_id == vote.id)
+    return {"units": list(tx.session.exec(rows.order_by(col(RosterEntry.position)))), **vote.roster}
+
+
+def result_of(tx: Tx, vote: Vote) -> dict[str, Any]:
+    """The content of result.json of a closed vote."""
+    if vote.state != "closed":
+        raise ValueError(f"vote {vote.number} is open")
+    return _count(tx, vote, log_of(tx, vote, opened=True))
+
+
+def _count(tx: Tx, vote: Vote, log: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    return tally.result(case_of(vote.policy, roster_of(tx, vote), log))
+
+
+def bundle_of(tx: Tx, vote: Vote) -> bytes:
+    """The file by which anybody can count a closed vote again."""
+    files = Bundle(dict(vote.policy), roster_of(tx, vote), log_of(tx, vote), result_of(tx, vote), readme="")
+    return pack(files)
