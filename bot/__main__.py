@@ -38,6 +38,8 @@ from bot.web import Server
 from conversations.errors import Refused, Unclear
 from conversations.words import Reader, Say
 from handlers import inbox
+from handlers.bundle import verify
+from handlers.bundle_file import Broken
 from handlers.codes import CLAIM_HOURS, INVITED_HOURS, Invitation, claim_codes, invitations, withdraw
 from handlers.people import buildings_of
 from handlers.policy import policy_of
@@ -47,11 +49,12 @@ from handlers.roster_lines import Roster
 from handlers.roster_plan import Plan, Progress
 from handlers.roster_template import write_template
 from handlers.tx import House, Tx
+from handlers.votes import bundle_of
 from moderation.judge import judge_lines
 from store.database import Database, StoreUnavailable
 from store.migrations import backup as back_up
 from store.migrations import upgrade
-from store.tables import Community, Inbox
+from store.tables import Community, Inbox, Vote
 from store.vault import Vault, WrongKey
 
 if TYPE_CHECKING:
@@ -621,6 +624,47 @@ def backup(
     back_up(store.engine, file)
     store.close()
     out.print(f"已备份到 {file}；照片在 {found.data / 'media'}，请一并复制。Backed up; copy the photos too.")
+
+
+@cli.command()
+def bundle(
+    number: Annotated[int, typer.Argument(help="投票的编号。The vote's number.")],
+    file: Annotated[Path, typer.Argument(help="公示文件 .zip，不能已存在。The file; must not exist.")],
+    name: Annotated[
+        str, typer.Option("--community", help="小区名称；只有一个小区时可不写。Needed if there are several.")
+    ] = "",
+    data: Data = None,
+) -> None:
+    """把结束的投票写成公示文件，谁都能核对。Write a closed vote as the file to publish, which anybody can check."""
+    found = loaded(data)
+    with closing(database(found)) as store:
+        with store.read() as session:
+            try:
+                packed = _packed(_tx(session, found), _community(session, name), number)
+            except LookupError as error:
+                fail(str(error))
+        try:
+            head = verify(packed).head
+        except Broken as error:
+            fail(in_both(error.words))
+    with _new_file(file):
+        file.write_bytes(packed)
+        file.chmod(0o644)  # it is to be published
+    out.print(
+        f"已写好 {file}，核对相符；末条回执 {head}，应和公示栏上的一样。"
+        f"Written and checked; its head {head} should be the one on the board."
+    )
+
+
+def _packed(tx: Tx, chosen: Community, number: int) -> bytes:
+    """The file of a community's vote; LookupError if there is none of this number, or it goes on."""
+    query = select(Vote).where(Vote.community_id == chosen.id, Vote.number == number)
+    vote = tx.session.exec(query).first()
+    if vote is None:
+        raise LookupError(f"没有 {number} 号投票。There is no vote {number}.")
+    if vote.state != "closed":
+        raise LookupError(f"{number} 号投票还没有结束。Vote {number} is not closed yet.")
+    return bundle_of(tx, vote)
 
 
 @cli.command("inbox")

@@ -27,6 +27,7 @@ from handlers.timers import next_at, set_timer, stop_timer
 from handlers.tx import Tx
 from handlers.vote_log import append, ballots_of, delivered, file_hash, head_of, locked, log_of, voter_of
 from handlers.vote_roster import Frozen, freeze
+from handlers.vote_words import readme
 from store.tables import Ballot, Person, Role, RosterEntry, Vote, Voter
 
 __all__ = [
@@ -348,5 +349,5 @@ def _count(tx: Tx, vote: Vote, log: Sequence[Mapping[str, Any]]) -> dict[str, An
 
 def bundle_of(tx: Tx, vote: Vote) -> bytes:
     """The file by which anybody can count a closed vote again."""
-    files = Bundle(dict(vote.policy), roster_of(tx, vote), log_of(tx, vote), result_of(tx, vote), readme="")
-    return pack(files)
+    policy, result = dict(vote.policy), result_of(tx, vote)
+    return pack(Bundle(policy, roster_of(tx, vote), log_of(tx, vote), result, readme(policy, result)))

@@ -2,30 +2,37 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlmodel import Session, select
 
 from handlers.bundle import case_of
-from handlers.bundle_file import RESULT, files_of
+from handlers.bundle_file import README, RESULT, files_of
 from handlers.tally import count
+from handlers.tx import Tx
+from handlers.votes import cast, open_vote
+from store.tables import Person
+from tests.people import Building
 from tests.published import Vote, ballot, receipt_of, unit
 
 ROOT = Path(__file__).resolve().parents[2]
 VOTE = Vote()
 
 
-def linli(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[bytes]:
-    """Run a command where no settings can be read."""
+def linli(*arguments: str, cwd: Path = ROOT, port: str = "wrong") -> subprocess.CompletedProcess[bytes]:
+    """Run a command where no settings can be read, unless the port is right."""
     known = {name: value for name, value in os.environ.items() if not name.startswith("LINLI_")}
     return subprocess.run(
         [sys.executable, "-m", "bot", *arguments],
         check=False,
         cwd=cwd,
-        env={**known, "COLUMNS": "200", "PYTHONPATH": str(ROOT), "LINLI_WEB__PORT": "wrong"},
+        env={**known, "COLUMNS": "200", "PYTHONPATH": str(ROOT), "LINLI_WEB__PORT": port},
         capture_output=True,
         timeout=60,
     )
@@ -225,3 +232,40 @@ def test_what_is_neither_a_vote_nor_cases_is_said(tmp_path: Path, content: bytes
     file.write_bytes(content)
     done = linli("tally", str(file))
     assert (done.returncode, "owner-vote-vectors/1" in said(done)) == (1, True)
+
+
+# --- bundle -----------------------------------------------------------------------------------------
+
+
+async def test_a_closed_vote_is_written_as_its_file(tmp_path: Path, sqlite_template: Path) -> None:
+    data, file = tmp_path / "data", tmp_path / "投票.zip"
+
+    def keeper(number: int) -> tuple[int, str]:
+        done = linli("bundle", str(number), str(file), "--data", str(data), port="8080")
+        return done.returncode, said(done)
+
+    data.mkdir()
+    shutil.copy(sqlite_template, data / "linli.db")
+    building = Building(data, f"sqlite:///{data}/linli.db")
+    open_at = building.clock.now()
+
+    def begin(session: Session) -> None:
+        tx = Tx(session, open_at, building.app.house)
+        vote = open_vote(
+            tx, 1, kind="poll", title="充电桩", opens_at=open_at, deadline=open_at + timedelta(days=3)
+        )
+        owner = session.exec(select(Person).where(Person.name == "陈女士")).one()
+        cast(tx, vote, owner, choice="for")
+
+    building.app.database.write_now(begin)
+    assert "还没有结束" in keeper(1)[1]
+    await building.later(days=4)
+    await building.close()
+    assert "没有 2 号投票" in keeper(2)[1]
+    assert not file.exists()
+    code, words = keeper(1)
+    assert (code, "核对相符" in words) == (0, True)
+    assert "已存在" in keeper(1)[1]
+    done = linli("verify", str(file))
+    assert (done.returncode, "征求意见，非业主大会决定" in said(done)) == (0, True)
+    assert "怎样自己再数一遍" in files_of(file.read_bytes())[README].decode()
