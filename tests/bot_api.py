@@ -193,7 +193,7 @@ class BotApi:
     def base_file_url(self) -> str:
         return f"{self.url}/file/bot"
 
-    async def until(self, condition: Callable[[], T], within: float = 5.0) -> T:
+    async def until(self, condition: Callable[[], T], within: float = 60.0) -> T:
         """Wait for something to become true, by the real clock; it may also be a `sees` that fails first."""
         end = time.monotonic() + within
         while True:

@@ -34,7 +34,7 @@ from tests.people import HOUSE
 
 MORNING = datetime(2026, 3, 2, 1, 0, tzinfo=UTC)
 MESSENGER = "test"
-PATIENCE = 20.0  # seconds until a test that waits gives up
+PATIENCE = 60.0  # seconds until a test that waits gives up
 
 
 def account(person: int, chat: str) -> Account:

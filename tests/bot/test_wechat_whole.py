@@ -27,7 +27,7 @@ from tests.bot_api import User as TelegramUser
 from tests.people import StoppedClock, photo
 from tests.wechat_api import Shown, User, WeChatApi
 
-WITHIN = 20
+WITHIN = 60
 """Seconds, by the real clock, after which what does not come will not come."""
 LINK = re.compile(r"http://\S+/p/\w+")
 REPORT = (

@@ -21,7 +21,7 @@ from store.tables import Lease
 from tests.postgres import Server
 
 AT = datetime(2026, 3, 2, 1, 0, tzinfo=UTC)
-PATIENCE = 20.0  # seconds until a test that waits for a thread gives up
+PATIENCE = 60.0  # seconds until a test that waits for a thread gives up
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 Open = Callable[..., Database]
