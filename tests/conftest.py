@@ -57,9 +57,9 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
         yield f"sqlite:///{tmp_path / 'linli.db'}"
         return
     server: Server = request.getfixturevalue("postgres")
-    name = unique("linli")
-    yield server.create_database(name, request.getfixturevalue("postgres_template"))
-    server.drop_database(name)
+    name = server.lend(unique("linli"), request.getfixturevalue("postgres_template"))
+    yield server.url_of(name)
+    server.give_back(name)
 
 
 PHONES = {"phone", "owner", "neighbour", "crew", "plumber", "office", "board"}

@@ -12,25 +12,74 @@ import shutil
 import subprocess
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+import psycopg
+from psycopg.sql import SQL, Identifier
 from sqlalchemy import URL, NullPool, create_engine, make_url
 from sqlalchemy.exc import OperationalError
 
 # The zone is that of the servers Linli will run on, so that a column without a zone shows itself.
 SETTINGS = {
     "listen_addresses": "",
+    "timezone": "Asia/Shanghai",
+    # It never survives its run.
     "fsync": "off",
     "full_page_writes": "off",
-    "timezone": "Asia/Shanghai",
+    "synchronous_commit": "off",
+    "wal_level": "minimal",
+    "max_wal_senders": "0",
+    "checkpoint_timeout": "1h",
+    # Nothing happens beside the tests, and a plan costs more than what it could save with so few rows.
+    "autovacuum": "off",
+    "jit": "off",
 }
-READY_WITHIN = 30.0  # seconds
+READY_WITHIN = 60.0  # seconds
+LENT_TIMES = 25
+GROWN_BYTES = 2 * 1024 * 1024
+STRUCTURE = """
+SELECT coalesce(md5(string_agg(made, ',' ORDER BY made)), '') FROM (
+    SELECT format('%s %s %s', tableoid, oid, xmin) FROM pg_class WHERE oid >= 16384
+    UNION ALL SELECT format('%s %s %s %s', tableoid, attrelid, attnum, xmin) FROM pg_attribute WHERE attrelid >= 16384
+    UNION ALL SELECT format('%s %s %s', tableoid, oid, xmin) FROM pg_trigger WHERE oid >= 16384
+    UNION ALL SELECT format('%s %s %s', tableoid, oid, xmin) FROM pg_constraint WHERE oid >= 16384
+    UNION ALL SELECT format('%s %s %s', tableoid, oid, xmin) FROM pg_proc WHERE oid >= 16384
+    UNION ALL SELECT format('%s %s', tableoid, starelid) FROM pg_statistic WHERE starelid >= 16384
+    UNION ALL SELECT format('%s', setconfig) FROM pg_db_role_setting
+) AS everything (made)
+"""
+"""Whatever somebody created, altered or analysed gives another answer."""
+OTHERS = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
 WATCH = """
 "$@" >log 2>&1 </dev/null & cat >/dev/null
 kill -QUIT $!; wait $!
 rm -rf "$PWD"
 """
+
+
+@dataclass
+class _Lent:
+    """A database that may be emptied and lent again, as it was when it was new."""
+
+    template: str
+    structure: str
+    size: int
+    tables: dict[str, list[Any]]
+    """What stands in them."""
+    times: int = 0
+
+
+def _state(connection: "psycopg.Connection[Any]") -> tuple[str, int]:
+    """The structure of a database, and its bytes."""
+    found = connection.execute(f"SELECT ({STRUCTURE}), pg_database_size(current_database())").fetchone()
+    assert found
+    return found
+
+
+def _rows(connection: "psycopg.Connection[Any]", table: str) -> list[Any]:
+    return connection.execute(SQL("SELECT xmin, {0} FROM {0}").format(Identifier(table))).fetchall()
 
 
 class Server:
@@ -42,6 +91,8 @@ class Server:
 
     def __init__(self) -> None:
         self.created: list[str] = []
+        self.lent: dict[str, _Lent] = {}
+        self.spare: dict[str, list[str]] = {}
 
     def __enter__(self) -> Self:
         self.start()
@@ -101,12 +152,66 @@ class Server:
         copy = self.quoted(template) if template else "template0 ENCODING 'UTF8' LOCALE 'C'"
         self.execute(f"CREATE DATABASE {self.quoted(name)} TEMPLATE {copy}")
         self.created.append(name)
+        return self.url_of(name)
+
+    def url_of(self, name: str) -> str:
+        """The URL of a database."""
         return self.admin.set(database=name).render_as_string(hide_password=False)
 
     def drop_database(self, name: str) -> None:
         """Remove a database, also one that somebody is still connected to."""
         self.execute(f"DROP DATABASE IF EXISTS {self.quoted(name)} WITH (FORCE)")
         self.created.remove(name)
+
+    def lend(self, name: str, template: str) -> str:
+        """A database like `template`, a new one of this name or one that was given back: its name.
+
+        To empty one costs a tenth of a copy.
+        """
+        if self.spare.setdefault(template, []):
+            return self.spare[template].pop()
+        self.create_database(name, template)
+        with self.connected(name) as connection:
+            found = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+            tables = {table: _rows(connection, table) for (table,) in found}
+            self.lent[name] = _Lent(template, *_state(connection), tables)
+        return name
+
+    def give_back(self, name: str) -> None:
+        """Empty a database for the next one who needs it, or drop it if it has become another one."""
+        lent = self.lent[name]
+        lent.times += 1
+        try:
+            is_as_new = lent.times < LENT_TIMES and self.emptied(name, lent)
+        except psycopg.Error:
+            is_as_new = False
+        if is_as_new:
+            self.spare[lent.template].append(name)
+        else:
+            self.drop_database(name)
+            del self.lent[name]
+
+    def emptied(self, name: str, lent: "_Lent") -> bool:
+        """Take out what came in and begin every count anew; False if this is not enough to make it as it was."""
+        with self.connected(name) as connection:
+            connection.execute(f"SELECT pg_terminate_backend(pid, 10000) {OTHERS}")
+            structure, size = _state(connection)
+            filled = {table: rows for table, rows in lent.tables.items() if rows}
+            kept = all(_rows(connection, table) == rows for table, rows in filled.items())
+            if structure != lent.structure or size > lent.size + GROWN_BYTES or not kept:
+                return False
+            emptied = [Identifier(table) for table in lent.tables if table not in filled]
+            with connection.transaction():
+                # Neither keys nor rules hold the rows, and what only grows can be emptied.
+                connection.execute("SET LOCAL session_replication_role = replica")
+                connection.execute(SQL(";").join(SQL("DELETE FROM {}").format(table) for table in emptied))
+                connection.execute("SELECT setval(oid, 1, false) FROM pg_class WHERE relkind = 'S'")
+        return True
+
+    def connected(self, name: str) -> "psycopg.Connection[Any]":
+        """The admin's connection to one database."""
+        url = self.admin.set(drivername="postgresql", database=name)
+        return psycopg.connect(url.render_as_string(hide_password=False), autocommit=True)
 
     def execute(self, statement: str) -> None:
         """Run one statement as the admin, outside of any transaction."""

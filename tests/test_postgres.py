@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import NullPool, create_engine, text
 
+from tests.people import unique
 from tests.postgres import Server
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -77,6 +78,67 @@ def test_a_dropped_database_is_gone_even_while_in_use(server: Server) -> None:
     assert server.create_database('odd "name"') == url
 
 
+@pytest.fixture(scope="module")
+def pattern(server: Server) -> str:
+    """A template with an empty table, which only grows, and a full one."""
+    url = server.create_database("pattern")
+    ask(
+        url,
+        "CREATE TABLE matter (id serial PRIMARY KEY, words text)",
+        "CREATE TABLE fixed (name text)",
+        "INSERT INTO fixed VALUES ('a')",
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE ''it only grows''; END'",
+        "CREATE TRIGGER grows BEFORE DELETE ON matter FOR EACH ROW EXECUTE FUNCTION refuse()",
+    )
+    return "pattern"
+
+
+def test_a_database_that_is_given_back_is_lent_again_as_if_it_were_new(server: Server, pattern: str) -> None:
+    name = server.lend("used", pattern)
+    url = server.url_of(name)
+    ask(url, "INSERT INTO matter (words) VALUES ('x'), ('y')")
+    engine = create_engine(url, poolclass=NullPool)
+    connection = engine.connect()  # somebody forgot to end this
+    connection.execute(text("INSERT INTO matter (words) VALUES ('z')"))
+    server.give_back(name)
+    connection.invalidate()
+    connection.close()
+    assert server.lend("another", pattern) == name
+    assert ask(url, "SELECT * FROM matter") == []
+    assert ask(url, "INSERT INTO matter (words) VALUES ('x') RETURNING id") == [(1,)]
+    assert ask(url, "SELECT * FROM fixed") == [("a",)]
+    server.give_back(name)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "ALTER TABLE matter ADD more text",
+        "ALTER TABLE matter DISABLE TRIGGER grows",
+        "ALTER TABLE matter ADD CHECK (id < 9)",
+        "CREATE INDEX by_words ON matter (words)",
+        "CREATE TABLE made ()",
+        "DROP TABLE matter",
+        "ANALYZE matter",
+        "UPDATE fixed SET name = name",
+        "DELETE FROM fixed",
+        "INSERT INTO matter (words) SELECT md5(n::text) FROM generate_series(1, 40000) n",
+    ],
+)
+def test_what_has_become_another_database_is_not_lent_again(
+    server: Server, pattern: str, change: str
+) -> None:
+    name = server.lend(unique("before"), pattern)
+    ask(server.url_of(name), "INSERT INTO matter (words) VALUES ('x')", change)
+    server.give_back(name)
+    assert name not in server.created
+    after = server.lend(unique("after"), pattern)
+    assert after != name
+    assert ask(server.url_of(after), "SELECT * FROM matter") == []
+    server.give_back(after)
+    server.drop_database(server.spare[pattern].pop())
+
+
 @pytest.mark.parametrize("way", [signal.SIGTERM, signal.SIGKILL])
 def test_the_server_ends_with_a_run_that_is_killed(way: signal.Signals) -> None:
     code = "import tests.postgres as p; s = p.Server(); s.start(); print(s.folder, flush=True); input()"
@@ -99,7 +161,7 @@ def test_the_server_ends_with_a_run_that_is_killed(way: signal.Signals) -> None:
         os.kill(pid, 0)
 
 
-def gone(folder: Path, within: float = 10.0) -> bool:
+def gone(folder: Path, within: float = 60.0) -> bool:
     """Whether the folder goes away within so many seconds."""
     end = time.monotonic() + within
     while folder.exists() and time.monotonic() < end:
