@@ -14,12 +14,14 @@ from tests.bot_api import BotApi
 from tests.killing import Nursery
 from tests.people import Building, Phone, StoppedClock, unique
 from tests.postgres import Server
+from tests.sharing import share
 from tests.telegram_people import TelegramBuilding
 from tests.wechat_api import WeChatApi
 from tests.wechat_people import UNLIMITED, WechatBuilding
 
 DATABASES = ("sqlite", "postgresql")
 set_up("critical")
+share()
 
 
 @pytest.fixture(scope="session")
