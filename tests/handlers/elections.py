@@ -126,7 +126,7 @@ def roster_unit(strip: Strip, number: int, areas: Sequence[str]) -> dict[str, An
     status = strip.pick(("sold_delivered",) * 10 + ("unsold", "unsold", "sold_undelivered"))
     owners = [f"P{number + 1}" if name == "own" else name for name in strip.pick(OWNERS)]
     owners = list(dict.fromkeys(owners))  # P1 with P1 is P1
-    developer = strip.pick(("D1", "D1", "D2"))
+    developer = strip.pick(("D1", "D1", "D1", "D2", None))
     area = strip.pick(areas)
     other = strip.pick(areas)
     sold = status == "sold_delivered"
@@ -157,7 +157,7 @@ def roster_unit(strip: Strip, number: int, areas: Sequence[str]) -> dict[str, An
 
 def entitled(unit: dict[str, Any]) -> list[str]:
     """Those who may vote for a unit, to make most ballots theirs."""
-    return unit["owners"] if unit["status"] == "sold_delivered" else [unit["developer"]]
+    return unit["owners"] if unit["status"] == "sold_delivered" else list(filter(None, [unit["developer"]]))
 
 
 def units_for(strip: Strip, principal: str, units: list[dict[str, Any]]) -> str | list[str]:
