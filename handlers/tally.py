@@ -3,12 +3,14 @@
 The meaning of every field and option is sections 1 to 3 of docs/votes.md. Areas are integers, shares are fractions.
 """
 
+import gc
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from fractions import Fraction
-from typing import Any
+from typing import Any, NamedTuple
 
 FORMAT = "linli-result/1"
 SIDES = ("for", "against", "abstain")
@@ -57,13 +59,12 @@ MEASURES: Mapping[str, tuple[Callable[[Sum], int], ...]] = {
 # --- who may vote -----------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Unit:
-    """A unit in scope: its area, and those who vote for it."""
+class Unit(NamedTuple):
+    """A unit in scope: its area, and those who vote for it, each once and in order."""
 
     id: str
     area: int
-    owners: frozenset[str]
+    owners: tuple[str, ...]
     rep: str | None
 
 
@@ -176,10 +177,10 @@ def _shown(area: int, places: int) -> str:
     return f"{whole}.{part[:2]}{part[2:].rstrip('0')}"
 
 
-def _owners(unit: Mapping[str, Any]) -> frozenset[str]:
+def _owners(unit: Mapping[str, Any]) -> tuple[str, ...]:
     if unit["status"] == "sold_delivered":
-        return frozenset(unit["owners"])
-    return frozenset([unit["developer"]] if unit["developer"] is not None else [])
+        return tuple(sorted(set(unit["owners"])))
+    return () if unit["developer"] is None else (unit["developer"],)
 
 
 def _by_unit(case: Case) -> bool:
@@ -213,19 +214,19 @@ def _connected(units: Sequence[Unit]) -> dict[str, str]:
 
     for unit in units:
         for owner in unit.owners:
-            parent[root(owner)] = root(min(unit.owners))
+            parent[root(owner)] = root(unit.owners[0])
     # Without an owner nothing connects it to another: a name that no owner has.
-    return {unit.id: root(min(unit.owners)) if unit.owners else f"\0{unit.id}" for unit in units}
+    return {unit.id: root(unit.owners[0]) if unit.owners else f"\0{unit.id}" for unit in units}
 
 
 # --- which ballots are admitted ---------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Ballot:
+class Ballot(NamedTuple):
     """One ballot that was admitted: whose choice, by whom and how it came."""
 
-    index: int
+    place: int
+    """Where it stands among all ballots."""
     principal: str
     choice: Choice
     by_proxy: bool
@@ -254,7 +255,7 @@ class Admission:
         self.principals_of = defaultdict[str, set[str]](set)
         """For whom an agent was admitted by proxy."""
 
-    def admit(self, index: int, ballot: Mapping[str, Any]) -> None:
+    def admit(self, place: int, ballot: Mapping[str, Any]) -> None:
         """Put the ballot into the slots that it reaches; raises Rejected with the code of the first test that fails."""
         at = instant(ballot["at"])
         if at < self.opens_at:
@@ -282,7 +283,7 @@ class Admission:
             raise Rejected("NOT_REPRESENTATIVE")
         if capacity == "proxy":
             self._take_principal(voter, principal)
-        admitted = Ballot(index, principal, choice, capacity == "proxy", ballot["channel"] == "paper")
+        admitted = Ballot(place, principal, choice, capacity == "proxy", ballot["channel"] == "paper")
         for slot in reached:
             slot.ballots.append(admitted)
 
@@ -352,9 +353,9 @@ class Outcomes:
     def mark(self, ballots: Iterable[Ballot], outcome: str) -> None:
         """What became of these in one slot."""
         for ballot in ballots:
-            held = self.of[ballot.index]
+            held = self.of[ballot.place]
             if not held or STRENGTH.get(outcome, 0) > STRENGTH.get(held, 0):
-                self.of[ballot.index] = outcome
+                self.of[ballot.place] = outcome
 
 
 def _resolve(slot: Slot, options: Mapping[str, Any], outcomes: Outcomes) -> Choice | None:
@@ -373,7 +374,7 @@ def _resolve(slot: Slot, options: Mapping[str, Any], outcomes: Outcomes) -> Choi
     if rule == "first":  # in the order of their earliest ballots
         decides, others = finals[0], "rejected:NOT_REPRESENTATIVE"
     else:
-        decides, others = max(finals, key=lambda final: final.index), "superseded"
+        decides, others = max(finals, key=lambda final: final.place), "superseded"
     outcomes.mark([decides], "counted")
     outcomes.mark([final for final in finals if final is not decides], others)
     return decides.choice
@@ -414,16 +415,29 @@ class Counted:
 
 def counted(case: Case) -> Counted:
     """Admit all ballots and resolve all slots."""
-    electorate = _electorate(case)
-    admission, outcomes = Admission(case, electorate), Outcomes(len(case["ballots"]))
-    for index, ballot in enumerate(case["ballots"]):
-        try:
-            admission.admit(index, ballot)
-        except Rejected as rejected:
-            outcomes.of[index] = f"rejected:{rejected}"
-    for slot in electorate.slots:
-        slot.choice = _resolve(slot, case["options"], outcomes)
+    with _collector_paused():
+        electorate = _electorate(case)
+        admission, outcomes = Admission(case, electorate), Outcomes(len(case["ballots"]))
+        for place, ballot in enumerate(case["ballots"]):
+            try:
+                admission.admit(place, ballot)
+            except Rejected as rejected:
+                outcomes.of[place] = f"rejected:{rejected}"
+        for slot in electorate.slots:
+            slot.choice = _resolve(slot, case["options"], outcomes)
     return Counted(case, electorate, outcomes.of)
+
+
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """Nothing made here needs the collector, which would look through a large case again and again."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 # --- the verdict of a statutory vote ----------------------------------------------------------------
@@ -457,7 +471,7 @@ def _deemed(votes: Counted, cast: Mapping[str, Sum], silence: str) -> tuple[Sum,
     spoke = {slot.person for slot in votes.electorate.slots if slot.ballots}
     added = Sum()
     for number, units in enumerate(votes.electorate.persons):
-        owners = frozenset[str]().union(*(unit.owners for unit in units))
+        owners = {owner for unit in units for owner in unit.owners}
         if number not in spoke and not owners <= undelivered:
             added += Sum(sum(unit.area for unit in units), 1)
     if added.heads == 0:
