@@ -27,5 +27,14 @@ def complain(sentence: str) -> None:
 
 def in_both(words: Say | list[Say]) -> str:
     """Words in Chinese and in English."""
+    return " ".join(_in_each(words))
+
+
+def in_lines(words: Say) -> str:
+    """The same, each language in a line of its own."""
+    return "\n".join(_in_each(words))
+
+
+def _in_each(words: Say | list[Say]) -> list[str]:
     now = datetime.now(UTC)
-    return " ".join(Reader(language, "Asia/Shanghai", now).show(words) for language in LANGUAGES)
+    return [Reader(language, "Asia/Shanghai", now).show(words) for language in LANGUAGES]

@@ -10,7 +10,7 @@ from typing import Annotated, Any, NoReturn, cast
 import typer
 from rich.text import Text
 
-from bot.terminal import complain, err, fail, in_both, out
+from bot.terminal import complain, err, fail, in_lines, out
 from conversations.words import LANGUAGES
 from handlers.ballot_log import canonical
 from handlers.bundle import Verified, open_bundle, recount
@@ -21,6 +21,10 @@ from handlers.vote_shapes import misfit_of_case
 from handlers.vote_words import in_words
 
 VECTORS = "owner-vote-vectors/1"
+WHOM_TO_ASK = (
+    "请重新下载一次；还是这样，请保留这个文件，告诉监票人或业委会。",
+    "Please download it once more; if it stays so, keep this file and tell the\nscrutineers or the owners' committee.",
+)
 
 votes = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -53,11 +57,11 @@ def verify(
     ] = None,
 ) -> None:
     """核对公示的投票：有没有被改过，重新计票，找到回执的那张票。Check a published vote, count again, find a receipt."""
-    try:
-        with err.status("正在核对… Checking…"):
+    with err.status("正在核对… Checking…"):
+        try:
             found = verified(_read(bundle), " ".join(receipt or ()))
-    except Broken as error:
-        fail(in_both(error.words))
+        except Broken as error:
+            fail("\n".join((in_lines(error.words), *(WHOM_TO_ASK if error.where else ()))))
     policy = found.bundle.policy
     words = _in_words(policy, found.bundle.result)
     kind = {"statutory": "业主大会表决 owners' decision", "poll": "征求意见 poll"}[policy["kind"]]
@@ -72,12 +76,12 @@ def verify(
     )
     out.print(f"{shown(policy['title'])}（{kind}）")
     out.print(
-        f"记录 {found.entries} 条，选票 {found.ballots} 张，末条回执 {found.head}。"
+        f"记录 {found.entries} 条，选票 {found.ballots} 张，末条回执 {found.head}。\n"
         f"{found.entries} entries, {found.ballots} ballots; the head is {found.head}."
     )
     out.print(words)
     if found.held is not None:
-        out.print(Text.assemble(("✓ ", "green"), in_both(found.held)))
+        out.print(Text.assemble(("✓ ", "green"), in_lines(found.held)))
     else:
         _ask_for_receipts(found)
 
@@ -85,10 +89,10 @@ def verify(
 def _ask_for_receipts(found: Verified) -> None:
     """What no file can say of itself."""
     out.print(
-        "文件本身看不出整份记录是不是后来重做的："
-        f"请和公示栏、监票人手里的末条回执 {found.head} 比对，或加上您的回执再核对。"
-        "No file shows whether all of it was made anew: compare the head with the one on the board and "
-        "that of the scrutineers, or check again with your receipt."
+        "文件本身看不出整份记录是不是后来重做的：请和公示栏、监票人手里的\n"
+        f"末条回执 {found.head} 比对，或加上您的回执再核对。\n"
+        "No file shows whether all of it was made anew: compare the head with the\n"
+        "one on the board and that of the scrutineers, or check with your receipt."
     )
 
 
@@ -112,7 +116,11 @@ def _tally_bundle(data: bytes, as_json: bool) -> None:
         bundle = open_bundle(data)
         result = recount(bundle)
     except Broken as error:
-        fail(in_both(error.words))
+        fail(in_lines(error.words))
+    err.print(
+        "只重新计票，没有核对文件有没有被改过；要核对请用 ./linli verify。\n"
+        "Counted only; whether the file was changed was not checked: ./linli verify does."
+    )
     if as_json:
         print(canonical(result).decode(), flush=True)  # noqa: T201
     else:
@@ -184,5 +192,10 @@ def _read(file: Path) -> bytes:
     try:
         with file.open("rb") as opened:
             return opened.read(MOST_BYTES + 1)
+    except FileNotFoundError:
+        fail(
+            f"没有这个文件：{file}。请检查名字和所在的文件夹。\n"
+            "There is no such file; please check its name and folder."
+        )
     except OSError as error:
         fail(f"读不了 {file}：{error.strerror}。The file cannot be read.")

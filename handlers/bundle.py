@@ -232,7 +232,7 @@ def verify(data: bytes, copied: str = "") -> Verified:
     """Look at all that can be looked at, and count again; `copied` is a receipt as somebody typed it.
 
     Raises Broken with the first thing that is wrong, in the order: archive, SHA256SUMS, form of each file, log,
-    result, table, receipt. README.txt is words for people: of it only the sum and the encoding are looked at.
+    result, table, receipt. README.txt is words for people: it is what was written when the vote was closed.
     """
     files = files_of(data)
     bundle = _opened(files)
@@ -325,15 +325,16 @@ class _Log:
             self._complain(Say("bundle.close_count", expected=entry["n"] - 1, found=body["entries"]))
         if instant(entry["at"]) < self.deadline:
             self._complain(Say("bundle.close_early"))
-        if body["result"] != sha256(self.files[RESULT]):
-            self._complain(Say("bundle.other_file", file=RESULT))
+        for name, file in (("result", RESULT), ("readme", README)):
+            if body[name] != sha256(self.files[file]):
+                self._complain(Say("bundle.other_file", file=file))
 
 
 def persons(roster: Mapping[str, Any], policy: Mapping[str, Any]) -> set[str]:
     """Everybody whom a roster and a policy name, by their number."""
     named = [roster.get("names", {}), policy["options"]["proxy_barred"]]
     for unit in roster["units"]:
-        named += [unit["owners"], [unit["developer"], unit["rep"]]]
+        named += [unit["owners"], unit.get("buyers", []), [unit["developer"], unit["rep"]]]
     for agent in roster["legal_agents"]:
         named.append([agent["agent"], agent["principal"]])
     return {person for persons in named for person in persons if person is not None}

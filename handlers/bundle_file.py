@@ -86,7 +86,7 @@ def _file_at(data: bytes, at: int, name: str) -> tuple[bytes, int]:
     if mark != b"PK\3\4" or data[at + header : begin] != name.encode() or (letters, extra) != (length, 0):
         raise Broken("", Say("bundle.missing", name=name))
     if packed != size or begin + size > len(data):
-        raise Broken(name, Say("bundle.packed"))
+        raise Broken("", Say("bundle.packed"))
     return data[begin : begin + size], begin + size
 
 

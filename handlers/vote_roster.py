@@ -142,8 +142,9 @@ def _is_kept(unit: Mapping[str, Any], scope: Mapping[str, Sequence[str] | None])
 
 
 def unit_id(home: Home) -> str:
-    """How a vote names a home: 3-2-1201."""
-    return "-".join(part for part in (home.building, home.entrance, home.room) if part)
+    """How a vote names a home: 3栋2单元1201; as 3-2-2001 a program for tables would take it for a day."""
+    parts = ((home.building, "栋"), (home.entrance, "单元"), (home.room, ""))
+    return "".join(part + (word if part.isascii() else "") for part, word in parts if part)
 
 
 def floor_of(room: str) -> str | None:

@@ -225,7 +225,7 @@ BODIES: Mapping[str, Mapping[str, Any]] = {
     "proxy": PROXY,
     "revoke": {"proxy": positive},
     "extend": {"deadline": moment},
-    "close": {"entries": positive, "undelivered": TEXTS, "result": IS_HASH},
+    "close": {"entries": positive, "undelivered": TEXTS, "result": IS_HASH, "readme": IS_HASH},
 }
 SEALED: Mapping[str, Any] = {"sealed": IS_HASH}
 ENTRY: Mapping[str, Any] = {

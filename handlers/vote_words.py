@@ -41,17 +41,35 @@ def _decimal(value: Fraction, digits: int) -> str:
 
 def in_words(policy: Mapping[str, Any], result: Mapping[str, Any], language: str) -> str:
     """The result, why it is so, and what is counted; `policy` and `result` as in the bundle."""
-    words = _Words(policy, result, Reader(language, policy["time_zone"], instant(result["deadline"])))
-    return "\n".join(words.lines())
+    return "\n".join(_Words(policy, result, _reader(policy, result, language)).lines())
 
 
-def readme(policy: Mapping[str, Any], result: Mapping[str, Any]) -> str:
-    """The bundle's README.txt: the result and how to count again, in every language."""
+def readme(policy: Mapping[str, Any], result: Mapping[str, Any], record_date: str) -> str:
+    """The bundle's README.txt, in every language: the result, how to find one's home, and how to count again."""
+    hidden = bool(policy["poll"] and policy["poll"]["visible"] == "totals")
     parts = []
     for language in LANGUAGES:
-        reader = Reader(language, policy["time_zone"], instant(result["deadline"]))
-        parts += [in_words(policy, result, language), reader.say("count.again")]
+        say = _reader(policy, result, language).say
+        parts.append(in_words(policy, result, language))
+        parts.append(say("count.roster", date=record_date))
+        if policy.get("text"):
+            parts.append(say("count.text", text=policy["text"]))
+        parts.append(say("count.only_totals" if hidden else "count.own_home"))
+        if not hidden:
+            parts.append(say("count.again"))
     return "\n\n".join(parts) + "\n"
+
+
+def _reader(policy: Mapping[str, Any], result: Mapping[str, Any], language: str) -> Reader:
+    return Reader(language, policy["time_zone"], instant(result["deadline"]))
+
+
+def _areas(value: Any) -> Iterator[str]:
+    """Every area in a result."""
+    for key, each in value.items() if isinstance(value, Mapping) else ():
+        if key == "area":
+            yield each
+        yield from _areas(each)
 
 
 @dataclass(frozen=True)
@@ -84,7 +102,7 @@ class _Words:
         self.poll: Any = policy.get("poll")
         self.heads = "heads" if self.poll else "people"
         self.head = HEADS[self.poll["electorate"]] if self.poll else "person"
-        self.places = len(result["total"]["area"].partition(".")[2])
+        self.places = max(len(area.partition(".")[2]) for area in _areas(result))
 
     def lines(self) -> Iterator[str]:
         say = self.reader.say
@@ -100,10 +118,11 @@ class _Words:
         return f"{at:%Y-%m-%d %H:%M}"
 
     def verdict(self, verdict: Mapping[str, Any]) -> Say:
-        names = verdict.get("adopted", [])
-        if names and self.poll["question"] == "choose":
-            return Say("count.adopted", names=list(names))
-        return Say(f"count.verdict.{verdict['reason']}")
+        if self.poll is None:
+            return Say(f"count.verdict.{verdict['reason']}")
+        if self.poll["question"] == "choose" and verdict["adopted"]:
+            return Say("count.adopted", names=list(verdict["adopted"]))
+        return Say(f"count.{self.poll['question']}.{verdict['reason']}")
 
     # --- a statutory vote ---
 
@@ -141,8 +160,14 @@ class _Words:
         for each in others:
             verdict = self.verdict(self.result["readings"][each])
             yield say("count.reading", reading=Say(f"count.silent.{each}"), verdict=verdict)
-        if self.result["robust"] is not None:
-            yield say("count.robust" if self.result["robust"] else "count.fragile")
+        passed = {reading["passed"] for reading in self.result["readings"].values()}
+        if self.result["robust"]:
+            yield say("count.robust")
+        elif self.result["robust"] is not None:
+            yield say(
+                "count.fails_anyhow" if len(passed) == 1 else "count.fragile",
+                verdict=self.verdict(self.result),
+            )
 
     # --- a poll ---
 
@@ -152,21 +177,24 @@ class _Words:
         quorum = _Bar(Fraction(poll["quorum"]))
         yield say("count.participation", bar=quorum.text("eligible"))
         yield from self.measured(result["cast"], result["total"], quorum, measures)
-        base = result[BASES[poll["of"]]]
+        base, bar = result[BASES[poll["of"]]], None
         chooses = poll["question"] == "choose"
-        rule, bar = Say("count.plurality"), None
+        rule = Say("count.most_votes" if chooses else "count.more_for")
         if poll["threshold"] != "plurality":
             share = Fraction(poll["threshold"])
             bar = _Bar(share, passed=share == HALF)
-            rule = bar.text(poll["of"])
+            rule = bar.text("chose" if chooses and poll["of"] == "for_against" else poll["of"])
         yield say("count.choosing" if chooses else "count.agreeing", rule=rule, most=poll["most"])
+        if bar is not None and not chooses:
+            yield from self.measured(result["counts"]["for"], base, bar, measures)
+        yield ""
         # The published file sorts its keys; people read the choices in the order of the question.
         for name in [*poll["choices"], ""] if chooses else SIDES[:2]:
             amounts = result["counts"][name]
             label = (name or Say("count.none_of_these")) if chooses else Say(f"count.side.{name}")
             chosen = Say("count.chosen_mark") if chooses and name in result["adopted"] else ""
             yield say("count.choice", name=label, amount=self.amount(amounts), chosen=chosen)
-            if bar is not None and (name if chooses else name == "for"):
+            if bar is not None and chooses and name:
                 yield from self.measured(amounts, base, bar, measures)
         yield say("count.sum", name=Say("count.side.abstain"), amount=self.amount(result["abstain"]))
         yield from self.left_out()
@@ -181,6 +209,9 @@ class _Words:
         if self.result["conflict"][self.heads]:
             conflict = self.amount(self.result["conflict"])
             yield self.reader.say("count.sum", name=Say("count.conflict_name"), amount=conflict)
+        rejected = sum(outcome.startswith("rejected") for outcome in self.result["ballot_outcomes"])
+        if rejected:
+            yield self.reader.say("count.rejected", count=rejected)
 
     def measured(self, part: Amounts, whole: Amounts, bar: _Bar, measures: Sequence[str]) -> Iterator[str]:
         """One line a measure: the division, the fraction, the percentage, and whether it is enough."""
@@ -192,10 +223,9 @@ class _Words:
                 continue
             share = Fraction(some, all_of_it)
             missing = bar.least(all_of_it) - some
-            unit = Say("count.area_mark" if measure == "area" else f"count.{self.head}_mark")
             enough: Say = Say("count.enough")
             if not bar.holds(share):
-                enough = Say("count.short", missing=self.shown(missing, measure), unit=unit)
+                enough = Say("count.short", missing=self.with_unit(missing, measure))
             elif share == bar.threshold:
                 enough = Say("count.exactly")
             yield self.reader.say(
@@ -217,8 +247,16 @@ class _Words:
     def shown(self, number: int, measure: str) -> str:
         return _decimal(Fraction(number, 10**self.places), self.places) if measure == "area" else str(number)
 
+    def with_unit(self, number: int, measure: str) -> Say:
+        of = "area" if measure == "area" else self.head
+        one = "_one" if number == 1 and measure != "area" else ""
+        return Say(f"count.number.{of}{one}", number=self.shown(number, measure))
+
     def amount(self, amounts: Amounts) -> Say:
-        return Say(f"count.amount.{self.head}", area=amounts["area"], heads=amounts[self.heads])
+        heads, area = (
+            self.with_unit(self.number(amounts, measure), measure) for measure in ("heads", "area")
+        )
+        return Say("count.amount", heads=heads, area=area)
 
     def add(self, one: Amounts, other: Amounts, sign: int = 1) -> Amounts:
         area = self.number(one, "area") + sign * self.number(other, "area")

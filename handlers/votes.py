@@ -3,7 +3,7 @@
 What is counted, and how, is docs/votes.md; what the law lets one do is handlers/law.py.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime, time, timedelta
 from fractions import Fraction
 from typing import Any
@@ -15,7 +15,7 @@ from sqlmodel import col, select
 from conversations.errors import Refused
 from handlers import tally
 from handlers.actions import action
-from handlers.ballot_log import entry_after, written
+from handlers.ballot_log import entry_after, sha256, written
 from handlers.bundle import Bundle, case_of, pack
 from handlers.casting import Cast, cast
 from handlers.law import MULTI_UNIT, OPTIONS, POLL, SCOPE, Pack, pack_of
@@ -41,7 +41,6 @@ __all__ = [
     "head_of",
     "log_of",
     "open_vote",
-    "result_of",
     "revoked",
     "roster_of",
     "voter_of",
@@ -284,11 +283,14 @@ def close(tx: Tx, person: None, vote: Vote) -> None:
     if tx.now <= vote.deadline:
         set_timer(tx, vote.community_id, f"vote.close:{vote.id}", vote.deadline + GRACE)
         return
-    body = {"entries": vote.entries, "undelivered": _undelivered(tx, vote), "result": ""}
+    body = {"entries": vote.entries, "undelivered": _undelivered(tx, vote)}
     # The result needs whom the ballot did not reach, which only this entry says.
     unwritten = entry_after(vote.entries + 1, vote.head, "close", body, tx.now)
-    result = _count(tx, vote, [*log_of(tx, vote, opened=True), unwritten])
-    append(tx, vote, "close", {**body, "result": file_hash(result)})
+    log = [*log_of(tx, vote, opened=True), unwritten]
+    vote.result = tally.result(case_of(vote.policy, roster_of(tx, vote), log))
+    vote.readme = readme(vote.policy, vote.result, vote.record_date.isoformat())
+    hashes = {"result": file_hash(vote.result), "readme": sha256(vote.readme.encode())}
+    append(tx, vote, "close", {**body, **hashes})
     vote.state, vote.closed_at = "closed", tx.now
     tx.session.add(vote)
     tx.session.flush()
@@ -336,18 +338,9 @@ def roster_of(tx: Tx, vote: Vote) -> dict[str, Any]:
     return {"units": list(tx.session.exec(rows.order_by(col(RosterEntry.position)))), **vote.roster}
 
 
-def result_of(tx: Tx, vote: Vote) -> dict[str, Any]:
-    """The content of result.json of a closed vote."""
-    if vote.state != "closed":
-        raise ValueError(f"vote {vote.number} is open")
-    return _count(tx, vote, log_of(tx, vote, opened=True))
-
-
-def _count(tx: Tx, vote: Vote, log: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    return tally.result(case_of(vote.policy, roster_of(tx, vote), log))
-
-
 def bundle_of(tx: Tx, vote: Vote) -> bytes:
     """The file by which anybody can count a closed vote again."""
-    policy, result = dict(vote.policy), result_of(tx, vote)
-    return pack(Bundle(policy, roster_of(tx, vote), log_of(tx, vote), result, readme(policy, result)))
+    if vote.state != "closed":
+        raise ValueError(f"vote {vote.number} is open")
+    log = log_of(tx, vote)
+    return pack(Bundle(dict(vote.policy), roster_of(tx, vote), log, dict(vote.result), vote.readme))

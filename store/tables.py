@@ -646,6 +646,10 @@ class Vote(SQLModel, table=True):
     head: str = ""
     """... and its hash."""
     closed_at: datetime | None = _time(default=None)
+    result: dict[str, Any] = _json(dict)
+    """The content of result.json, since it was closed."""
+    readme: str = _text(default="")
+    """The content of README.txt, since it was closed."""
 
 
 class RosterEntry(SQLModel, table=True):

@@ -105,10 +105,12 @@ class Vote:
         counted = {**right, **self.result}
         if hidden:
             acts = [(kind, sealed(body, "0" * 32) if kind == "ballot" else body) for kind, body in acts]
-        close = {"entries": len(acts), "undelivered": [], "result": sha256(line(counted)), **self.closing}
+        words = readme(policy, right, roster["record_date"])
+        hashes = {"result": sha256(line(counted)), "readme": sha256(words.encode())}
+        close = {"entries": len(acts), "undelivered": [], **hashes, **self.closing}
         at = close.pop("at", DEADLINE + timedelta(days=5))
         log = chained([*acts, ("close", close)], at)
-        return Bundle(policy, roster, log, counted, readme(policy, right))
+        return Bundle(policy, roster, log, counted, words)
 
     def packed(self) -> bytes:
         """The zip."""

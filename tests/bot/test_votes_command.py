@@ -150,7 +150,7 @@ def test_what_a_file_says_cannot_move_the_cursor(published: Path) -> None:
 @pytest.mark.parametrize("command", ["verify", "tally"])
 def test_what_is_no_file_is_said(tmp_path: Path, command: str) -> None:
     done = linli(command, str(tmp_path / "no.zip"))
-    assert (done.returncode, "读不了" in said(done)) == (1, True)
+    assert (done.returncode, "没有这个文件" in said(done)) == (1, True)
     done = linli(command, str(tmp_path))
     assert (done.returncode, "没有解压的 .zip" in said(done)) == (1, True)
     assert linli(command).returncode == 2

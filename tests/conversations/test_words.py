@@ -160,13 +160,15 @@ EXPANSIONS: dict[str, set[str]] = {
     },
     "count.kind.{}": {"count.kind.statutory", "count.kind.poll"},
     "count.rule.{}": {"count.rule.ordinary", "count.rule.special"},
-    "count.of.{}": {f"count.of.{of}" for of in ("participating", *BASES)},
+    "count.of.{}": {f"count.of.{of}" for of in ("participating", "chose", *BASES)},
     "count.side.{}": {f"count.side.{side}" for side in SIDES},
     "count.silent.{}": {f"count.silent.{reading}" for reading in READINGS},
-    "count.amount.{}": {"count.amount.home", "count.amount.person"},
+    "count.number.{}{}": {
+        f"count.number.{each}" for each in ("area", "home", "home_one", "person", "person_one")
+    },
     "count.{}s": {"count.homes", "count.persons"},
-    "count.{}_mark": {"count.home_mark", "count.person_mark"},
-    "count.verdict.{}": {f"count.verdict.{reason}" for reason in REASONS},
+    "count.{}.{}": {key for key in ALL if key.startswith(("count.yes_no.", "count.choose."))},
+    "count.verdict.{}": {f"count.verdict.{reason}" for reason in REASONS[:7]},
     **{
         f"bundle.{group}.{{}}": {key for key in ALL if key.startswith(f"bundle.{group}.")}
         for group in ("kind", "choice", "outcome")

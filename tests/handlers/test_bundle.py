@@ -241,7 +241,7 @@ def test_every_byte_of_a_file_is_found_even_if_the_sums_are_made_anew(name: str)
         (lambda data: data + b"\0", "", "longer"),
         (lambda data: data[:-1], "", "directory"),
         (lambda data: data[:-300], "", "directory"),
-        (lambda data: data[:5000], LOG, "packed"),
+        (lambda data: data[:5000], "", "packed"),
         (lambda data: data.replace(b"README.txt", b"readme.txt"), "", "missing"),
         (lambda data: data.replace("加装".encode(), "拆除".encode(), 1), README, "damaged"),
         (lambda data: data[:10] + b"\1" + data[11:], README, "damaged"),
@@ -272,7 +272,7 @@ def test_an_archive_that_another_program_made_is_refused() -> None:
     assert broken(zipped(files[1:])) == ("", "missing")
     assert broken(zipped([files[1], files[0], *files[2:]])) == ("", "missing")
     assert broken(zipped([*files, ("more.txt", b"")])) == ("", "directory")
-    assert broken(zipped(files, zipfile.ZIP_DEFLATED)) == (README, "packed")
+    assert broken(zipped(files, zipfile.ZIP_DEFLATED)) == ("", "packed")
     assert broken(zipped(files, date_time=(2026, 11, 28, 8, 0, 0))) == (README, "damaged")
     for changed in ({"comment": b"x"}, {"create_system": 0}, {"archive_comment": b"x"}, {"external_attr": 1}):
         assert broken(zipped(files, **changed)) == ("", "directory")
@@ -281,9 +281,9 @@ def test_an_archive_that_another_program_made_is_refused() -> None:
 
 def test_an_archive_that_unpacks_to_more_than_it_is_does_no_harm(monkeypatch: pytest.MonkeyPatch) -> None:
     bomb = zipped([(name, b"\0" * 50_000_000) for name in NAMES], zipfile.ZIP_DEFLATED)
-    assert broken(bomb) == (README, "packed")
+    assert broken(bomb) == ("", "packed")
     size = (0xFFFFFFFF).to_bytes(4, "little")
-    assert broken(small()[:18] + size + size + small()[26:]) == (README, "packed")
+    assert broken(small()[:18] + size + size + small()[26:]) == ("", "packed")
     monkeypatch.setattr(bundle_file, "MOST_BYTES", 100)
     assert broken(small()) == ("", "too_large")
 
@@ -580,6 +580,9 @@ def test_another_table_is_found_with_its_line() -> None:
 LONGER = ("extend", {"deadline": "2026-11-30T00:00:00Z"})
 
 
+HASHES = {"result": "0" * 64, "readme": "0" * 64}
+
+
 @pytest.mark.parametrize(
     ("vote", "entry", "what"),
     [
@@ -602,7 +605,7 @@ LONGER = ("extend", {"deadline": "2026-11-30T00:00:00Z"})
         (Vote(acts=[ballot("1", on_behalf_of="5")]), 2, "misfit"),
         (Vote(acts=[ballot("1", capacity="proxy")]), 2, "misfit"),
         (Vote(acts=[("open", {"roster": "0" * 64, "policy": "0" * 64})]), 2, "open"),
-        (Vote(acts=[("close", {"entries": 1, "undelivered": [], "result": "0" * 64})]), 2, "after_close"),
+        (Vote(acts=[("close", {"entries": 1, "undelivered": [], **HASHES})]), 2, "after_close"),
     ],
 )  # fmt: skip
 def test_what_may_not_stand_in_a_log_is_found(vote: Vote, entry: int, what: str) -> None:

@@ -12,7 +12,7 @@ from handlers import agents, privacy
 from handlers.ballot_log import receipt, written
 from handlers.roster import import_roster, read_roster
 from handlers.tx import Tx
-from handlers.votes import head_of, log_of, result_of, roster_of
+from handlers.votes import head_of, log_of, roster_of
 from store.tables import Agent, Ballot, Community, HomeRole, Person, RosterEntry, Voter
 from tests.handlers.test_votes import (
     HOURS,
@@ -85,10 +85,10 @@ def test_a_paper_ballot_has_its_photo_and_came_in_earlier(building: Building) ->
 def test_a_ballot_names_homes(building: Building) -> None:
     def work(tx: Tx) -> None:
         begin(tx)
-        assert votes(tx, "王奶奶", rooms=["803"]).entry["body"]["units"] == ["1-2-803"]
+        assert votes(tx, "王奶奶", rooms=["803"]).entry["body"]["units"] == ["1栋2单元803"]
         assert votes(tx, "王奶奶", rooms=["803", "1201", "101"]).entry["body"]["units"] == [
-            "1-1-101",
-            "1-2-803",
+            "1栋1单元101",
+            "1栋2单元803",
         ]
 
     write(building, work)
@@ -232,7 +232,7 @@ def test_proxies_that_hold_stand_right_after_the_opening(building: Building) -> 
             "form": "written",
         }
         assert second["kind"] == "proxy"
-        assert (second["body"]["units"], second["body"]["until"][:4]) == (["1-2-803"], "9999")
+        assert (second["body"]["units"], second["body"]["until"][:4]) == (["1栋2单元803"], "9999")
         made = votes(tx, "刘经理", **BY_PROXY)
         assert made.entry["body"]["on_behalf_of"] == number_of(tx, "陈女士")
         assert [each.name for each in made.owners] == ["陈女士"]
@@ -275,7 +275,7 @@ def test_a_power_that_is_given_and_taken_during_the_vote(building: Building) -> 
         answers = {"kind": "proxy", "agent": "刘经理", "scope": None, "until": None}
         agents.appoint(tx, one(tx, "刘经理"), tie, **answers)
         (*_, entry) = log_of(tx, the_vote(tx))
-        assert (entry["kind"], entry["body"]["units"]) == ("proxy", ["3-2-1201"])
+        assert (entry["kind"], entry["body"]["units"]) == ("proxy", ["3栋2单元1201"])
         assert (
             entry["body"]["agent"] == number_of(tx, "刘经理") == "P5"
         )  # who owns nothing gets the next number
@@ -376,7 +376,7 @@ def test_ballots_that_cannot_be_are_an_error(building: Building, options: dict[s
 
 
 def every_outcome(building: Building) -> list[str]:
-    return list(write(building, lambda tx: result_of(tx, the_vote(tx)))["ballot_outcomes"])
+    return list(write(building, lambda tx: the_vote(tx).result)["ballot_outcomes"])
 
 
 @pytest.mark.parametrize("merge", ["exact_owner_set", "any_common_owner"])

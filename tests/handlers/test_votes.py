@@ -30,7 +30,6 @@ from handlers.votes import (
     head_of,
     log_of,
     open_vote,
-    result_of,
     roster_of,
     voter_of,
 )
@@ -209,17 +208,17 @@ def test_the_roster_is_as_the_homes_are(building: Building) -> None:
         vote = begin(tx)
         roster = roster_of(tx, vote)
         assert [unit["id"] for unit in roster["units"]] == [
-            "1-1-101",
-            "1-2-803",
-            "2-1-1504",
-            "3-2-1201",
-            "3-2-1202",
+            "1栋1单元101",
+            "1栋2单元803",
+            "2栋1单元1504",
+            "3栋2单元1201",
+            "3栋2单元1202",
         ]
         assert roster["legal_agents"] == []
         assert "names" not in roster
         grandmother = number_of(tx, "王奶奶")
         assert roster["units"][0] == {
-            "id": "1-1-101",
+            "id": "1栋1单元101",
             "building": "1",
             "entrance": "1",
             "floor": "1",
@@ -310,7 +309,7 @@ def test_an_area_is_an_exact_decimal(area: int, shown: str) -> None:
 def test_two_homes_whose_addresses_read_alike_have_two_ids(building: Building) -> None:
     def work(tx: Tx) -> None:
         homes = [
-            adds_home(tx, "1201", "甲", building="5-2"),
+            adds_home(tx, "1201", "甲", building="5栋2单元"),
             adds_home(tx, "1201", "乙", building="5", entrance="2"),
         ]
         assert len({unit_id(each) for each in homes}) == 1
@@ -323,11 +322,11 @@ def test_two_homes_whose_addresses_read_alike_have_two_ids(building: Building) -
 @pytest.mark.parametrize(
     ("scope", "kept"),
     [
-        ({"buildings": ["1", "3"]}, ["1-1-101", "1-2-803", "3-2-1201", "3-2-1202"]),
-        ({"entrances": ["1/2", "3/2"]}, ["1-2-803", "3-2-1201", "3-2-1202"]),
-        ({"floors": ["12", "1"]}, ["1-1-101", "3-2-1201", "3-2-1202"]),
-        ({"homes": ["3-2-1202", "nowhere"]}, ["3-2-1202"]),
-        ({"buildings": ["3"], "homes": ["3-2-1201", "1-1-101"]}, ["3-2-1201"]),
+        ({"buildings": ["1", "3"]}, ["1栋1单元101", "1栋2单元803", "3栋2单元1201", "3栋2单元1202"]),
+        ({"entrances": ["1/2", "3/2"]}, ["1栋2单元803", "3栋2单元1201", "3栋2单元1202"]),
+        ({"floors": ["12", "1"]}, ["1栋1单元101", "3栋2单元1201", "3栋2单元1202"]),
+        ({"homes": ["3栋2单元1202", "nowhere"]}, ["3栋2单元1202"]),
+        ({"buildings": ["3"], "homes": ["3栋2单元1201", "1栋1单元101"]}, ["3栋2单元1201"]),
     ],
 )
 def test_the_scope_keeps_some_homes(building: Building, scope: dict[str, Any], kept: list[str]) -> None:
@@ -716,7 +715,7 @@ async def test_a_vote_closes_at_its_deadline_with_its_result(building: Building)
         assert end["body"]["entries"] == 5 == len(log) - 1
         reached = number_of(tx, "陈女士")
         assert set(end["body"]["undelivered"]) == {"P1", "P2", "P3", "P4"} - {reached}
-        result = result_of(tx, vote)
+        result = vote.result
         assert end["body"]["result"] == sha256(canonical(result) + b"\n")
         assert result["reason"] == "ADOPTED"
         assert result["counts"]["for"]["heads"] == 3
@@ -749,7 +748,7 @@ async def test_a_vote_closes_once_even_if_the_bot_was_down(building: Building) -
         vote = the_vote(tx)
         close(tx, None, vote)
         assert [entry["kind"] for entry in log_of(tx, vote)] == ["open", "ballot", "ballot", "close"]
-        assert result_of(tx, vote)["ballot_outcomes"] == ["counted", "counted"]
+        assert vote.result["ballot_outcomes"] == ["counted", "counted"]
 
     write(building, again)
     heads = building.read(select(Timer.state).where(col(Timer.action).startswith("vote.")))
@@ -789,7 +788,7 @@ async def test_a_poll_is_extended_once(building: Building) -> None:
         assert longer["body"] == {"deadline": written(vote.deadline)}
         assert (vote.state, ballot["kind"]) == ("closed", "ballot")
         assert vote.policy["deadline"] < longer["body"]["deadline"]  # the policy stays as it was published
-        assert result_of(tx, vote)["ballot_outcomes"] == ["counted"]
+        assert vote.result["ballot_outcomes"] == ["counted"]
 
     write(building, work)
     assert refusal(building, later(48)) == "vote.closed"
@@ -836,7 +835,7 @@ async def test_the_bundle_holds_what_was_hashed(building: Building, visible: str
 def test_an_open_vote_has_no_result(building: Building) -> None:
     write(building, begin)
     with pytest.raises(ValueError, match="is open"):
-        write(building, lambda tx: result_of(tx, the_vote(tx)))
+        write(building, lambda tx: bundle_of(tx, the_vote(tx)))
 
 
 # --- forgotten --------------------------------------------------------------------------------------
@@ -857,7 +856,7 @@ async def test_the_log_holds_after_a_voter_is_forgotten(building: Building, owne
         now = building.read(select(Ballot.entry).order_by(Ballot.n))
         assert now[: len(before)] == before
         assert sha256(canonical(roster_of(tx, vote)) + b"\n") == vote.roster_hash
-        assert result_of(tx, vote)["ballot_outcomes"] == ["counted"]
+        assert vote.result["ballot_outcomes"] == ["counted"]
         kept = tx.session.exec(select(Person).join(Voter).where(Person.name == "")).all()
         assert len(kept) == 1
 

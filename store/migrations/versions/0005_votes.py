@@ -54,6 +54,8 @@ def upgrade() -> None:
         sa.Column("entries", sa.Integer(), nullable=False),
         sa.Column("head", sa.String(), nullable=False),
         sa.Column("closed_at", TIME, nullable=True),
+        sa.Column("result", JSON, nullable=False),
+        sa.Column("readme", sa.Text(), nullable=False),
         *_keys("vote", "community"),
         sa.UniqueConstraint("community_id", "number", name=op.f("uq_vote_community_id_number")),
     )
