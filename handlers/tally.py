@@ -122,13 +122,14 @@ def _electorate(case: Case) -> Electorate:
         Unit(unit["id"], _scaled(areas[unit["id"]], places), _owners(unit), unit["rep"]) for unit in kept
     ]
     persons = list(_persons(units, case["options"]))
+    person_of = {unit.id: number for number, theirs in enumerate(persons) for unit in theirs}
     slots: list[Slot] = []
     slot_of = {}
-    for number, theirs in enumerate(persons):
-        for held in [[unit] for unit in theirs] if _by_unit(case) else [theirs]:
-            slot_of.update({unit.id: len(slots) for unit in held})
-            reps = frozenset(unit.rep for unit in held if unit.rep is not None)
-            slots.append(Slot(number, sum(unit.area for unit in held), reps))
+    # In the order in which the roster names them first: of two rejections the first one stands.
+    for held in [[unit] for unit in units] if _by_unit(case) else persons:
+        slot_of.update({unit.id: len(slots) for unit in held})
+        reps = frozenset(unit.rep for unit in held if unit.rep is not None)
+        slots.append(Slot(person_of[held[0].id], sum(unit.area for unit in held), reps))
     owned = defaultdict(list)
     for unit in units:
         for owner in unit.owners:

@@ -674,6 +674,13 @@ def test_of_two_rejections_the_first_slot_of_the_roster_gives_the_code(counter: 
     assert outcomes(counter, vote([shared, alone], ballots, **options))[2] == "NOT_REPRESENTATIVE"
 
 
+def test_slots_stand_in_the_order_of_the_roster_and_not_of_the_persons(counter: Any) -> None:
+    units = [unit("1-1", "P1", "P2"), unit("1-2", "P1", "P3"), unit("1-3", "P1", "P2")]
+    ballots = [ballot("P1", "for", "1-2"), ballot("P2", "against", "1-3"), ballot("P1", "for", "1-2", "1-3")]
+    case = vote(units, ballots, multi_unit="per_unit", co_owner_no_rep="first", revote="first")
+    assert outcomes(counter, case) == ["counted", "counted", "DUPLICATE"]
+
+
 def test_the_outcome_of_a_ballot_is_its_strongest(counter: Any) -> None:
     units = [unit("1-1", "P1"), unit("1-2", "P1", "P2"), unit("1-3", "P1", "P3")]
     ballots = [ballot("P1", "for"), ballot("P2", "against"), ballot("P1", "against", "1-1")]
