@@ -16,6 +16,7 @@ TIME = re.compile(
 )
 WRITTEN = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z")
 AREA = re.compile(r"[0-9]{1,15}\.[0-9]{2,15}")
+LONG_AREA = re.compile(r"[0-9]{1,1000}\.[0-9]{2,1000}")
 FRACTION = re.compile(r"[0-9]{1,9}/[1-9][0-9]{0,8}")
 HASH = re.compile(r"[0-9a-f]{64}")
 NONCE = re.compile(r"[0-9a-f]{32}")
@@ -82,6 +83,11 @@ def number(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MOST
 
 
+def whole(value: Any) -> bool:
+    """A number without a fraction, as JSON Schema means it: 2.0 is one, and it may be less than 0."""
+    return type(value) is int or (type(value) is float and value.is_integer())
+
+
 def storey(value: Any) -> bool:
     """A floor as a number; those below the ground are less than 0."""
     return isinstance(value, int) and not isinstance(value, bool) and abs(value) < 1000
@@ -138,8 +144,6 @@ TEXTS = [text]
 UNITS = (one_of("all"), TEXTS)
 CHOICE = (nothing, text, TEXTS)
 KNOWN_TEXT = (nothing, text)
-KNOWN_AREA = (nothing, written_as(AREA))
-AREAS = {"registered": KNOWN_AREA, "surveyed": KNOWN_AREA, "contract": KNOWN_AREA}
 LISTED = (nothing, TEXTS)
 FLOOR = (text, storey)
 
@@ -251,8 +255,10 @@ def misfit_of_policy(policy: Any) -> str | None:
     return misfit(policy, rest)
 
 
-def misfit_of_roster(roster: Any) -> str | None:
+def misfit_of_roster(roster: Any, area: re.Pattern[str] = AREA) -> str | None:
     """Where a roster.json is first unlike what it has to be; None: it fits."""
+    known: Any = (nothing, written_as(area))
+    areas = {"areas": dict.fromkeys(("registered", "surveyed", "contract"), known)}
     where = misfit(roster, ROSTER)
     if where is not None:
         return where
@@ -261,8 +267,7 @@ def misfit_of_roster(roster: Any) -> str | None:
         if unit["id"] in seen:
             return f"units.{at}.id"
         seen.add(unit["id"])
-        area = {"area": written_as(AREA)} if "area" in unit else {"areas": AREAS}
-        where = misfit(unit, area)
+        where = misfit(unit, {"area": written_as(area)} if "area" in unit else areas)
         if where is not None:
             return f"units.{at}.{where}"
     names = roster.get("names", {})
@@ -272,23 +277,26 @@ def misfit_of_roster(roster: Any) -> str | None:
 
 
 def misfit_of_case(case: Any) -> str | None:
-    """Where a case of a file of vectors is first unlike what can be counted; None: it fits."""
+    """Where a case of a file of vectors is first unlike what can be counted; None: it fits.
+
+    It is counted and not shown: its times may lie in any year, and its areas be as long as one likes.
+    """
     where = misfit(
         case,
         {
-            "name": text,
+            "name": lambda value: isinstance(value, str),
             "rule": one_of("ordinary", "special"),
-            "options": STATUTORY,
-            "opens_at": moment,
-            "deadline": moment,
+            "options": {**STATUTORY, "proxy_max_principals": (nothing, whole)},
+            "opens_at": time,
+            "deadline": time,
             "roster": {
                 "proxies": [{**PROXY, "revoked_at": (nothing, time)}],
                 "undelivered_owners": TEXTS,
             },
-            "ballots": [BALLOT],
+            "ballots": [{**BALLOT, "at": time}],
         },
     )
     if where is None:
-        where = misfit_of_roster(case["roster"])
+        where = misfit_of_roster(case["roster"], LONG_AREA)
         return None if where is None else f"roster.{where}"
     return where

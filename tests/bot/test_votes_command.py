@@ -209,6 +209,27 @@ def test_each_case_of_a_file_is_one_line_of_json(tmp_path: Path) -> None:
     assert done.stdout.startswith('{"name": "一", "total"'.encode())
 
 
+def test_a_case_may_be_longer_ago_and_more_exact_than_any_vote(tmp_path: Path) -> None:
+    early, late = "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00"
+    roster = json.loads(json.dumps(case("x")["roster"]))
+    roster["units"][0]["area"] = "1" * 30 + "." + "2" * 30
+    options = {**case("x")["options"], "proxy_max_principals": 3.0}
+    unlimited = {**options, "proxy_max_principals": 10**12}
+    cases = [
+        case("n" * 20_000, opens_at=early, deadline=late),
+        case("area", roster=roster),
+        case("integer", options=options),
+        case("many", options=unlimited),
+        case("none", options={**options, "proxy_max_principals": -1}),
+    ]
+    done = linli("tally", vectors(tmp_path, *cases))
+    assert (done.returncode, done.stderr) == (0, b"")
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [each["name"] for each in lines] == [each["name"] for each in cases]
+    assert lines[1]["total"]["area"].endswith("2" * 20)
+    assert "rejected:PROXY_LIMIT" in lines[4]["ballot_outcomes"]
+
+
 def test_a_malformed_case_is_named_and_the_others_are_counted(tmp_path: Path) -> None:
     half = "\ud83d"
     cases = [case("a"), case("没有名册", roster=None), 7, case("b", deadline="tomorrow"),
