@@ -3,7 +3,7 @@
 What is counted, and how, is docs/votes.md; what the law lets one do is handlers/law.py.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, time, timedelta
 from fractions import Fraction
 from typing import Any
@@ -13,7 +13,9 @@ from sqlalchemy import insert
 from sqlmodel import col, select
 
 from conversations.errors import Refused
+from conversations.words import LANGUAGES, normal, texts
 from handlers import tally
+from handlers import vote_shapes as shapes
 from handlers.actions import action
 from handlers.ballot_log import entry_after, sha256, written
 from handlers.bundle import Bundle, case_of, pack
@@ -51,30 +53,6 @@ HEAD_AT = time(20, 0)
 GRACE = timedelta(seconds=5)
 """How long after its deadline a vote is closed: what came in on time and waits for its turn is still written."""
 BATCH = 500
-
-# What each option may be, docs/votes.md section 1; what is not here is looked at by itself.
-ALLOWED: Mapping[str, tuple[Any, ...]] = {
-    "people_count": ("interp9", "per_unit"),
-    "person_merge": ("exact_owner_set", "any_common_owner"),
-    "parking_votes": (False, True),
-    "multi_unit": ("owner_wide", "per_unit"),
-    "co_owner_no_rep": ("agree_or_invalid", "agree_or_abstain", "first", "last"),
-    "revote": ("last", "first"),
-    "principal_vs_proxy": ("principal_wins", "latest"),
-    "channel_conflict": ("latest", "paper_wins", "electronic_wins"),
-    "proxy_follow_instruction": (True, False),
-    "silence": ("not_participating", "abstain_participating", "follow_majority"),
-    "abstain_in_denominator": (True, False),
-    "blank_ballot": ("invalid", "abstain"),
-}
-POLL_ALLOWED: Mapping[str, tuple[Any, ...]] = {
-    "electorate": ("homes", "persons"),
-    "weight": ("heads", "area", "both"),
-    "threshold": ("plurality", "1/2", "2/3", "3/4"),
-    "of": ("for_against", "cast", "eligible"),
-    "question": ("yes_no", "choose"),
-    "visible": ("totals", "by_room", "named"),
-}
 
 
 # --- made -------------------------------------------------------------------------------------------
@@ -129,6 +107,11 @@ def open_vote(
         "opens_at": written(opens_at),
         "deadline": written(deadline),
     }
+    roster = {"units": frozen.units, **frozen.rest}
+    # What could not be published in the end is not begun.
+    wrong = (shapes.misfit_of_policy(policy), shapes.misfit_of_roster(roster))
+    if wrong != (None, None):
+        raise ValueError(f"no such vote or roster: {wrong}")
     vote = Vote(
         community_id=community_id,
         number=next_number(tx, community_id, "vote"),
@@ -137,7 +120,7 @@ def open_vote(
         policy=policy,
         policy_hash=file_hash(policy),
         roster=frozen.rest,
-        roster_hash=file_hash({"units": frozen.units, **frozen.rest}),
+        roster_hash=file_hash(roster),
         record_date=tx.now.astimezone(ZoneInfo(tx.community(community_id).time_zone)).date(),
         opens_at=opens_at,
         deadline=deadline,
@@ -156,36 +139,40 @@ def open_vote(
 def _options(pack: Pack, kind: str, changed: Mapping[str, Any]) -> dict[str, Any]:
     """All options; whoever makes the vote changes what they want, within what exists."""
     made = {**pack.options(kind), **changed}
-    _check_values(made, OPTIONS, ALLOWED)
     made["scope"] = {**SCOPE, **made["scope"]}
-    most = made["proxy_max_principals"]
-    if set(made["scope"]) != set(SCOPE) or not (most is None or (type(most) is int and most >= 0)):
-        raise ValueError(f"no such scope or number of principals: {made['scope']}, {most}")
+    _check_values(made, OPTIONS, shapes.STATUTORY)
+    if set(made["scope"]) != set(SCOPE):
+        raise ValueError(f"no such scope: {made['scope']}")
     return made
 
 
 def _poll(pack: Pack, changed: Mapping[str, Any]) -> dict[str, Any]:
     """All of policy.poll."""
     made = {**pack.poll(), **changed}
-    _check_values(made, POLL, POLL_ALLOWED)
-    if not 0 <= Fraction(made["quorum"]) <= 1:
-        raise ValueError(f"no such quorum: {made['quorum']}")
     if made["question"] == "choose":
-        names = made["choices"]
-        if len(names) < 2 or len(set(names)) < len(names) or not all(names):
+        if not _are_told_apart(made["choices"]):
             raise Refused("vote.choices")
-        if not 1 <= made["most"] <= len(names):
-            raise Refused("vote.most", count=len(names))
+        if not 1 <= made["most"] <= len(made["choices"]):
+            raise Refused("vote.most", count=len(made["choices"]))
+    _check_values(made, POLL, shapes.POLL)
+    if Fraction(made["quorum"]) > 1:
+        raise ValueError(f"no such quorum: {made['quorum']}")
     return made
 
 
-def _check_values(
-    made: Mapping[str, Any], known: Mapping[str, Any], allowed: Mapping[str, tuple[Any, ...]]
-) -> None:
+def _are_told_apart(names: Sequence[str]) -> bool:
+    """Whether people can tell the choices from each other, and from what can be chosen besides."""
+    own = ("count.none_of_these", "count.side.abstain")
+    taken = {"", *(normal(texts(language)[key]) for language in LANGUAGES for key in own)}
+    read = {normal(str(name)) for name in names}
+    return len(names) >= 2 and len(read) == len(names) and not read & taken
+
+
+def _check_values(made: Mapping[str, Any], known: Mapping[str, Any], shape: Mapping[str, Any]) -> None:
     wrong = [name for name in made if name not in known]
-    wrong += [name for name, values in allowed.items() if made[name] not in values]
-    if wrong:
-        raise ValueError(f"no such option or value: {', '.join(wrong)}")
+    misfit = shapes.misfit(made, shape)
+    if wrong or misfit is not None:
+        raise ValueError(f"no such option or value: {', '.join(wrong) or misfit}")
 
 
 def _check_kind(pack: Pack, kind: str, rule: str | None, options: Mapping[str, Any], clause: str) -> None:

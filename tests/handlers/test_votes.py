@@ -5,7 +5,7 @@ import json
 import threading
 import zipfile
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -364,6 +364,10 @@ REFUSED: list[tuple[str, dict[str, Any]]] = [
     ("vote.choices", {"poll": {"question": "choose", "choices": ["甲"]}}),
     ("vote.choices", {"poll": {"question": "choose", "choices": ["甲", "甲"]}}),
     ("vote.choices", {"poll": {"question": "choose", "choices": ["甲", ""]}}),
+    ("vote.choices", {"poll": {"question": "choose", "choices": ["甲", " "]}}),
+    ("vote.choices", {"poll": {"question": "choose", "choices": ["甲", "甲 "]}}),
+    ("vote.choices", {"poll": {"question": "choose", "choices": ["甲", "弃权"]}}),
+    ("vote.choices", {"poll": {"question": "choose", "choices": ["以上都不选", "甲"]}}),
     ("vote.most", {"poll": {"question": "choose", "choices": ["甲", "乙"], "most": 3}}),
     ("vote.most", {"poll": {"question": "choose", "choices": ["甲", "乙"], "most": 0}}),
 ]
@@ -397,6 +401,17 @@ def test_the_deadline_comes_after_the_opening_and_after_now(
         {"poll": {"quorum": "3/2"}},
         {"poll": {"threshold": "1/3"}},
         {"poll": {"wieght": "area"}},
+        # What could be counted, but not be published: no published file may say it.
+        {"poll": {"quorum": "0.5"}},
+        {"poll": {"quorum": 0.5}},
+        {"poll": {"most": 0}},
+        {"poll": {"choices": ["甲", "甲"]}},
+        {"poll": {"question": "choose", "choices": [1, 2]}},
+        {"options": {"proxy_max_principals": 10**10}},
+        {"options": {"proxy_barred": [3]}},
+        {"title": "长" * 10_001},
+        {"clause": "长" * 10_001},
+        {"deadline": datetime(2300, 1, 1, tzinfo=UTC)},
     ],
 )
 def test_values_that_do_not_exist_are_an_error(building: Building, options: dict[str, Any]) -> None:
