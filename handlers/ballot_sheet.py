@@ -49,14 +49,6 @@ def principal_of(ballot: Mapping[str, Any]) -> str:
     return str(ballot["voter"] if ballot["on_behalf_of"] is None else ballot["on_behalf_of"])
 
 
-def units_of(electorate: Electorate) -> list[list[str]]:
-    """The ids of the units of each slot."""
-    units: list[list[str]] = [[] for _ in electorate.slots]
-    for unit, slot in electorate.slot_of.items():
-        units[slot].append(unit)
-    return units
-
-
 def write_sheet(
     policy: Mapping[str, Any],
     roster: Mapping[str, Any],

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from conversations.words import Say
 from handlers.ballot_log import START, Receipt, canonical, hash_of, read_receipt, receipt, sha256
-from handlers.ballot_sheet import is_sealed, principal_of, units_of, write_sheet
+from handlers.ballot_sheet import is_sealed, principal_of, write_sheet
 from handlers.bundle_file import (
     LOG,
     POLICY,
@@ -25,7 +25,7 @@ from handlers.bundle_file import (
     files_of,
     shown,
 )
-from handlers.tally import counted, instant
+from handlers.tally import Electorate, counted, instant
 from handlers.tally import result as tallied
 from handlers.vote_shapes import BODIES, ENTRY, SEALED, misfit, misfit_of_policy, misfit_of_roster
 
@@ -135,18 +135,20 @@ def _ballots(log: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
 
 def _sheet(bundle: Bundle) -> bytes:
     """The table as it must be; its outcomes are those of the result, which was counted from the same ballots."""
+    outcomes = bundle.result.get("ballot_outcomes", [])
+    return write_sheet(bundle.policy, bundle.roster, bundle.log, _electorate(bundle), outcomes)
+
+
+def _electorate(bundle: Bundle) -> Electorate:
+    """Who votes for which units; raises Broken if the ballots touch too many of them to be looked at."""
     electorate = counted({**case_of(bundle.policy, bundle.roster, bundle.log), "ballots": []}).electorate
-    if not is_sealed(bundle.policy):
-        units = [len(each) for each in units_of(electorate)]
-        lines = sum(
-            units[slot]
-            for entry in _ballots(bundle.log)
-            for slot in electorate.touched(principal_of(entry["body"]), entry["body"]["units"])
-        )
+    lines = 0
+    for entry in _ballots(bundle.log):
+        for slot in electorate.touched(principal_of(entry["body"]), entry["body"]["units"]):
+            lines += len(electorate.slots[slot].units)
         if lines > MOST_LINES:
             raise Broken(SHEET, Say("bundle.too_many", most=MOST_LINES))
-    outcomes = bundle.result.get("ballot_outcomes", [])
-    return write_sheet(bundle.policy, bundle.roster, bundle.log, electorate, outcomes)
+    return electorate
 
 
 # --- reading ----------------------------------------------------------------------------------------
@@ -349,7 +351,10 @@ def recount(bundle: Bundle) -> dict[str, Any]:
 
 def _tallied(bundle: Bundle) -> dict[str, Any]:
     try:
+        _electorate(bundle)  # before anything is kept for each of its lines
         return tallied(case_of(bundle.policy, bundle.roster, bundle.log))
+    except Broken:
+        raise
     except Exception as error:  # whatever somebody wrote into a file, who looks at it gets a sentence
         raise Broken(LOG, Say("bundle.uncountable", error=shown(repr(error)))) from error
 
@@ -419,9 +424,9 @@ def _held(bundle: Bundle, outcomes: Sequence[str], copied: str) -> Say:
     if is_sealed(bundle.policy):
         return Say("bundle.receipt.sealed", n=asked.n, at=_moment(bundle, entry["at"]))
     body = entry["body"]
-    electorate = counted({**case_of(bundle.policy, bundle.roster, bundle.log), "ballots": []}).electorate
-    units = units_of(electorate)
-    homes = [unit for slot in electorate.touched(principal_of(body), body["units"]) for unit in units[slot]]
+    electorate = _electorate(bundle)
+    touched = electorate.touched(principal_of(body), body["units"])
+    homes = [unit for slot in touched for unit in electorate.slots[slot].units]
     numbers = [each["n"] for each in bundle.log if each["kind"] == "ballot"]
     outcome = outcomes[numbers.index(asked.n)].removeprefix("rejected:")
     return Say(

@@ -73,6 +73,8 @@ class Slot:
     """What holds one choice: a unit, or all units of a person."""
 
     person: int
+    units: list[str]
+    """Their ids."""
     area: int
     reps: frozenset[str]
     ballots: list["Ballot"] = field(default_factory=list)
@@ -92,8 +94,8 @@ class Electorate:
     slots: list[Slot]
     slot_of: dict[str, int]
     """The slot of a unit, by its id."""
-    owned: dict[str, list[str]]
-    """The ids of an owner's units."""
+    owned: dict[str, dict[str, int]]
+    """The ids of an owner's units, each with its place among all."""
 
     @property
     def total(self) -> Sum:
@@ -102,16 +104,15 @@ class Electorate:
 
     def touched(self, principal: str, named: Sequence[str] | str) -> list[int]:
         """The slots of the principal's units that a ballot names."""
-        owned = self.owned.get(principal, [])
-        if named != "all":
-            only = set(named)
-            owned = [unit for unit in owned if unit in only]
-        return list(dict.fromkeys(map(self.slot_of.__getitem__, owned)))
+        owned = self.owned.get(principal, {})
+        # By those that are named, and not by all that are owned: one may own many, and vote for each by itself.
+        units = owned if named == "all" else sorted({*named} & owned.keys(), key=owned.__getitem__)
+        return list(dict.fromkeys(map(self.slot_of.__getitem__, units)))
 
     def owned_in(self, principal: str, slots: Iterable[int]) -> set[str]:
         """The principal's units in these slots."""
-        within = set(slots)
-        return {unit for unit in self.owned[principal] if self.slot_of[unit] in within}
+        owned = self.owned[principal]
+        return {unit for slot in slots for unit in self.slots[slot].units if unit in owned}
 
 
 def _electorate(case: Case) -> Electorate:
@@ -129,11 +130,12 @@ def _electorate(case: Case) -> Electorate:
     for held in [[unit] for unit in units] if _by_unit(case) else persons:
         slot_of.update({unit.id: len(slots) for unit in held})
         reps = frozenset(unit.rep for unit in held if unit.rep is not None)
-        slots.append(Slot(person_of[held[0].id], sum(unit.area for unit in held), reps))
-    owned = defaultdict(list)
-    for unit in units:
+        ids, area = [unit.id for unit in held], sum(unit.area for unit in held)
+        slots.append(Slot(person_of[held[0].id], ids, area, reps))
+    owned = defaultdict[str, dict[str, int]](dict)
+    for place, unit in enumerate(units):
         for owner in unit.owners:
-            owned[owner].append(unit.id)
+            owned[owner][unit.id] = place
     return Electorate(places, units, persons, slots, slot_of, dict(owned))
 
 

@@ -436,7 +436,9 @@ def test_a_million_lines_are_not_all_looked_at(monkeypatch: pytest.MonkeyPatch) 
     assert broken(small()) == (LOG, "too_many")
     monkeypatch.setattr("handlers.bundle.MOST_ENTRIES", 11)
     monkeypatch.setattr("handlers.bundle.MOST_LINES", 3)
+    monkeypatch.setattr("handlers.bundle.tallied", pytest.fail)  # the count keeps something for each line
     assert broken(small()) == (SHEET, "too_many")
+    assert broken(with_files(small(), result=b"{}\n"))[1] == "other_file"
 
 
 def test_two_homes_of_one_id_are_refused() -> None:
