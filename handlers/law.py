@@ -66,7 +66,6 @@ class Pack:
 
     key: str
     city: str
-    names: tuple[str, ...]
     facts: tuple[Fact, ...]
     """The city's own; the Civil Code's hold everywhere."""
     fixed: Mapping[str, Any] = field(default_factory=dict)
@@ -116,7 +115,6 @@ def _pack(key: str, raw: Mapping[str, Any], notice_days: int) -> Pack:
     return Pack(
         key=key,
         city=raw["city"],
-        names=(key, raw["city"], *raw["names"]),
         facts=tuple(
             Fact({language: each[language] for language in ("zh", "en")}, each["source"], each["mark"])
             for each in raw["fact"]
@@ -133,6 +131,10 @@ def _pack(key: str, raw: Mapping[str, Any], notice_days: int) -> Pack:
 
 
 def pack_of(city: str) -> Pack:
-    """The pack of a city, by its Chinese name or its key; one that has none: the Civil Code's alone."""
-    name = city.strip().lower()
-    return next((pack for pack in packs().values() if name and name in pack.names), packs()[DEFAULT])
+    """The pack of a city, by its Chinese name or its key; one that has none: the Civil Code's alone.
+
+    Its province and its district may be named, too: "北京市朝阳区" is in Beijing.
+    """
+    name, known = city.lower(), packs()
+    cities = (pack for pack in known.values() if pack.key != DEFAULT)
+    return next((pack for pack in cities if pack.city in name or pack.key in name), known[DEFAULT])

@@ -28,7 +28,7 @@ def test_there_is_a_pack_for_each_city_and_one_for_all_others() -> None:
 
 @pytest.mark.parametrize(("key", "city"), CITIES.items())
 def test_a_pack_is_found_by_every_name_of_its_city(key: str, city: str) -> None:
-    names = (city, f"{city}市", key, key.title(), f" {city} ")
+    names = (city, f"{city}市", key, key.title(), f" {city} ", f"某省{city}市某区", f"{key.title()} City")
     assert {pack_of(name).key for name in names} == {key}
 
 
