@@ -72,6 +72,8 @@ def cast(
     if (capacity == "self") != (on_behalf_of is None) or channel not in ("bot", "paper"):
         raise ValueError(f"no such ballot: {capacity}, {on_behalf_of is not None}, {channel}")
     vote, at = locked(tx, vote), at or tx.now
+    if at > tx.now:
+        raise ValueError(f"no ballot has come in yet: {at}")
     _check_open(vote, at)
     chosen = _choice(vote, choice)
     principal = voter_of(tx, vote, on_behalf_of or voter)

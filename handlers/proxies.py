@@ -87,20 +87,23 @@ def _covered(tx: Tx, vote: Vote, agent: Agent) -> tuple[Voter, list[str] | str] 
     return (principal, ids) if ids else None
 
 
+def _until(agent: Agent) -> str:
+    """The end of a paper is the first moment after it, that of an entry its last."""
+    return written(agent.ends_at - timedelta(microseconds=1)) if agent.ends_at is not None else FOR_GOOD
+
+
 def log_proxy(tx: Tx, vote: Vote, agent: Agent) -> None:
     covered = _covered(tx, vote, agent) if _is_proxy(agent) else None
     if covered is None:
         return
     principal, units = covered
     who = numbered(tx, vote, tx.session.get_one(Person, agent.agent_id))
-    # The end of a paper is the first moment after it, that of an entry its last.
-    until = written(agent.ends_at - timedelta(microseconds=1)) if agent.ends_at is not None else FOR_GOOD
     body = {
         "agent": who.number,
         "principal": principal.number,
         "units": units,
         "from": written(agent.starts_at),
-        "until": until,
+        "until": _until(agent),
         "instruction": None,
         "form": "written",
     }
@@ -113,8 +116,8 @@ def _log_end(tx: Tx, vote: Vote, agent: Agent) -> None:
     if covered is None or who is None:
         return
     principal, units = covered
-    same = (units, written(agent.starts_at))
+    same = {"units": units, "from": written(agent.starts_at), "until": _until(agent)}
     standing = [each for each in papers(tx, vote, who, principal) if each.revoked_at is None]
-    ended = next((each for each in standing if (each.body["units"], each.body["from"]) == same), None)
+    ended = next((each for each in standing if {**each.body, **same} == each.body), None)
     if ended is not None:
         append(tx, vote, "revoke", {"proxy": ended.n}, voter=who, principal=principal)

@@ -72,6 +72,13 @@ def test_the_receipt_belongs_to_the_co_owners_too(building: Building) -> None:
     write(building, work)
 
 
+@pytest.mark.parametrize("channel", ["bot", "paper"])
+def test_no_ballot_comes_in_before_it_does(building: Building, channel: str) -> None:
+    write(building, begin)
+    with pytest.raises(ValueError, match="come in yet"):
+        write(building, lambda tx: votes(tx, "陈女士", channel=channel, at=tx.now + timedelta(seconds=1)))
+
+
 def test_a_paper_ballot_has_its_photo_and_came_in_earlier(building: Building) -> None:
     def work(tx: Tx) -> None:
         begin(tx, opens_at=tx.now - timedelta(hours=2))
@@ -294,6 +301,19 @@ def test_a_power_that_is_given_and_taken_during_the_vote(building: Building) -> 
     # What had come in before counts.
     before = {**BY_PROXY, "at": building.clock.now() - timedelta(seconds=30)}
     write(building, lambda tx: votes(tx, "刘经理", **before))
+
+
+def test_of_two_powers_of_one_moment_the_one_that_is_taken_ends(building: Building) -> None:
+    def work(tx: Tx) -> None:
+        appoint(tx, "陈女士", "周先生")
+        short = appoint(tx, "陈女士", "周先生", ends_at=tx.now + timedelta(hours=1))
+        begin(tx)
+        agents.revoke(tx, one(tx, "陈女士"), short)
+        (_, _, second, end) = log_of(tx, the_vote(tx))
+        assert second["body"]["until"][:4] != "9999"
+        assert end["body"] == {"proxy": second["n"]}
+
+    write(building, work)
 
 
 def test_all_powers_of_somebody_end_at_once(building: Building) -> None:
