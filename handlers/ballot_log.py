@@ -87,7 +87,7 @@ def receipt(n: int, entry_hash: str) -> Receipt:
 def read_receipt(text: str) -> Receipt | None:
     """The receipt that somebody copied, however they spaced it; None: it is none."""
     number, *groups = re.findall(r"[0-9A-Z]+", unicodedata.normalize("NFKC", text).upper()) or [""]
-    if number == "NO" and groups:
+    while groups and number.isalpha() and not NUMBER.fullmatch(number):  # "No.", "Receipt"
         number, *groups = groups
     number, bits = number.removeprefix("NO"), "".join(groups)
     # Without a dash the first group follows the number at once; but where one stands, a letter too few is none of it.

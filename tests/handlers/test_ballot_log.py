@@ -111,6 +111,7 @@ WAYS = {
         text.partition("-")[0].translate(str.maketrans("018", "OlB")) + "-" + text.partition("-")[2]
     ),
     "as No.": lambda text: f"No. {text}",
+    "with English words before": lambda text: f"Your receipt: {text}.",
     "with words before": lambda text: f"回执：{text}。",
     "as a number of an entry": lambda text: "第" + text.replace("-", "条 ", 1),
     "in another form of unicode": lambda text: unicodedata.normalize("NFD", wide(text)),
