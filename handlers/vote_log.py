@@ -9,6 +9,7 @@ from sqlmodel import col, or_, select
 
 from handlers.ballot_log import START, Receipt, canonical, entry_after, receipt, sha256
 from handlers.tx import Tx
+from handlers.vote_shapes import BODIES, misfit
 from store.tables import Ballot, Person, Vote, Voter
 
 # --- entries ----------------------------------------------------------------------------------------
@@ -24,7 +25,13 @@ def append(
     principal: Voter | None = None,
     opened: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Write one more entry; the vote's row is locked by whoever asks for it."""
+    """Write one more entry; the vote's row is locked by whoever asks for it.
+
+    Raises ValueError for what no published log may hold: nobody could take it out again.
+    """
+    wrong = misfit(opened["body"] if opened is not None else body, BODIES[kind])
+    if wrong is not None:
+        raise ValueError(f"no such {kind}: {wrong}")
     entry = entry_after(vote.entries + 1, vote.head or START, kind, body, tx.now)
     tx.session.add(
         Ballot(

@@ -1,7 +1,7 @@
 """Casting: a ballot becomes an entry with a receipt, or is refused in words; agents vote by papers in the log."""
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -12,7 +12,7 @@ from handlers import agents, privacy
 from handlers.ballot_log import receipt, written
 from handlers.roster import import_roster, read_roster
 from handlers.tx import Tx
-from handlers.votes import head_of, log_of, roster_of
+from handlers.votes import extend, head_of, log_of, roster_of
 from store.tables import Agent, Ballot, Community, HomeRole, Person, RosterEntry, Voter
 from tests.handlers.test_votes import (
     HOURS,
@@ -77,6 +77,15 @@ def test_no_ballot_comes_in_before_it_does(building: Building, channel: str) -> 
     write(building, begin)
     with pytest.raises(ValueError, match="come in yet"):
         write(building, lambda tx: votes(tx, "陈女士", channel=channel, at=tx.now + timedelta(seconds=1)))
+
+
+@pytest.mark.parametrize("visible", ["by_room", "totals"])
+def test_what_no_published_log_may_hold_is_not_written(building: Building, visible: str) -> None:
+    write(building, lambda tx: begin(tx, poll={"visible": visible}))
+    with pytest.raises(ValueError, match="no such ballot: evidence"):
+        write(building, lambda tx: votes(tx, "陈女士", channel="paper", evidence="photo.jpg"))
+    with pytest.raises(ValueError, match="no such extend: deadline"):
+        write(building, lambda tx: extend(tx, the_vote(tx), datetime(2300, 1, 1, tzinfo=UTC)))
 
 
 def test_a_paper_ballot_has_its_photo_and_came_in_earlier(building: Building) -> None:
