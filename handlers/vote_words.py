@@ -67,7 +67,7 @@ def _reader(policy: Mapping[str, Any], result: Mapping[str, Any], language: str)
 def _areas(value: Any) -> Iterator[str]:
     """Every area in a result."""
     for key, each in value.items() if isinstance(value, Mapping) else ():
-        if key == "area":
+        if key == "area" and isinstance(each, str):  # a choice may have that name, too
             yield each
         yield from _areas(each)
 

@@ -212,6 +212,13 @@ def test_a_poll_says_that_it_decides_nothing() -> None:
     ]
 
 
+def test_a_choice_may_be_called_as_a_key_of_the_result() -> None:
+    case = {**CASES["dev01_basic_ordinary_pass"]}
+    case["poll"] = {**POLL, "question": "choose", "choices": ["area", "heads"]}
+    case["ballots"] = [{**ballot, "choice": ["area"]} for ballot in case["ballots"]]
+    assert words(case).splitlines()[1].endswith("area")
+
+
 def test_one_of_several() -> None:
     case = {**CASES["dev01_basic_ordinary_pass"]}
     case["poll"] = {**POLL, "question": "choose", "choices": ["美的", "格力"], "threshold": "plurality"}
