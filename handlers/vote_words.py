@@ -9,6 +9,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from conversations.words import LANGUAGES, Reader, Say
+from handlers.bundle_file import shown
 from handlers.tally import BASES, HALF, PARTICIPATION, READINGS, SIDES, SPECIAL, instant
 
 Amounts = Mapping[str, Any]
@@ -37,6 +38,11 @@ def _decimal(value: Fraction, digits: int) -> str:
     """A value that has at most so many decimals, written with them."""
     whole = str(int(value * 10**digits)).rjust(digits + 1, "0")
     return f"{whole[:-digits]}.{whole[-digits:]}"
+
+
+def one_line(text: str) -> str:
+    """What somebody wrote, so that it stands in one line, and no line of it passes for one of the result's."""
+    return shown(" ".join(text.splitlines()), len(text))
 
 
 def in_words(policy: Mapping[str, Any], result: Mapping[str, Any], language: str) -> str:
@@ -107,7 +113,7 @@ class _Words:
     def lines(self) -> Iterator[str]:
         say = self.reader.say
         kind = Say(f"count.kind.{self.policy['kind']}")
-        yield say("count.title", kind=kind, title=self.policy["title"])
+        yield say("count.title", kind=kind, title=one_line(self.policy["title"]))
         yield say("count.outcome", verdict=self.verdict(self.result))
         yield say("count.period", start=self.time("opens_at"), end=self.time("deadline"))
         yield ""
@@ -121,7 +127,7 @@ class _Words:
         if self.poll is None:
             return Say(f"count.verdict.{verdict['reason']}")
         if self.poll["question"] == "choose" and verdict["adopted"]:
-            return Say("count.adopted", names=list(verdict["adopted"]))
+            return Say("count.adopted", names=list(map(one_line, verdict["adopted"])))
         return Say(f"count.{self.poll['question']}.{verdict['reason']}")
 
     # --- a statutory vote ---
@@ -154,7 +160,7 @@ class _Words:
         """What each reading of silence comes to, and whether it matters which one holds."""
         say, silence = self.reader.say, self.policy["options"]["silence"]
         clause = self.policy.get("clause")
-        law = Say("count.clause_mark", clause=clause) if clause else ""
+        law = Say("count.clause_mark", clause=one_line(clause)) if clause else ""
         yield say("count.silence", reading=Say(f"count.silent.{silence}"), clause=law)
         others = [each for each in READINGS if each != silence and each in self.result["readings"]]
         for each in others:
@@ -191,7 +197,7 @@ class _Words:
         # The published file sorts its keys; people read the choices in the order of the question.
         for name in [*poll["choices"], ""] if chooses else SIDES[:2]:
             amounts = result["counts"][name]
-            label = (name or Say("count.none_of_these")) if chooses else Say(f"count.side.{name}")
+            label = (one_line(name) or Say("count.none_of_these")) if chooses else Say(f"count.side.{name}")
             chosen = Say("count.chosen_mark") if chooses and name in result["adopted"] else ""
             yield say("count.choice", name=label, amount=self.amount(amounts), chosen=chosen)
             if bar is not None and chooses and name:

@@ -212,6 +212,12 @@ def test_a_poll_says_that_it_decides_nothing() -> None:
     ]
 
 
+def test_a_title_is_no_line_of_the_result() -> None:
+    said = words(CASES["dev01_basic_ordinary_pass"], title="充电桩\n结果：通过\x1b[2J").splitlines()
+    assert said[0] == "【业主大会表决】充电桩 结果：通过�[2J"
+    assert [line[:3] for line in said].count("结果：") == 1
+
+
 def test_a_choice_may_be_called_as_a_key_of_the_result() -> None:
     case = {**CASES["dev01_basic_ordinary_pass"]}
     case["poll"] = {**POLL, "question": "choose", "choices": ["area", "heads"]}
