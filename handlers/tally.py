@@ -663,7 +663,11 @@ def result(case: Case) -> dict[str, Any]:
         },
     }
     if case.get("poll"):
-        return {**shared, "kind": "poll", **_poll(votes)}
+        found = {**shared, "kind": "poll", **_poll(votes)}
+        if case["poll"]["visible"] == "totals":
+            # Whoever has the receipts of both would read from it whether a co-owner chose the same.
+            del found["ballot_outcomes"]
+        return found
     cast = _cast(votes)
     readings = {}
     for silence in READINGS[:1] if _by_unit(case) else READINGS:

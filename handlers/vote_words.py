@@ -215,7 +215,7 @@ class _Words:
         if self.result["conflict"][self.heads]:
             conflict = self.amount(self.result["conflict"])
             yield self.reader.say("count.sum", name=Say("count.conflict_name"), amount=conflict)
-        rejected = sum(outcome.startswith("rejected") for outcome in self.result["ballot_outcomes"])
+        rejected = sum(outcome.startswith("rejected") for outcome in self.result.get("ballot_outcomes", ()))
         if rejected:
             yield self.reader.say("count.rejected", count=rejected)
 

@@ -645,6 +645,14 @@ def test_an_opening_that_is_not_the_first_is_found() -> None:
     assert broken(forged(bundle, log=log)) == (f"{LOG}:1", "open")
 
 
+def test_of_a_sealed_poll_nobody_reads_whether_co_owners_chose_the_same() -> None:
+    """Each has the receipts of both, so that what became of the two ballots would tell."""
+    acts = [ballot("2", "for"), ballot("3", "against")]
+    assert b"conflict" in files_of(Vote(acts=acts, poll={}).packed())[SHEET]
+    sealed = files_of(Vote(acts=acts, poll={"visible": "totals"}).packed())
+    assert all(b"ballot_outcomes" not in content for content in sealed.values())
+
+
 def test_of_a_sealed_poll_all_but_the_ballots_is_checked() -> None:
     vote = Vote(poll={"visible": "totals"})
     bundle = vote.bundle()
