@@ -25,9 +25,17 @@ from handlers.bundle_file import (
     files_of,
     shown,
 )
-from handlers.tally import Electorate, counted, instant
+from handlers.tally import Electorate, counted, counted_apart, instant, what_follows
 from handlers.tally import result as tallied
-from handlers.vote_shapes import BODIES, ENTRY, SEALED, misfit, misfit_of_policy, misfit_of_roster
+from handlers.vote_shapes import (
+    BODIES,
+    ENTRY,
+    SEALED,
+    misfit,
+    misfit_of_policy,
+    misfit_of_roster,
+    misfit_of_totals,
+)
 
 MOST_ENTRIES = 1_000_000
 MOST_LINES = 5_000_000
@@ -363,8 +371,8 @@ def _check_result(bundle: Bundle) -> Sequence[str]:
     """Count again and compare; what became of each ballot. Of sealed ballots only what does not depend on them."""
     expected, found = json.loads(canonical(_tallied(bundle))), bundle.result
     if is_sealed(bundle.policy):
-        found = {name: found.get(name, NOTHING) for name in FRAME}
-        expected = {name: expected[name] for name in FRAME}
+        expected = {name: expected[name] for name in FRAME} | _follows(bundle)
+        found = {name: found.get(name, NOTHING) for name in expected}
     if line(expected) != line(found):
         try:
             where, right, there = _difference(expected, found)
@@ -373,6 +381,15 @@ def _check_result(bundle: Bundle) -> Sequence[str]:
         raise Broken(RESULT, Say("bundle.result", at=shown(where), expected=shown(right), found=shown(there)))
     outcomes: Sequence[str] = expected.get("ballot_outcomes", [])
     return outcomes
+
+
+def _follows(bundle: Bundle) -> dict[str, Any]:
+    """What of a result follows from its sums, of which only the keeper knows that they are those of the ballots."""
+    poll = bundle.policy["poll"]
+    where = misfit_of_totals(bundle.result, counted_apart(poll))
+    if where is not None:
+        raise Broken(RESULT, Say("bundle.misfit", at=shown(where)))
+    return what_follows(poll, bundle.result)
 
 
 FRAME = ("format", "kind", "opens_at", "deadline", "total")

@@ -563,8 +563,7 @@ def count_poll(case: Case) -> dict[str, Any]:
 def _poll(votes: Counted) -> dict[str, Any]:
     poll = votes.case["poll"]
     chooses = poll["question"] == "choose"
-    names = [*poll["choices"], ""] if chooses else ["for", "against"]
-    sums = {name: Sum() for name in names}
+    sums = {name: Sum() for name in counted_apart(poll)}
     cast, abstain = Sum(), Sum()
     for slot in votes.electorate.slots:
         if slot.choice is None:
@@ -578,13 +577,6 @@ def _poll(votes: Counted) -> dict[str, Any]:
             sums[name] += one
     total = Sum(votes.electorate.total.area, len(votes.electorate.slots))
     amounts = {"total": total, "cast": cast, "decided": cast - abstain, "abstain": abstain}
-    quorum = _enough(amounts, poll)
-    adopted = _adopted(amounts, sums, poll, ties=False) if quorum else []
-    reason = "QUORUM_NOT_MET"
-    if adopted:
-        reason = "ADOPTED"
-    elif quorum:
-        reason = "TIED" if _adopted(amounts, sums, poll, ties=True) else "NOT_ADOPTED"
     places = votes.electorate.places
 
     def shown(amount: Sum) -> dict[str, Any]:
@@ -593,11 +585,51 @@ def _poll(votes: Counted) -> dict[str, Any]:
     return {
         **{name: shown(amount) for name, amount in amounts.items()},
         "counts": {name: shown(amount) for name, amount in sums.items()},
-        "quorum_met": quorum,
-        "adopted": adopted,
-        "reason": reason,
+        **_verdict(amounts, sums, poll),
         "ballot_outcomes": votes.outcomes,
     }
+
+
+def counted_apart(poll: Mapping[str, Any]) -> list[str]:
+    """What a poll has a sum of."""
+    return [*poll["choices"], ""] if poll["question"] == "choose" else ["for", "against"]
+
+
+def what_follows(poll: Mapping[str, Any], found: Mapping[str, Any]) -> dict[str, Any]:
+    """Of a poll's result what its other sums tell: all that can be counted again where only totals are published."""
+    given = [found[name] for name in ("total", "silent", "conflict", "abstain")]
+    places = max(len(each["area"].partition(".")[2]) for each in (*given, *found["counts"].values()))
+
+    def read(amount: Mapping[str, Any]) -> Sum:
+        return Sum(_scaled(amount["area"], places), amount["heads"])
+
+    total, silent, conflict, abstain = map(read, given)
+    sums = {name: read(amount) for name, amount in found["counts"].items()}
+    cast = total - silent - conflict
+    decided = cast - abstain
+    if poll["question"] == "yes_no":
+        sums["against"] = decided - sums["for"]
+
+    def shown(amount: Sum) -> dict[str, Any]:
+        return {"area": _shown(amount.area, places), "heads": amount.heads}
+
+    return {
+        "cast": shown(cast),
+        "decided": shown(decided),
+        "counts": {name: shown(amount) for name, amount in sums.items()},
+        **_verdict({"total": total, "cast": cast, "decided": decided}, sums, poll),
+    }
+
+
+def _verdict(amounts: Mapping[str, Sum], sums: Mapping[str, Sum], poll: Mapping[str, Any]) -> dict[str, Any]:
+    quorum = _enough(amounts, poll)
+    adopted = _adopted(amounts, sums, poll, ties=False) if quorum else []
+    reason = "QUORUM_NOT_MET"
+    if adopted:
+        reason = "ADOPTED"
+    elif quorum:
+        reason = "TIED" if _adopted(amounts, sums, poll, ties=True) else "NOT_ADOPTED"
+    return {"quorum_met": quorum, "adopted": adopted, "reason": reason}
 
 
 def _enough(amounts: Mapping[str, Sum], poll: Mapping[str, Any]) -> bool:

@@ -5,7 +5,7 @@ else stands there is let be); a list with one shape, that of each element; or a 
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -241,6 +241,20 @@ ENTRY: Mapping[str, Any] = {
     "nonce": written_as(NONCE),
     "hash": IS_HASH,
 }
+
+
+AMOUNT: Mapping[str, Any] = {"area": written_as(LONG_AREA), "heads": number}
+
+
+def misfit_of_totals(result: Any, choices: Collection[str]) -> str | None:
+    """Where the sums of a poll's result are first unlike what they have to be; None: they fit."""
+    names = ("total", "silent", "conflict", "cast", "decided", "abstain")
+    where = misfit(result, {**dict.fromkeys(names, AMOUNT), "counts": lambda value: isinstance(value, dict)})
+    if where is not None:
+        return where
+    counts = result["counts"]
+    fits = set(counts) == set(choices) and all(misfit(each, AMOUNT) is None for each in counts.values())
+    return None if fits else "counts"
 
 
 def misfit_of_policy(policy: Any) -> str | None:

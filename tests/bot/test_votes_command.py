@@ -135,7 +135,7 @@ def test_of_a_sealed_poll_it_is_said_that_only_the_keeper_can_count(published: P
     )
     published.write_bytes(Vote(poll={"visible": "totals"}, result={"counts": "\x1b[2J"}).packed())
     done = linli("verify", str(published))
-    assert (done.returncode, "result.json 不完整" in said(done), done.stdout) == (1, True, b"")
+    assert (done.returncode, "✗ result.json：counts 缺少" in said(done), done.stdout) == (1, True, b"")
 
 
 def test_what_a_file_says_cannot_move_the_cursor(published: Path) -> None:

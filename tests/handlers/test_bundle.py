@@ -653,6 +653,29 @@ def test_of_a_sealed_poll_nobody_reads_whether_co_owners_chose_the_same() -> Non
     assert all(b"ballot_outcomes" not in content for content in sealed.values())
 
 
+@pytest.mark.parametrize(
+    ("changed", "what"),
+    [
+        ({"reason": "NOT_ADOPTED"}, "result"),
+        ({"adopted": []}, "result"),
+        ({"quorum_met": False}, "result"),
+        ({"silent": {"area": "0.00", "heads": 0}}, "result"),
+        ({"abstain": {"area": "1.00", "heads": 1}}, "result"),
+        (
+            {"counts": {"for": {"area": "339.50", "heads": 9}, "against": {"area": "0.00", "heads": 0}}},
+            "result",
+        ),
+        ({"counts": {"for": {"area": "339.50", "heads": 5}}}, "misfit"),
+        ({"counts": {}}, "misfit"),
+        ({"conflict": None}, "misfit"),
+    ],
+)
+def test_of_a_sealed_poll_the_result_agrees_with_its_own_sums(changed: dict[str, Any], what: str) -> None:
+    sealed = {"visible": "totals"}
+    assert verify(Vote(poll=sealed).packed()).is_sealed
+    assert broken(Vote(poll=sealed, result=changed).packed()) == (RESULT, what)
+
+
 def test_of_a_sealed_poll_all_but_the_ballots_is_checked() -> None:
     vote = Vote(poll={"visible": "totals"})
     bundle = vote.bundle()
