@@ -64,7 +64,9 @@ def verify(
             fail("\n".join((in_lines(error.words), *(WHOM_TO_ASK if error.where else ()))))
     policy = found.bundle.policy
     words = _in_words(policy, found.bundle.result)
-    kind = {"statutory": "业主大会表决 owners' decision", "poll": "征求意见 poll"}[policy["kind"]]
+    kind = {"statutory": "业主大会表决 owners' decision", "poll": "征求意见，非业主大会决定 poll"}[
+        policy["kind"]
+    ]
     out.print(
         Text.assemble(("✓ ", "green"), "全部核对相符，重新计票一致。All holds, and the recount agrees.")
         if not found.is_sealed

@@ -13,7 +13,7 @@ from sqlalchemy import insert
 from sqlmodel import col, select
 
 from conversations.errors import Refused
-from conversations.words import LANGUAGES, normal, texts
+from conversations.words import LANGUAGES, Say, normal, texts
 from handlers import tally
 from handlers import vote_shapes as shapes
 from handlers.actions import action
@@ -309,6 +309,7 @@ def _tell_head(tx: Tx, vote: Vote, key: str) -> None:
             key,
             number=vote.number,
             title=vote.title,
+            kind=Say(f"count.kind.{vote.kind}"),
             entries=vote.entries,
             head=head,
             lane=NEWS,

@@ -682,7 +682,9 @@ async def test_the_head_is_published_each_evening_and_at_the_end(
     head = write(building, lambda tx: str(head_of(the_vote(tx))))
     assert head.startswith("2-")
     for each in (board, office, neighbour):
-        shown = each.sees(f"投票 1「充电桩」进行中：记录共 2 条，最后一条的回执是\n{head}")
+        shown = each.sees(
+            f"投票 1「充电桩」（征求意见，非业主大会决定）进行中：记录共 2 条，最后一条的回执是\n{head}"
+        )
         assert shown.silent
     owner.sees_nothing()
     await building.later(hours=24)
@@ -690,7 +692,7 @@ async def test_the_head_is_published_each_evening_and_at_the_end(
     await building.later(hours=37, minutes=0, seconds=10)
     last = write(building, lambda tx: str(head_of(the_vote(tx))))
     assert last.startswith("3-")
-    board.sees(f"投票 1「充电桩」已截止：记录共 3 条，最后一条的回执是\n{last}")
+    board.sees(f"投票 1「充电桩」（征求意见，非业主大会决定）已截止：记录共 3 条，最后一条的回执是\n{last}")
     owner.sees_nothing()
     many = len(board.chat.messages)
     await building.later(days=3)
