@@ -443,7 +443,7 @@ def _held(bundle: Bundle, outcomes: Sequence[str], copied: str) -> Say:
     body = entry["body"]
     electorate = _electorate(bundle)
     touched = electorate.touched(principal_of(body), body["units"])
-    homes = [unit for slot in touched for unit in electorate.slots[slot].units]
+    homes = [unit.id for slot in touched for unit in electorate.slots[slot].units]
     numbers = [each["n"] for each in bundle.log if each["kind"] == "ballot"]
     outcome = outcomes[numbers.index(asked.n)].removeprefix("rejected:")
     return Say(

@@ -73,8 +73,7 @@ class Slot:
     """What holds one choice: a unit, or all units of a person."""
 
     person: int
-    units: list[str]
-    """Their ids."""
+    units: list[Unit]
     area: int
     reps: frozenset[str]
     ballots: list["Ballot"] = field(default_factory=list)
@@ -89,54 +88,55 @@ class Electorate:
 
     places: int
     """Decimals of the areas."""
-    units: list[Unit]
+    units: dict[str, Unit]
+    """By their ids, in the order of the roster."""
     persons: list[list[Unit]]
     slots: list[Slot]
     slot_of: dict[str, int]
     """The slot of a unit, by its id."""
-    owned: dict[str, dict[str, int]]
-    """The ids of an owner's units, each with its place among all."""
+    slots_of: dict[str, list[int]]
+    """The slots of an owner, once for each unit."""
 
     @property
     def total(self) -> Sum:
         """All in scope, by persons."""
-        return Sum(sum(unit.area for unit in self.units), len(self.persons))
+        return Sum(sum(unit.area for unit in self.units.values()), len(self.persons))
 
     def touched(self, principal: str, named: Sequence[str] | str) -> list[int]:
         """The slots of the principal's units that a ballot names."""
-        owned = self.owned.get(principal, {})
+        if named == "all":
+            return list(dict.fromkeys(self.slots_of.get(principal, ())))
         # By those that are named, and not by all that are owned: one may own many, and vote for each by itself.
-        units = owned if named == "all" else sorted({*named} & owned.keys(), key=owned.__getitem__)
-        return list(dict.fromkeys(map(self.slot_of.__getitem__, units)))
+        theirs = (unit for unit in named if unit in self.units and principal in self.units[unit].owners)
+        return list(dict.fromkeys(self.slot_of[unit] for unit in theirs))
 
     def owned_in(self, principal: str, slots: Iterable[int]) -> set[str]:
         """The principal's units in these slots."""
-        owned = self.owned[principal]
-        return {unit for slot in slots for unit in self.slots[slot].units if unit in owned}
+        return {unit.id for slot in slots for unit in self.slots[slot].units if principal in unit.owners}
 
 
 def _electorate(case: Case) -> Electorate:
     kept = _in_scope(case)
     areas = {unit["id"]: _area(unit) for unit in kept}
     places = max([2, *(len(text.partition(".")[2]) for text in areas.values())])
-    units = [
-        Unit(unit["id"], _scaled(areas[unit["id"]], places), _owners(unit), unit["rep"]) for unit in kept
-    ]
-    persons = list(_persons(units, case["options"]))
+    units = {
+        unit["id"]: Unit(unit["id"], _scaled(areas[unit["id"]], places), _owners(unit), unit["rep"])
+        for unit in kept
+    }
+    persons = list(_persons(list(units.values()), case["options"]))
     person_of = {unit.id: number for number, theirs in enumerate(persons) for unit in theirs}
     slots: list[Slot] = []
     slot_of = {}
     # In the order in which the roster names them first: of two rejections the first one stands.
-    for held in [[unit] for unit in units] if _by_unit(case) else persons:
+    for held in [[unit] for unit in units.values()] if _by_unit(case) else persons:
         slot_of.update({unit.id: len(slots) for unit in held})
         reps = frozenset(unit.rep for unit in held if unit.rep is not None)
-        ids, area = [unit.id for unit in held], sum(unit.area for unit in held)
-        slots.append(Slot(person_of[held[0].id], ids, area, reps))
-    owned = defaultdict[str, dict[str, int]](dict)
-    for place, unit in enumerate(units):
+        slots.append(Slot(person_of[held[0].id], held, sum(unit.area for unit in held), reps))
+    slots_of = defaultdict(list)
+    for unit in units.values():
         for owner in unit.owners:
-            owned[owner][unit.id] = place
-    return Electorate(places, units, persons, slots, slot_of, dict(owned))
+            slots_of[owner].append(slot_of[unit.id])
+    return Electorate(places, units, persons, slots, slot_of, dict(slots_of))
 
 
 def _in_scope(case: Case) -> list[Mapping[str, Any]]:

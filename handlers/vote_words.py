@@ -144,6 +144,8 @@ class _Words:
         of = "participating" if everybody else "for_against"
         yield say("count.approval", rule=Say(f"count.rule.{rule}"), bar=bar.text(of))
         yield from self.measured(result["for"], base, bar, ("area", "heads"))
+        if self.policy["options"]["multi_unit"] == "per_unit":
+            yield say("count.by_home")
         yield ""
         for side in SIDES:
             added = result["deemed"] if side == result["deemed"]["as"] else NOTHING

@@ -46,7 +46,7 @@ NEEDED = {
 TEST = """
 import pickle
 from pathlib import Path
-from handlers.tally import count, count_poll, result
+from handlers.tally import count, count_poll, result, what_follows
 
 CORPUS = pickle.loads(Path("corpus.pickle").read_bytes())
 
@@ -54,6 +54,10 @@ def test_all():
     for case, counted, published in CORPUS:
         assert ((count_poll if case.get("poll") else count)(case) == counted)
         assert (result(case) == published)
+        if case.get("poll"):
+            follows = what_follows(case["poll"], published)
+            assert (follows == {name: published[name] for name in follows})
+            assert ({"cast", "decided", "counts", "quorum_met", "adopted", "reason"} == set(follows))
 """
 
 

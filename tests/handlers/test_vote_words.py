@@ -139,6 +139,14 @@ def test_no_decimal_of_an_area_is_lost(homes: list[str], line: str) -> None:
     assert line in said.splitlines()
 
 
+def test_where_each_home_votes_by_itself_it_is_said_how_people_are_counted() -> None:
+    case = CASES["dev01_basic_ordinary_pass"]
+    by_home = {**case, "options": {**case["options"], "multi_unit": "per_unit"}}
+    sentence = "每户单独投：面积按户算；一个人的几户投得不一样，按一人弃权算。"
+    assert sentence in words(by_home)
+    assert sentence not in words(case)
+
+
 def test_ballots_that_do_not_count_are_named() -> None:
     assert "没有计入的票：3 张（原因见 ballots.csv「结果」一栏）" in words(
         CASES["dev11_proxies_written_expired_limit"]

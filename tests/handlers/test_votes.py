@@ -367,6 +367,7 @@ REFUSED: list[tuple[str, dict[str, Any]]] = [
     ("vote.choices", {"poll": {"question": "choose", "choices": ["甲", " "]}}),
     ("vote.choices", {"poll": {"question": "choose", "choices": ["甲", "甲 "]}}),
     ("vote.choices", {"poll": {"question": "choose", "choices": ["甲", "弃权"]}}),
+    ("vote.choices", {"poll": {"question": "choose", "choices": ["水", "电", "水、电"]}}),
     ("vote.choices", {"poll": {"question": "choose", "choices": ["以上都不选", "甲"]}}),
     ("vote.most", {"poll": {"question": "choose", "choices": ["甲", "乙"], "most": 3}}),
     ("vote.most", {"poll": {"question": "choose", "choices": ["甲", "乙"], "most": 0}}),
