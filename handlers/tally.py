@@ -377,7 +377,7 @@ def _resolve(slot: Slot, options: Mapping[str, Any], outcomes: Outcomes) -> Choi
     if rule == "first":  # in the order of their earliest ballots
         decides, others = finals[0], "rejected:NOT_REPRESENTATIVE"
     else:
-        decides, others = max(finals, key=lambda final: final.place), "superseded"
+        decides, others = max(finals), "superseded"  # by their places
     outcomes.mark([decides], "counted")
     outcomes.mark([final for final in finals if final is not decides], others)
     return decides.choice
@@ -654,7 +654,7 @@ def _adopted(
             amount > 0
             and _meets(amount, of(base), poll["threshold"], ties=ties)
             and (not leads or _beats(amount, of(sums[against]), ties=ties))
-            and len([other for other in ahead if other != name]) < (poll["most"] if chooses else 1)
+            and len([other for other in ahead if other != name]) < poll["most"]
         )
 
     return [name for name in able if all(qualifies(name, of) for of in MEASURES[poll["weight"]])]

@@ -57,6 +57,9 @@ def test_all():
         if case.get("poll"):
             follows = what_follows(case["poll"], published)
             assert (follows == {name: published[name] for name in follows})
+            if case["poll"]["question"] == "yes_no":  # what does not add up is not believed
+                counts = {**published["counts"], "against": {"area": "0.01", "heads": 10**6}}
+                assert (what_follows(case["poll"], {**published, "counts": counts}) == follows)
             assert ({"cast", "decided", "counts", "quorum_met", "adopted", "reason"} == set(follows))
 """
 
