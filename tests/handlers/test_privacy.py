@@ -269,8 +269,8 @@ NO_WORDS = {
     "repair.kind", "repair.place", "repair.state", "role.buildings", "role.duty", "role.role", "role.skills",
     "roster_file.storage", "talk.about", "talk.script", "timer.action", "timer.state",
     "roster_entry.unit", "voter.homes", "voter.number", "ballot.entry", "ballot.kind", "ballot.opened",
-    "vote.head", "vote.kind", "vote.policy", "vote.policy_hash", "vote.roster", "vote.roster_hash", "vote.state",
-    "vote.title",
+    "vote.head", "vote.kind", "vote.policy", "vote.policy_hash", "vote.readme", "vote.result", "vote.roster",
+    "vote.roster_hash", "vote.state", "vote.title",
 }  # fmt: skip
 """Columns of text in which no free words stand that could name somebody, or that are erased with their row.
 
