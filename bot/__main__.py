@@ -84,6 +84,9 @@ MANY = 100
 """Invitations from which drawing them takes so long that its progress is shown."""
 
 Data = Annotated[Path | None, typer.Option("--data", help="数据目录。Folder for all data.")]
+InCommunity = Annotated[
+    str, typer.Option("--community", help="小区名称；只有一个小区时可不写。Needed if there are several.")
+]
 File = Annotated[
     Path | None, typer.Argument(help="文件，不写则读标准输入。A file; standard input without one.")
 ]
@@ -258,9 +261,7 @@ def community_add(
 @roster.command("import")
 def roster_import(
     file: Annotated[Path, typer.Argument(help="Excel（.xlsx、.xls）或 CSV。Excel or CSV.")],
-    name: Annotated[
-        str, typer.Option("--community", help="小区名称；只有一个小区时可不写。Needed if there are several.")
-    ] = "",
+    name: InCommunity = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="只看会怎样，不导入。Only show.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="不用再问。Do not ask.")] = False,
     data: Data = None,
@@ -372,9 +373,7 @@ def invite(
     again: Annotated[
         bool, typer.Option("--again", help="有邀请的也重新生成，旧的作废。Anew for all; the old ones end.")
     ] = False,
-    name: Annotated[
-        str, typer.Option("--community", help="小区名称；只有一个小区时可不写。Needed if there are several.")
-    ] = "",
+    name: InCommunity = "",
     data: Data = None,
 ) -> None:
     """给住户和师傅生成 Telegram、微信的邀请（一次有效），印成一行行或 PDF。Invitations, as lines or a PDF."""
@@ -630,9 +629,7 @@ def backup(
 def bundle(
     number: Annotated[int, typer.Argument(help="投票的编号。The vote's number.")],
     file: Annotated[Path, typer.Argument(help="公示文件 .zip，不能已存在。The file; must not exist.")],
-    name: Annotated[
-        str, typer.Option("--community", help="小区名称；只有一个小区时可不写。Needed if there are several.")
-    ] = "",
+    name: InCommunity = "",
     data: Data = None,
 ) -> None:
     """把结束的投票写成公示文件，谁都能核对。Write a closed vote as the file to publish, which anybody can check."""

@@ -16,7 +16,6 @@ from typing import Any
 
 START = "0" * 64
 """What stands as the hash before the first entry."""
-KINDS = ("open", "ballot", "proxy", "revoke", "extend", "close")
 RECEIPT_BYTES = 10
 LETTERS = RECEIPT_BYTES * 8 // 5
 LOOKALIKE = str.maketrans("018", "OIB")
@@ -29,6 +28,11 @@ BITS = re.compile(rf"[A-Z2-7]{{{LETTERS}}}")
 def canonical(value: Any) -> bytes:
     """The one way to write a value as JSON: UTF-8, sorted keys, no space."""
     return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
+
+
+def line(value: Any) -> bytes:
+    """A value as policy.json, roster.json, result.json and each line of log.jsonl hold it."""
+    return canonical(value) + b"\n"
 
 
 def sha256(data: bytes) -> str:
@@ -50,7 +54,6 @@ def entry_after(
     n: int, prev: str, kind: str, body: Mapping[str, Any], at: datetime, *, nonce: str = ""
 ) -> dict[str, Any]:
     """The entry number `n`, after the one whose hash is `prev`; its nonce is random unless it is given."""
-    assert kind in KINDS, kind
     entry: dict[str, Any] = {
         "n": n,
         "prev": prev,

@@ -10,7 +10,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from handlers.ballot_log import receipt
-from handlers.tally import Electorate, instant
+from handlers.tally import Electorate, area_of, instant
 
 HOME = ("房屋", "楼栋", "单元", "楼层", "面积（㎡）")
 BALLOT = ("序号", "回执", "投票人", "替谁投", "身份", "选择", "方式", "时间", "结果", "代码")
@@ -83,13 +83,6 @@ def write_sheet(
             table.writerow((*home, *("" for _ in BALLOT)))
     table.writerows((*("" for _ in HOME), *lines[at]) for at in nowhere)
     return out.getvalue().encode("utf-8-sig")
-
-
-def area_of(unit: Mapping[str, Any]) -> str:
-    """The area of a unit as its roster writes it; empty if none is known."""
-    areas = unit.get("areas", {})
-    known = [unit.get("area"), *(areas.get(basis) for basis in ("registered", "surveyed", "contract"))]
-    return next((str(area) for area in known if area is not None), "")
 
 
 def _home(unit: Mapping[str, Any]) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 from zoneinfo import ZoneInfo
 
 from conversations.words import Say
-from handlers.ballot_log import START, Receipt, canonical, hash_of, read_receipt, receipt, sha256
+from handlers.ballot_log import START, Receipt, canonical, hash_of, line, read_receipt, receipt, sha256
 from handlers.ballot_sheet import is_sealed, principal_of, write_sheet
 from handlers.bundle_file import (
     LOG,
@@ -25,7 +25,7 @@ from handlers.bundle_file import (
     files_of,
     shown,
 )
-from handlers.tally import Electorate, counted, counted_apart, instant, what_follows
+from handlers.tally import Electorate, counted_apart, electorate_of, instant, what_follows
 from handlers.tally import result as tallied
 from handlers.vote_shapes import (
     BODIES,
@@ -76,11 +76,6 @@ class Verified:
 
 
 # --- writing ----------------------------------------------------------------------------------------
-
-
-def line(value: Any) -> bytes:
-    """A value as policy.json, roster.json, result.json and each line of log.jsonl hold it."""
-    return canonical(value) + b"\n"
 
 
 def pack(bundle: Bundle) -> bytes:
@@ -149,7 +144,7 @@ def _sheet(bundle: Bundle) -> bytes:
 
 def _electorate(bundle: Bundle) -> Electorate:
     """Who votes for which units; raises Broken if the ballots touch too many of them to be looked at."""
-    electorate = counted({**case_of(bundle.policy, bundle.roster, bundle.log), "ballots": []}).electorate
+    electorate = electorate_of(case_of(bundle.policy, bundle.roster, bundle.log))
     lines = 0
     for entry in _ballots(bundle.log):
         for slot in electorate.touched(principal_of(entry["body"]), entry["body"]["units"]):

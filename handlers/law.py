@@ -48,7 +48,6 @@ POLL: Mapping[str, Any] = {
     "visible": "by_room",
 }
 """The default of each key of a poll, section 3 of docs/votes.md."""
-POLL_DAYS = 3
 
 
 @dataclass(frozen=True)

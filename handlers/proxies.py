@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from sqlmodel import col, select
@@ -24,13 +24,7 @@ class Paper:
 
     n: int
     body: Mapping[str, Any]
-    revoked_at: datetime | None
-
-    def holds(self, needed: set[str], at: datetime) -> bool:
-        """Whether it covers these units at this instant. It never says a choice: the papers that staff enter do not."""
-        covers = self.body["units"] == "all" or needed <= set(self.body["units"])
-        begun, over = (datetime.fromisoformat(self.body[name]) for name in ("from", "until"))
-        return covers and begun <= at <= over and (self.revoked_at is None or at < self.revoked_at)
+    revoked_at: str | None
 
 
 def papers(tx: Tx, vote: Vote, agent: Voter, principal: Voter) -> list[Paper]:
@@ -42,11 +36,7 @@ def papers(tx: Tx, vote: Vote, agent: Voter, principal: Voter) -> list[Paper]:
         col(Ballot.kind).in_(["proxy", "revoke"]),
     )
     entries = [json.loads(row.entry) for row in tx.session.exec(rows.order_by(col(Ballot.n)))]
-    ends = {
-        each["body"]["proxy"]: datetime.fromisoformat(each["at"])
-        for each in entries
-        if each["kind"] == "revoke"
-    }
+    ends = {each["body"]["proxy"]: each["at"] for each in entries if each["kind"] == "revoke"}
     return [
         Paper(each["n"], each["body"], ends.get(each["n"])) for each in entries if each["kind"] == "proxy"
     ]

@@ -115,12 +115,13 @@ class Electorate:
         return {unit.id for slot in slots for unit in self.slots[slot].units if principal in unit.owners}
 
 
-def _electorate(case: Case) -> Electorate:
+def electorate_of(case: Case) -> Electorate:
+    """Who votes for which units, before any ballot."""
     kept = _in_scope(case)
-    areas = {unit["id"]: _area(unit) for unit in kept}
+    areas = {unit["id"]: area_of(unit) or "0.00" for unit in kept}
     places = max([2, *(len(text.partition(".")[2]) for text in areas.values())])
     units = {
-        unit["id"]: Unit(unit["id"], _scaled(areas[unit["id"]], places), _owners(unit), unit["rep"])
+        unit["id"]: Unit(unit["id"], _scaled(areas[unit["id"]], places), owners_of(unit), unit["rep"])
         for unit in kept
     }
     persons = list(_persons(list(units.values()), case["options"]))
@@ -159,13 +160,11 @@ SCOPES: Mapping[str, Callable[[Mapping[str, Any]], Any]] = {
 }
 
 
-def _area(unit: Mapping[str, Any]) -> str:
-    """The area of a unit as it stands in the roster; of several the one that goes before the others."""
-    if "area" in unit:
-        return str(unit["area"])
-    areas = unit["areas"]
-    known = (areas[basis] for basis in ("registered", "surveyed", "contract") if areas[basis] is not None)
-    return str(next(known, "0.00"))
+def area_of(unit: Mapping[str, Any]) -> str | None:
+    """The area of a unit as its roster writes it, of several the one that goes before the others; None: not known."""
+    areas = unit.get("areas", {})
+    known = [unit.get("area"), *(areas.get(basis) for basis in ("registered", "surveyed", "contract"))]
+    return next((str(area) for area in known if area is not None), None)
 
 
 def _scaled(text: str, places: int) -> int:
@@ -180,7 +179,8 @@ def _shown(area: int, places: int) -> str:
     return f"{whole}.{part[:2]}{part[2:].rstrip('0')}"
 
 
-def _owners(unit: Mapping[str, Any]) -> tuple[str, ...]:
+def owners_of(unit: Mapping[str, Any]) -> tuple[str, ...]:
+    """Who votes for a unit, each once and in order."""
     if unit["status"] == "sold_delivered":
         return tuple(sorted(set(unit["owners"])))
     return () if unit["developer"] is None else (unit["developer"],)
@@ -419,7 +419,7 @@ class Counted:
 def counted(case: Case) -> Counted:
     """Admit all ballots and resolve all slots."""
     with _collector_paused():
-        electorate = _electorate(case)
+        electorate = electorate_of(case)
         admission, outcomes = Admission(case, electorate), Outcomes(len(case["ballots"]))
         for place, ballot in enumerate(case["ballots"]):
             try:

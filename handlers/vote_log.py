@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import func
 from sqlmodel import col, or_, select
 
-from handlers.ballot_log import START, Receipt, canonical, entry_after, receipt, sha256
+from handlers.ballot_log import START, Receipt, canonical, entry_after, line, receipt, sha256
 from handlers.tx import Tx
 from handlers.vote_shapes import BODIES, misfit
 from store.tables import Ballot, Person, Vote, Voter
@@ -88,7 +88,7 @@ def open_votes(tx: Tx, community_id: int) -> list[Vote]:
 
 def file_hash(content: Mapping[str, Any]) -> str:
     """The SHA-256 of a file of the bundle: canonical JSON, and a newline."""
-    return sha256(canonical(content) + b"\n")
+    return sha256(line(content))
 
 
 # --- who is who -------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from conversations.words import LANGUAGES, Reader, Say
+from handlers.ballot_sheet import is_sealed
 from handlers.bundle_file import shown
 from handlers.tally import BASES, HALF, PARTICIPATION, READINGS, SIDES, SPECIAL, instant
 
@@ -52,7 +53,7 @@ def in_words(policy: Mapping[str, Any], result: Mapping[str, Any], language: str
 
 def readme(policy: Mapping[str, Any], result: Mapping[str, Any], record_date: str) -> str:
     """The bundle's README.txt, in every language: the result, how to find one's home, and how to count again."""
-    hidden = bool(policy["poll"] and policy["poll"]["visible"] == "totals")
+    hidden = is_sealed(policy)
     parts = []
     for language in LANGUAGES:
         say = _reader(policy, result, language).say

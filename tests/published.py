@@ -5,8 +5,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from handlers.ballot_log import START, entry_after, receipt, sealed, sha256
-from handlers.bundle import Bundle, case_of, line, pack
+from handlers.ballot_log import START, entry_after, line, receipt, sealed, sha256
+from handlers.bundle import Bundle, case_of, pack
 from handlers.tally import result
 from handlers.vote_words import readme
 

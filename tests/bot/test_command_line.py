@@ -20,13 +20,16 @@ from tests.people import Building, Phone
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def linli(*arguments: str, stdin: bytes = b"", **environment: str) -> subprocess.CompletedProcess[bytes]:
+def linli(
+    *arguments: str, stdin: bytes = b"", cwd: Path = ROOT, **environment: str
+) -> subprocess.CompletedProcess[bytes]:
+    """Run a command of the bot, with no settings but these."""
     known = {name: value for name, value in os.environ.items() if not name.startswith("LINLI_")}
     return subprocess.run(
         [sys.executable, "-m", "bot", *arguments],
         check=False,
-        cwd=ROOT,
-        env={**known, "COLUMNS": "200", **environment},
+        cwd=cwd,
+        env={**known, "COLUMNS": "200", "PYTHONPATH": str(ROOT), **environment},
         input=stdin,
         capture_output=True,
         timeout=60,

@@ -1,7 +1,6 @@
 """./linli verify and ./linli tally: what anybody can do with a published vote, without bot, settings or database."""
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -18,6 +17,8 @@ from handlers.tally import count
 from handlers.tx import Tx
 from handlers.votes import cast, open_vote
 from store.tables import Person
+from tests.bot.test_command_line import linli as command
+from tests.bot.test_command_line import said
 from tests.people import Building
 from tests.published import Vote, ballot, receipt_of, unit
 
@@ -27,22 +28,7 @@ VOTE = Vote()
 
 def linli(*arguments: str, cwd: Path = ROOT, port: str = "wrong") -> subprocess.CompletedProcess[bytes]:
     """Run a command where no settings can be read, unless the port is right."""
-    known = {name: value for name, value in os.environ.items() if not name.startswith("LINLI_")}
-    return subprocess.run(
-        [sys.executable, "-m", "bot", *arguments],
-        check=False,
-        cwd=cwd,
-        env={**known, "COLUMNS": "200", "PYTHONPATH": str(ROOT), "LINLI_WEB__PORT": port},
-        capture_output=True,
-        timeout=60,
-    )
-
-
-def said(done: subprocess.CompletedProcess[bytes]) -> str:
-    """What a person reads, which is never a traceback."""
-    text = (done.stdout + done.stderr).decode()
-    assert "Traceback" not in text
-    return text
+    return command(*arguments, cwd=cwd, LINLI_WEB__PORT=port)
 
 
 @pytest.fixture

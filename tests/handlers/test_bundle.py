@@ -16,8 +16,8 @@ import pytest
 
 from conversations.words import LANGUAGES, Reader
 from handlers import bundle_file
-from handlers.ballot_log import canonical, sha256
-from handlers.bundle import Bundle, Verified, case_of, line, open_bundle, pack, recount, verify
+from handlers.ballot_log import canonical, line, sha256
+from handlers.bundle import Bundle, Verified, case_of, open_bundle, pack, recount, verify
 from handlers.bundle_file import (
     LOG,
     NAMES,

@@ -14,6 +14,7 @@ from conversations.words import LANGUAGES, texts
 from handlers.tally import REASONS, result
 from handlers.vote_words import in_words, percent, readme
 from tests.handlers.elections import poll_cases, statutory_cases
+from tests.published import POLL
 
 CASES = {
     case["name"]: case
@@ -188,18 +189,6 @@ def test_the_words_agree_with_the_verdict(case: dict[str, Any], language: str) -
 
 
 # --- a poll -----------------------------------------------------------------------------------------
-
-POLL = {
-    "electorate": "homes",
-    "weight": "heads",
-    "quorum": "1/2",
-    "threshold": "1/2",
-    "of": "for_against",
-    "question": "yes_no",
-    "choices": [],
-    "most": 1,
-    "visible": "by_room",
-}
 
 
 def test_a_poll_says_that_it_decides_nothing() -> None:
