@@ -17,9 +17,10 @@ LANGUAGES = ("zh", "en")
 
 @cache
 def texts(language: str) -> Mapping[str, str]:
-    """All texts of one language, by their dotted key ("repair.place.ask")."""
+    """All texts of one language, by their dotted key ("repair.place.ask"); they stand in one file a matter."""
     flat: dict[str, str] = {}
-    _flatten("", tomllib.loads((FOLDER / f"{language}.toml").read_text("utf-8")), flat)
+    for path in sorted((FOLDER / language).glob("*.toml")):
+        _flatten("", tomllib.loads(path.read_text("utf-8")), flat)
     return flat
 
 
@@ -28,6 +29,7 @@ def _flatten(prefix: str, tree: Mapping[str, Any], flat: dict[str, str]) -> None
         if isinstance(value, dict):
             _flatten(f"{prefix}{name}.", value, flat)
         else:
+            assert prefix + name not in flat, f"{prefix}{name} stands in two files"
             flat[prefix + name] = value
 
 
