@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from sqlmodel import Session, col, select
 
-from conversations.words import Reader, Say, unpack
+from conversations.words import Reader
 from handlers.actions import ACTIONS, stays
-from handlers.repair_cards import events
+from handlers.matters import timeline
 from handlers.rights import may
 from handlers.talk import VALUE
 from handlers.tell import latest
@@ -135,10 +135,7 @@ def _about_repair(
         return "", ()
     lines: Sequence[str] = ()
     if person is not None and may(tx, person, "repair.show", repair) is not None:
-        lines = [
-            reader.say("event.line", at=event.at, what=Say(event.key, **unpack(event.facts)))
-            for event in events(tx, repair)
-        ]
+        lines = timeline(tx, f"repair:{repair.id}", reader)
     return reader.say(f"state.{repair.state}"), tuple(lines)
 
 

@@ -10,6 +10,9 @@ from store.tables import CommunitySetting
 
 Time = Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
 
+Span = Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d$")]
+Hours = Annotated[str, Field(pattern=r"^(\d{1,4}(, ?\d{1,4})*)?$")]
+
 
 class Policy(BaseModel):
     """Every value has a line in settings.toml; a community overrides it with a CommunitySetting row."""
@@ -29,6 +32,15 @@ class Policy(BaseModel):
     sent_days: int = Field(1095, ge=30, le=36500)
     guest_days: int = Field(30, ge=1, le=3650)
     city: str = ""
+    cosigners: int = Field(0, ge=0, le=1000)
+    insist_cosigners: int = Field(10, ge=1, le=1000)
+    open_requests: int = Field(3, ge=1, le=100)
+    review_days: int = Field(5, ge=1, le=60)
+    poll_days: int = Field(3, ge=1, le=60)
+    statutory_days: int = Field(15, ge=1, le=120)
+    remind_hours: Hours = "48, 12"
+    waking: Span = "08:30-21:00"
+    objection_days: int = Field(7, ge=1, le=60)
 
 
 DEMO_STATE = "playground.demo"

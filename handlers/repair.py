@@ -10,10 +10,11 @@ from conversations.errors import NotNow, Refused
 from conversations.repair import DONE, EMERGENCY, MORE, REOPEN, REPAIR, WALK_IN, where_in
 from conversations.said import File
 from conversations.steps import Answers, LazyFacts
-from conversations.words import LANGUAGES, Say, texts, unpack
+from conversations.words import LANGUAGES, Say, texts
 from handlers import judge
 from handlers.actions import action, perform
 from handlers.calendar import working_deadline
+from handlers.matters import timeline
 from handlers.numbers import next_number
 from handlers.people import (
     best_for,
@@ -975,10 +976,7 @@ def show(tx: Tx, person: Person, repair: Repair) -> None:
     staff_here = tx.place is not None and tx.place.kind == "staff"
     to = tx.place if staff_here and tx.place else person
     reader = reader_of(tx, to)
-    lines = [
-        reader.say("event.line", at=event.at, what=Say(event.key, **unpack(event.facts)))
-        for event in events(tx, repair)
-    ]
+    lines = timeline(tx, f"repair:{repair.id}", reader)
     tell(
         tx,
         to,

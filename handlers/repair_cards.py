@@ -6,12 +6,13 @@ from typing import Any
 
 from sqlmodel import col, select
 
-from conversations.words import Say, pack, texts
+from conversations.words import Say, texts
+from handlers import matters
 from handlers.people import crew_of, homes_of, roles_of
 from handlers.policy import policy_of
 from handlers.tell import Button, close_everywhere, close_last, holders, place_of, post, tell, tell_staff
 from handlers.tx import Tx
-from store.tables import Event, Home, Media, Outgoing, Person, Repair
+from store.tables import Event, Home, Outgoing, Person, Repair
 
 ON_IT = ("accepted", "on_way")
 WORK = ("waiting", *ON_IT)
@@ -314,50 +315,19 @@ def can_be_reached(tx: Tx, person: Person) -> bool:
 
 def add_event(tx: Tx, repair: Repair, key: str, person: Person | None, **facts: Any) -> None:
     """Write one line of the timeline; nobody did what the clock did."""
-    tx.session.add(
-        Event(
-            community_id=repair.community_id,
-            about=f"repair:{repair.id}",
-            at=tx.now,
-            key=key,
-            facts=pack(facts),
-            pseudonym=person.pseudonym if person else 0,
-        )
-    )
+    matters.add_event(tx, f"repair:{repair.id}", key, person, community_id=repair.community_id, **facts)
 
 
 def events(tx: Tx, repair: Repair) -> Sequence[Event]:
     """The timeline, oldest first."""
-    return tx.session.exec(
-        select(Event).where(Event.about == f"repair:{repair.id}").order_by(col(Event.id))
-    ).all()
+    return matters.events_of(tx, f"repair:{repair.id}")
 
 
 def photos_of(tx: Tx, repair: Repair) -> list[int]:
     """The ids of its photos, oldest first."""
-    return list(
-        tx.session.exec(select(Media.id).where(Media.about == f"repair:{repair.id}").order_by(col(Media.id)))
-    )
+    return matters.photos_of(tx, f"repair:{repair.id}")
 
 
 def add_photos(tx: Tx, person: Person, repair: Repair, answer: Any) -> list[int]:
     """Keep the photos of an answer as the repair's; the ids of those that it did not have yet."""
-    about = f"repair:{repair.id}"
-    theirs = select(Media.storage).where(Media.about == about, Media.person_id == person.id)
-    known = set(tx.session.exec(theirs))
-    rows = [
-        Media(
-            community_id=person.community_id,
-            person_id=person.id,
-            about=about,
-            storage=file["storage"],
-            mime=file["mime"],
-            size=file["size"],
-            created_at=tx.now,
-        )
-        for file in {each["storage"]: each for each in (answer or {}).get("files", [])}.values()
-        if file["storage"] not in known
-    ]
-    tx.session.add_all(rows)
-    tx.session.flush()
-    return [row.id for row in rows]
+    return matters.add_photos(tx, person, f"repair:{repair.id}", answer)

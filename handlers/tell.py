@@ -329,11 +329,12 @@ def publish(
     photos: Sequence[int] = (),
     silent: bool = True,
     but: Person | None = None,
+    buttons: Sequence[Button] = (),
     **facts: Any,
 ) -> None:
     """Put a message on the board and, in batches that follow, into every owner's own chat.
 
-    `but` is the person who knows already.
+    `but` is the person who knows already; `buttons` stand in the owners' chats only, where they can be pressed.
     """
     post(tx, community_id, key, about=about, photos=photos, **facts)
     tx.session.add(
@@ -343,6 +344,7 @@ def publish(
             key=key,
             facts=pack(facts),
             photos=list(photos),
+            buttons=[{"action": each.action, "number": each.number} for each in buttons],
             but_person_id=but.id if but else None,
             lane=BROADCAST,
             silent=silent,
@@ -465,7 +467,7 @@ def _write_batch(tx: Tx, notice: Notice, people: list[Person]) -> None:
     for language in {person.language for person in people}:
         reader = replace(tx.reader(notice.community_id, language), lasting=True)
         words[language], rest = fitting(tx, reader.say(notice.key, **facts), notice.community_id)
-        below[language] = shown_buttons(reader, rest)
+        below[language] = shown_buttons(reader, [*(Button(**each) for each in notice.buttons), *rest])
     rows = [
         {
             "community_id": notice.community_id,

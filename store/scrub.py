@@ -23,6 +23,10 @@ HOLDS_WORDS = {
     "attempt": ("error",),
     "timer": ("error",),
     "roster_file": ("name",),
+    "equipment": ("kind", "spot", "note"),
+    "purchase": ("what", "spot", "why", "note", "reason"),
+    "opening": ("vote",),
+    "objection": ("what", "answer"),
 }
 BETWEEN = r"[^\w\n]{0,3}"
 FULL_WIDTH = str.maketrans("0123456789", "０１２３４５６７８９")

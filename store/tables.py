@@ -396,6 +396,8 @@ class Notice(SQLModel, table=True):
     photos: list[int] = _json(list)
     but_person_id: int | None = _ref("person", default=None)
     lane: int
+    buttons: list[dict[str, Any]] = _json(list, sa_column_kwargs=_later("'[]'"))
+    """What stands below it: the action ("vote.show:17") and the number of its matter."""
     silent: bool = True
     reached: int = Field(default=0, sa_type=BigInt)
     """The highest person's id that the fan-out has passed."""
@@ -612,6 +614,99 @@ class Audit(SQLModel, table=True):
     facts: dict[str, Any] = _json(dict)
 
 
+# --- from a request to a decision -------------------------------------------------------------------
+
+
+class Equipment(SQLModel, table=True):
+    """What the community has: one line of the register."""
+
+    __table_args__ = (UniqueConstraint("community_id", "number"),)
+    id: int = _id()
+    community_id: int = _ref("community")
+    number: int
+    kind: str
+    """What it is, in words: 电动车充电桩"""
+    building: str = ""
+    """Empty: it belongs to the whole community."""
+    spot: str = ""
+    count: int = 1
+    since: int | None = None
+    """The year in which it was put up."""
+    note: str = _text(default="")
+    retired_at: datetime | None = _time(default=None)
+    created_at: datetime = _time()
+
+
+class Purchase(SQLModel, table=True):
+    """An owner's request for equipment, from the request to the delivery."""
+
+    __table_args__ = (
+        UniqueConstraint("community_id", "number"),
+        Index("ix_purchase_state", "community_id", "state"),
+    )
+    id: int = _id()
+    community_id: int = _ref("community")
+    number: int
+    person_id: int = _ref("person", index=True)
+    """Who asks for it."""
+    equipment_id: int | None = _ref("equipment", default=None)
+    """The line of the register that it is about, if it is not something new."""
+    what: str = _text()
+    building: str = ""
+    """Empty: for the whole community."""
+    spot: str = _text(default="")
+    why: str = _text(default="")
+    count: int = 1
+    cost: int | None = Field(default=None, sa_type=BigInt)
+    """Estimated, in 0.01 yuan."""
+    state: str = "review"
+    """signing (co-signers are needed first), review, declined, withdrawn, opening (the committee has to open the vote),
+    voting, objecting (the result stands and can be objected to), rejected, approved, ordered, delivered, installed,
+    done"""
+    note: str = _text(default="")
+    """What staff say of the existing equipment."""
+    payer: str = ""
+    """fund, revenue, owners or company"""
+    nature: str = ""
+    """same (bought or renewed), alter (a facility is altered or added) or business (common space earns money)"""
+    reason: str = _text(default="")
+    """Why it was declined, in public."""
+    insisted: bool = False
+    """Brought back by co-signers: it cannot be declined again."""
+    spent: int | None = Field(default=None, sa_type=BigInt)
+    """What it cost in the end, in 0.01 yuan."""
+    vote_id: int | None = _ref("vote", default=None, index=True)
+    """The vote that decides it."""
+    due_at: datetime | None = _time(default=None)
+    """Until when staff have to do the next thing."""
+    created_at: datetime = _time()
+
+
+class Supporter(SQLModel, table=True):
+    """Who supports a request besides whoever made it."""
+
+    __table_args__ = (UniqueConstraint("purchase_id", "person_id"),)
+    id: int = _id()
+    community_id: int = _ref("community")
+    purchase_id: int = _ref("purchase")
+    person_id: int = _ref("person", index=True)
+    at: datetime = _time()
+
+
+class Opening(SQLModel, table=True):
+    """A statutory vote that is proposed: one of the committee opens it, a second one confirms."""
+
+    id: int = _id()
+    community_id: int = _ref("community")
+    purchase_id: int | None = _ref("purchase", default=None, index=True)
+    vote: dict[str, Any] = _json(dict)
+    """What the vote will be made of."""
+    opened_by: int | None = _ref("person", default=None)
+    state: str = "proposed"
+    """proposed, seconding (opened by one), made or dropped"""
+    created_at: datetime = _time()
+
+
 # --- votes ------------------------------------------------------------------------------------------
 
 
@@ -650,6 +745,12 @@ class Vote(SQLModel, table=True):
     """The content of result.json, since it was closed."""
     readme: str = _text(default="")
     """The content of README.txt, since it was closed."""
+    reached: int = Field(default=0, sa_type=BigInt, sa_column_kwargs=_later("0"))
+    """The highest voter's id to whom the ballot, or the reminder that goes out now, was written."""
+    objections_until: datetime | None = _time(default=None)
+    final_at: datetime | None = _time(default=None)
+    annulled_at: datetime | None = _time(default=None)
+    """When an objection was upheld: what was decided does not hold."""
 
 
 class RosterEntry(SQLModel, table=True):
@@ -705,3 +806,38 @@ class Ballot(SQLModel, table=True):
     """The canonical JSON, as in log.jsonl."""
     opened: str = _text(default="")
     """Of a sealed ballot: the canonical JSON of its body and its nonce."""
+
+
+class Paper(SQLModel, table=True):
+    """A ballot on paper: entered with its photo, and counted when a second person has confirmed it."""
+
+    id: int = _id()
+    community_id: int = _ref("community")
+    vote_id: int = _ref("vote", index=True)
+    voter_id: int = _ref("voter")
+    """Whose ballot it is."""
+    choice: Any = Field(default=None, sa_type=Json, nullable=True)
+    photos: list[int] = _json(list)
+    """The ids of its photos."""
+    evidence: str
+    """The SHA-256 of the first photo as it is stored, which stands in the log."""
+    entered_by: int = Field(sa_type=BigInt)
+    """Whose pseudonymous number it is that entered it."""
+    received_at: datetime = _time()
+    state: str = "waiting"
+    """waiting, confirmed or refused"""
+
+
+class Objection(SQLModel, table=True):
+    """What somebody says against a result, and what was decided on it."""
+
+    id: int = _id()
+    community_id: int = _ref("community")
+    vote_id: int = _ref("vote", index=True)
+    person_id: int = _ref("person", index=True)
+    what: str = _text()
+    state: str = "waiting"
+    """waiting, upheld or rejected"""
+    answer: str = _text(default="")
+    at: datetime = _time()
+    decided_at: datetime | None = _time(default=None)

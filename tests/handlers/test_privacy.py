@@ -271,6 +271,9 @@ NO_WORDS = {
     "roster_entry.unit", "voter.homes", "voter.number", "ballot.entry", "ballot.kind", "ballot.opened",
     "vote.head", "vote.kind", "vote.policy", "vote.policy_hash", "vote.readme", "vote.result", "vote.roster",
     "vote.roster_hash", "vote.state", "vote.title",
+    "equipment.building", "purchase.building", "purchase.state", "purchase.payer", "purchase.nature",
+    "notice.buttons", "opening.state", "paper.choice", "paper.photos", "paper.evidence", "paper.state",
+    "objection.state",
 }  # fmt: skip
 """Columns of text in which no free words stand that could name somebody, or that are erased with their row.
 

@@ -1,0 +1,66 @@
+"""What every matter has, whatever it is about: a public timeline, and photos."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlmodel import col, select
+
+from conversations.words import Reader, Say, pack, unpack
+from handlers.tx import Tx
+from store.tables import Event, Media, Person
+
+
+def add_event(
+    tx: Tx, about: str, key: str, person: Person | None, *, community_id: int, **facts: Any
+) -> None:
+    """Write one line of a matter's timeline; nobody did what the clock did."""
+    tx.session.add(
+        Event(
+            community_id=community_id,
+            about=about,
+            at=tx.now,
+            key=key,
+            facts=pack(facts),
+            pseudonym=person.pseudonym if person else 0,
+        )
+    )
+
+
+def events_of(tx: Tx, about: str) -> Sequence[Event]:
+    """The timeline of a matter, oldest first."""
+    return tx.session.exec(select(Event).where(Event.about == about).order_by(col(Event.id))).all()
+
+
+def timeline(tx: Tx, about: str, reader: Reader) -> list[str]:
+    """The lines of a matter's timeline."""
+    return [
+        reader.say("event.line", at=event.at, what=Say(event.key, **unpack(event.facts)))
+        for event in events_of(tx, about)
+    ]
+
+
+def photos_of(tx: Tx, about: str) -> list[int]:
+    """The ids of a matter's photos, oldest first."""
+    return list(tx.session.exec(select(Media.id).where(Media.about == about).order_by(col(Media.id))))
+
+
+def add_photos(tx: Tx, person: Person, about: str, answer: Any) -> list[int]:
+    """Keep the photos of an answer as the matter's; the ids of those that it did not have yet."""
+    theirs = select(Media.storage).where(Media.about == about, Media.person_id == person.id)
+    known = set(tx.session.exec(theirs))
+    rows = [
+        Media(
+            community_id=person.community_id,
+            person_id=person.id,
+            about=about,
+            storage=file["storage"],
+            mime=file["mime"],
+            size=file["size"],
+            created_at=tx.now,
+        )
+        for file in {each["storage"]: each for each in (answer or {}).get("files", [])}.values()
+        if file["storage"] not in known
+    ]
+    tx.session.add_all(rows)
+    tx.session.flush()
+    return [row.id for row in rows]
