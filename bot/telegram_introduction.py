@@ -13,8 +13,20 @@ log = structlog.get_logger()
 
 # Telegram's language codes: whoever reads none of the others sees the first.
 READERS = {"": "zh", "en": "en"}
-PRIVATE = ("repair", "my", "agents", "mydata", "forget", "language", "help")
-GROUP = ("tickets", "home", "crew", "committee", "roster", "canvass", "audit", "link", "help")
+PRIVATE = ("repair", "votes", "my", "agents", "mydata", "forget", "language", "help")
+GROUP = (
+    "tickets",
+    "votes",
+    "poll",
+    "home",
+    "crew",
+    "committee",
+    "roster",
+    "canvass",
+    "audit",
+    "link",
+    "help",
+)
 
 
 async def introduce(bot: Bot) -> None:

@@ -166,6 +166,39 @@ class Number(Step):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Several(Step):
+    """Some of several; `source` names the fact that holds them as pairs of value and label, numbered from 1.
+
+    They are tapped one by one, a second tap takes one back, or typed together ("1 3"); the answer is {"chosen": [...],
+    "done": bool}. A value that begins with "=" is chosen alone, and the value "done" ends the choosing.
+    """
+
+    source: str
+
+    def options(self, answers: Answers, facts: Facts) -> list[Option]:
+        return [Option(value, label) for value, label in facts.get(self.source, ())]
+
+    def read(self, said: Said, chosen: str | None, before: Any) -> Any:
+        picked = list((before or {}).get("chosen", []))
+        if chosen == "done" and picked:
+            return {"chosen": picked, "done": True}
+        if chosen is not None and chosen.startswith("="):
+            return {"chosen": [chosen], "done": True}
+        if chosen is not None and chosen != "done":
+            picked = [each for each in picked if each != chosen] if chosen in picked else [*picked, chosen]
+            return {"chosen": picked, "done": False}
+        numbers = [
+            whole_number(part) for part in re.split(r"[\s,，、;；.。和及]+", visible(said.text)) if part
+        ]
+        if not numbers or None in numbers:
+            raise Unclear("unclear.several")
+        return {"chosen": [str(each) for each in dict.fromkeys(numbers)], "done": True}
+
+    def complete(self, answer: Any) -> bool:
+        return bool(answer["done"])
+
+
+@dataclass(frozen=True, kw_only=True)
 class Photos(Step):
     """Up to `most` photos, sent one by one or together; the answer is {"files": [...], "done": bool}."""
 

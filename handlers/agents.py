@@ -12,7 +12,7 @@ from sqlmodel import and_, col, or_, select
 from conversations.errors import Refused
 from conversations.homes import PROXY
 from conversations.words import Reader, Say
-from handlers import proxies
+from handlers import ballots, proxies
 from handlers.actions import action
 from handlers.addresses import one_named
 from handlers.people import holding
@@ -164,6 +164,7 @@ def appoint(tx: Tx, person: Person, tie: HomeRole, **answers: Any) -> None:
     tx.session.add(made)
     tx.session.flush()
     proxies.appointed(tx, made)
+    ballots.offer(tx, made)
     facts = _facts(tx, made)
     tell(tx, here(tx, person), "agent.made", buttons=[f"agent.revoke:{made.id}"], **facts)
     tell(tx, principal, "agent.made_principal", buttons=[f"agent.revoke:{made.id}"], **facts)
@@ -242,6 +243,7 @@ def revoke(tx: Tx, person: Person, agent: Agent) -> None:
     tx.session.add(agent)
     tx.session.flush()
     proxies.revoked(tx, [agent])
+    ballots.take_away(tx, agent)
     tell_revoked(tx, agent)
     if person.id not in (agent.principal_id, agent.agent_id) or here(tx, person) is not person:
         tell(tx, here(tx, person), "agent.revoked", **_facts(tx, agent))

@@ -27,6 +27,8 @@ class Cast:
     receipt: Receipt
     owners: list[Person]
     """All other owners of the homes for which it speaks."""
+    choice: Any
+    """What was chosen, as the log has it."""
 
 
 def cast(
@@ -81,7 +83,9 @@ def cast(
         principal=principal,
         opened={"body": body, "nonce": nonce} if nonce else None,
     )
-    return Cast(entry, receipt(entry["n"], entry["hash"]), _people(tx, vote, owners, but=voter))
+    return Cast(
+        entry, receipt(entry["n"], entry["hash"]), _people(tx, vote, owners, but=voter), body["choice"]
+    )
 
 
 def _number(voter: Voter | None) -> str:

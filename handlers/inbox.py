@@ -58,7 +58,10 @@ FIND = re.compile(r"(?:/home(?:@\w+)?\s+|查户[\s:：]*)(\S.*)", re.IGNORECASE)
 SAME_PRESS = timedelta(minutes=1)
 ASKING = ("repair", "home")
 """Commands that ask a question of their own."""
-WORN_OUT = ("refused.taken", "refused.over", "refused.unknown", "roster.over", "unclear.stale")
+WORN_OUT = (
+    *("refused.taken", "refused.over", "refused.unknown", "roster.over", "unclear.stale", "vote.closed"),
+    *("vote.late", "objection.late", "objection.over"),
+)
 
 
 @dataclass(frozen=True)
@@ -582,7 +585,11 @@ def _typed_button(tx: Tx, person: Person, place: Place, said: Said) -> bool:
     if numbered:
         tap(tx, person, numbered)
         return True
-    return _tap_labelled(tx, person, place, said, word) or _says_whether_repaired(tx, person, place, word)
+    return (
+        _tap_labelled(tx, person, place, said, word)
+        or _says_whether_repaired(tx, person, place, word)
+        or _says_ballot(tx, person, place, word)
+    )
 
 
 def _says_whether_repaired(tx: Tx, person: Person, place: Place, word: str) -> bool:
@@ -596,6 +603,19 @@ def _says_whether_repaired(tx: Tx, person: Person, place: Place, word: str) -> b
         return False
     tap(tx, person, values[0].replace("repair.confirm", f"repair.{meant}"))
     return True
+
+
+def _says_ballot(tx: Tx, person: Person, place: Place, word: str) -> bool:
+    """An owner says in words of their own what they choose, where one ballot lies before them."""
+    meant = spoken("ballot").get(word)
+    standing, _ = _menus(tx, place) if meant else ([], [])
+    buttons = [button["value"] for row in standing for button in row.buttons]
+    values = dict.fromkeys(each for each in buttons if each.startswith(f"ballot.{meant}:"))
+    if len(values) > 1:
+        raise Unclear("ballot.which")
+    for value in values:
+        tap(tx, person, value)
+    return bool(values)
 
 
 def _disputes() -> list[str]:

@@ -1,7 +1,7 @@
 """What one can do here: help for each role, one's own matters, the language, the community, and reading on."""
 
 from conversations.words import LANGUAGES, named_language
-from handlers import audit, canvass, crew, homes, joining, privacy, repair  # noqa: F401  whose actions the commands name
+from handlers import audit, canvass, crew, homes, joining, polls, privacy, repair, vote_cards  # noqa: F401  whose actions the commands name
 from handlers.actions import action
 from handlers.greeting import greet
 from handlers.people import communities_of, is_resident, roles_of, speak_as
@@ -29,9 +29,12 @@ COMMANDS = {
     "mydata": "mydata",
     "forget": "forget",
     "roster": "roster.explain",
+    "votes": "votes",
+    "poll": "poll.start",
 }
 FOR_STAFF = (
     "repair.open",
+    "votes",
     "home.find",
     "crew.list",
     "committee.list",

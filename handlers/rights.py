@@ -3,9 +3,11 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from handlers.people import is_guest, is_resident, roles_of
+from sqlmodel import select
+
+from handlers.people import holding, is_guest, is_resident, roles_of
 from handlers.tx import Tx
-from store.tables import Person
+from store.tables import Agent, Person, Vote
 
 Capacity = Callable[[Tx, Person, Any], bool]
 """As what somebody acts, on the row that the action is about (None if it is about none)."""
@@ -71,6 +73,29 @@ def crew_in_charge(tx: Tx, person: Person, row: Any) -> bool:
 def principal(tx: Tx, person: Person, row: Any) -> bool:
     """Who gave the power to act for them."""
     return row is not None and row.principal_id == person.id
+
+
+def committee(tx: Tx, person: Person, row: Any) -> bool:
+    """A member of the owners' committee."""
+    return "committee" in roles_of(tx, person)
+
+
+def votes_for(tx: Tx, person: Person, row: Any) -> bool:
+    """Who has this number in a vote, or was given the power to vote for who has it."""
+    if row is None or row.person_id is None or not row.homes:
+        return False
+    given = select(Agent.id).where(
+        Agent.principal_id == row.person_id, Agent.agent_id == person.id, *holding(tx)
+    )
+    return row.person_id == person.id or tx.session.exec(given.limit(1)).first() is not None
+
+
+def decides(tx: Tx, person: Person, row: Any) -> bool:
+    """Who decides on the objection in the row: the committee on a vote of the assembly, staff on a poll."""
+    vote = tx.session.get(Vote, row.vote_id) if row is not None else None
+    if vote is None:
+        return False
+    return committee(tx, person, row) if vote.kind == "statutory" else staff(tx, person, row)
 
 
 def shown_to(tx: Tx, person: Person, row: Any) -> bool:
@@ -148,7 +173,29 @@ RIGHTS: Mapping[str, tuple[Capacity | str, ...]] = {
     "roster.drop": (staff,),
     "talk.expire": (CLOCK,),
     "vote.head": (CLOCK,),
+    "vote.begin": (CLOCK,),
+    "vote.send": (CLOCK,),
+    "vote.remind": (CLOCK,),
     "vote.close": (CLOCK,),
+    "vote.final": (CLOCK,),
+    "votes": (anybody,),
+    "vote.show": (anybody,),
+    "vote.extend": (staff, committee),
+    "vote.extended": (staff, committee),
+    "ballot.for": (votes_for,),
+    "ballot.against": (votes_for,),
+    "ballot.abstain": (votes_for,),
+    "ballot.choose": (votes_for,),
+    "ballot.chosen": (votes_for,),
+    "poll.start": (staff, committee),
+    "poll.open": (staff, committee),
+    "objection.start": (anybody,),
+    "objection.file": (anybody,),
+    "objection.wait": (CLOCK,),
+    "objection.uphold": (decides,),
+    "objection.reject": (decides,),
+    "objection.upheld": (decides,),
+    "objection.rejected": (decides,),
     "repair.start": (resident,),
     "repair.report": (resident,),
     "repair.emergency": (resident, crew, staff, colleague),
@@ -193,4 +240,4 @@ def may(tx: Tx, person: Person | None, action: str, row: Any) -> Capacity | str 
 
 def acts_for_community(capacity: Capacity | str) -> bool:
     """Whether acting in this capacity belongs into the audit log."""
-    return capacity in (staff, colleague, crew, crew_in_charge)
+    return capacity in (staff, colleague, crew, crew_in_charge, committee, decides)

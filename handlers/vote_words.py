@@ -51,6 +51,11 @@ def in_words(policy: Mapping[str, Any], result: Mapping[str, Any], language: str
     return "\n".join(_Words(policy, result, _reader(policy, result, language)).lines())
 
 
+def verdict_in_words(policy: Mapping[str, Any], result: Mapping[str, Any]) -> Say:
+    """What came out, in a few words."""
+    return _Words(policy, result, _reader(policy, result, LANGUAGES[0])).verdict(result)
+
+
 def readme(policy: Mapping[str, Any], result: Mapping[str, Any], record_date: str) -> str:
     """The bundle's README.txt, in every language: the result, how to find one's home, and how to count again."""
     hidden = is_sealed(policy)
@@ -65,6 +70,33 @@ def readme(policy: Mapping[str, Any], result: Mapping[str, Any], record_date: st
         if not hidden:
             parts.append(say("count.again"))
     return "\n\n".join(parts) + "\n"
+
+
+def rule_in_words(policy: Mapping[str, Any]) -> Say:
+    """By what it is decided, in one sentence; `policy` as in the bundle."""
+    options, poll = policy["options"], policy.get("poll")
+    if poll is None:
+        bar = _Bar(SPECIAL) if policy["rule"] == "special" else _Bar(HALF, passed=True)
+        return Say(
+            "ballot.rule.statutory",
+            participation=_Bar(PARTICIPATION).text("eligible"),
+            approval=bar.text("participating" if options["abstain_in_denominator"] else "for_against"),
+            silent=Say(f"count.silent.{options['silence']}"),
+        )
+    chooses, of = poll["question"] == "choose", poll["of"]
+    rule = Say("count.most_votes" if chooses else "count.more_for")
+    if poll["threshold"] != "plurality":
+        share = Fraction(poll["threshold"])
+        rule = _Bar(share, passed=share == HALF).text("chose" if chooses and of == "for_against" else of)
+    return Say(
+        "ballot.rule.choose" if chooses else "ballot.rule.yes_no",
+        by=Say(f"ballot.by.{poll['electorate']}_{poll['weight']}"),
+        participation=_Bar(Fraction(poll["quorum"])).text("eligible")
+        if Fraction(poll["quorum"])
+        else Say("ballot.rule.any"),
+        rule=rule,
+        most=poll["most"],
+    )
 
 
 def _reader(policy: Mapping[str, Any], result: Mapping[str, Any], language: str) -> Reader:

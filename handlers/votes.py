@@ -1,4 +1,4 @@
-"""Votes of the owners: made, cast into a log that only grows, and closed by the clock. No conversation uses it yet.
+"""Votes of the owners: made, cast into a log that only grows, and closed by the clock.
 
 What is counted, and how, is docs/votes.md; what the law lets one do is handlers/law.py.
 """
@@ -150,7 +150,7 @@ def _poll(pack: Pack, changed: Mapping[str, Any]) -> dict[str, Any]:
     """All of policy.poll."""
     made = {**pack.poll(), **changed}
     if made["question"] == "choose":
-        if not _are_told_apart(made["choices"]):
+        if not are_told_apart(made["choices"]):
             raise Refused("vote.choices")
         if not 1 <= made["most"] <= len(made["choices"]):
             raise Refused("vote.most", count=len(made["choices"]))
@@ -160,7 +160,7 @@ def _poll(pack: Pack, changed: Mapping[str, Any]) -> dict[str, Any]:
     return made
 
 
-def _are_told_apart(names: Sequence[str]) -> bool:
+def are_told_apart(names: Sequence[str]) -> bool:
     """Whether people can tell the choices from each other, and from what can be chosen besides."""
     own = ("count.none_of_these", "count.side.abstain")
     taken = {"", *(normal(texts(language)[key]) for language in LANGUAGES for key in own)}
@@ -263,15 +263,17 @@ def publish_head(tx: Tx, person: None, vote: Vote) -> None:
     set_timer(tx, vote.community_id, f"vote.head:{vote.id}", next_at(tx, vote.community_id, HEAD_AT))
 
 
-@action("vote.close", Vote)
-def close(tx: Tx, person: None, vote: Vote) -> None:
-    """End a vote whose deadline is over: its log's last entry holds the result's hash, and its head is published."""
+def close(tx: Tx, vote: Vote) -> bool:
+    """End a vote whose deadline is over: its log's last entry holds the result's hash, and its head is published.
+
+    False if it has ended already, or goes on, because its deadline was moved.
+    """
     vote = locked(tx, vote)
     if vote.state != "open":
-        return
+        return False
     if tx.now <= vote.deadline:
         set_timer(tx, vote.community_id, f"vote.close:{vote.id}", vote.deadline + GRACE)
-        return
+        return False
     body = {"entries": vote.entries, "undelivered": _undelivered(tx, vote)}
     # The result needs whom the ballot did not reach, which only this entry says.
     unwritten = entry_after(vote.entries + 1, vote.head, "close", body, tx.now)
@@ -285,6 +287,7 @@ def close(tx: Tx, person: None, vote: Vote) -> None:
     tx.session.flush()
     stop_timer(tx, f"vote.head:{vote.id}")
     _tell_head(tx, vote, "vote.head_last")
+    return True
 
 
 def _undelivered(tx: Tx, vote: Vote) -> list[str]:

@@ -95,6 +95,8 @@ SAYING: dict[str, tuple[int | str, ...]] = {
     "staff_card": ("key",),
     "tell_owner": (2, "key"),
     "_tell_head": (2, "key"),
+    "_tell_cast": (3, "key"),
+    "give": ("key",),
     "_list": (3, "key"),
     "Button": (1, "key"),
 }
@@ -173,6 +175,16 @@ EXPANSIONS: dict[str, set[str]] = {
         f"bundle.{group}.{{}}": {key for key in ALL if key.startswith(f"bundle.{group}.")}
         for group in ("kind", "choice", "outcome")
     },
+    **{
+        f"{group}.{{}}": {key for key in ALL if key.startswith(f"{group}.")}
+        for group in ("ballot.visible", "ballot.differs", "result.decider", "vote.scope")
+    },
+    "ballot.by.{}_{}": {
+        f"ballot.by.{by}_{of}" for by in ("homes", "persons") for of in ("heads", "area", "both")
+    },
+    "event.objection_{}": {f"event.objection_{state}" for state in ("upheld", "rejected")},
+    "objection.{}": {f"objection.{state}" for state in ("upheld", "rejected")},
+    "objection.{}_noted": {f"objection.{state}_noted" for state in ("upheld", "rejected")},
     "{}_none": {"repair.tickets_none", "repair.mine_none"},
     "{}.{}.ask": SCRIPT_KEYS,
     "{}.name": SCRIPT_KEYS,
@@ -343,6 +355,7 @@ def test_no_key_is_unused() -> None:
 
 
 GROUPS = {"all", "answer", "chatter", "command", "consent", "control", "hour", "photos", "place"} | {
+    "ballot",
     "repaired",
     "trade",
 }

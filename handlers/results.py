@@ -1,0 +1,321 @@
+"""Results: published at once to everybody, open to objections for some days, then final."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from sqlmodel import col, select
+
+from conversations.errors import Refused
+from conversations.votes import OBJECTION, REJECT, UPHOLD
+from conversations.words import LANGUAGES, Say
+from handlers import holding
+from handlers.actions import action
+from handlers.ballots import facts_of
+from handlers.calendar import working_deadline
+from handlers.holding import about, page_of
+from handlers.matters import add_event
+from handlers.policy import policy_of
+from handlers.talk import Known, end_about, here, know, no_facts, start
+from handlers.tell import Button, close_everywhere, post, publish, tell, tell_staff
+from handlers.timers import set_timer, stop_timer
+from handlers.tx import Tx
+from handlers.vote_log import head_of, voter_of
+from handlers.vote_words import in_words, verdict_in_words
+from handlers.votes import close
+from store.tables import Objection, Person, Purchase, Role, Talk, Vote
+
+ASK_AGAIN = timedelta(days=1)
+
+
+# --- published --------------------------------------------------------------------------------------
+
+
+@action("vote.close", Vote)
+def close_and_publish(tx: Tx, person: None, vote: Vote) -> None:
+    """At the deadline, once: it is counted, and the result goes to the board and to everybody's chat with sound."""
+    if not close(tx, vote):
+        return
+    holding.stop(tx, vote)
+    vote.objections_until = tx.now + timedelta(days=policy_of(tx, vote.community_id).objection_days)
+    tx.session.add(vote)
+    tx.session.flush()
+    add_event(
+        tx,
+        about(vote),
+        "event.vote_closed",
+        None,
+        community_id=vote.community_id,
+        verdict=verdict_in_words(vote.policy, vote.result),
+    )
+    publish(
+        tx,
+        vote.community_id,
+        "result.published",
+        about=about(vote),
+        silent=False,
+        buttons=[
+            Button(f"{name}:{vote.id}", number=vote.number) for name in ("vote.show", "objection.start")
+        ],
+        **shown(tx, vote),
+    )
+    _tell_staff(tx, vote)
+    set_timer(tx, vote.community_id, f"vote.final:{vote.id}", vote.objections_until)
+
+
+def has_passed(vote: Vote) -> bool:
+    """Whether a closed vote came out for what was asked, or for one of the choices."""
+    return bool(vote.result["passed"] if vote.kind == "statutory" else vote.result["adopted"])
+
+
+def verdict_of(vote: Vote) -> Say:
+    """What came out, and whether it holds."""
+    if vote.annulled_at is not None:
+        return Say("result.annulled_short")
+    return verdict_in_words(vote.policy, vote.result)
+
+
+def purchase_of(tx: Tx, vote: Vote) -> Purchase | None:
+    """The request that a vote decides."""
+    return tx.session.exec(select(Purchase).where(Purchase.vote_id == vote.id)).first()
+
+
+def shown(tx: Tx, vote: Vote) -> dict[str, Any]:
+    """What is said of a result, as it stands now."""
+    words = {language: in_words(vote.policy, vote.result, language) for language in LANGUAGES}
+    return {
+        **facts_of(vote),
+        "words": words,
+        "stands": _stands(tx, vote),
+        "verdict": verdict_in_words(vote.policy, vote.result),
+        "head": str(head_of(vote)),
+        "page": page_of(tx, vote),
+    }
+
+
+def _stands(tx: Tx, vote: Vote) -> Say:
+    """Whether the result can still be objected to, until when, and who decides."""
+    filed = objections_to(tx, vote)
+    waiting = sum(each.state == "waiting" for each in filed)
+    if vote.annulled_at is not None:
+        upheld = next(each for each in filed if each.state == "upheld")
+        return Say("result.annulled", why=upheld.answer, decider=decider(vote))
+    if vote.final_at is not None:
+        return Say("result.is_final", at=vote.final_at, count=len(filed))
+    if waiting:
+        return Say(
+            "result.objected",
+            count=len(filed),
+            waiting=waiting,
+            until=vote.objections_until,
+            decider=decider(vote),
+        )
+    return Say("result.open_to_objections", until=vote.objections_until, decider=decider(vote))
+
+
+def _show_board(tx: Tx, vote: Vote) -> None:
+    post(tx, vote.community_id, "result.published", about=about(vote), **shown(tx, vote))
+
+
+def _tell_staff(tx: Tx, vote: Vote) -> None:
+    tell_staff(
+        tx,
+        vote.community_id,
+        "result.staff",
+        card=about(vote),
+        anew=True,
+        buttons=[Button(f"vote.show:{vote.id}", number=vote.number)],
+        **shown(tx, vote),
+    )
+
+
+# --- objected to ------------------------------------------------------------------------------------
+
+
+def objections_to(tx: Tx, vote: Vote) -> list[Objection]:
+    """All objections to a vote, the oldest first."""
+    rows = select(Objection).where(Objection.vote_id == vote.id).order_by(col(Objection.id))
+    return list(tx.session.exec(rows))
+
+
+def decider(vote: Vote) -> Say:
+    """Who decides on objections: the committee on a vote of the owners' assembly, staff on a poll."""
+    return Say(f"result.decider.{vote.kind}")
+
+
+def decides(tx: Tx, vote: Vote) -> list[Person]:
+    """The people who decide in their own chats; nobody, if that is for the admin group."""
+    committee = (
+        select(Person)
+        .join(Role, col(Role.person_id) == col(Person.id))
+        .where(Role.community_id == vote.community_id, Role.role == "committee", Person.name != "")
+        .order_by(col(Person.id))
+    )
+    return list(tx.session.exec(committee)) if vote.kind == "statutory" else []
+
+
+@action("objection.start", Vote, button=True, stays=True)
+def ask_objection(tx: Tx, person: Person, vote: Vote) -> None:
+    """Ask what is wrong with the result."""
+    _must_be_open(tx, person, vote)
+    start(tx, person, OBJECTION.name, about=about(vote))
+
+
+def _must_be_open(tx: Tx, person: Person, vote: Vote) -> None:
+    if vote.state != "closed" or vote.objections_until is None:
+        raise Refused("objection.early")
+    voter = voter_of(tx, vote, person)
+    if voter is None or not voter.homes:
+        raise Refused("objection.not_entitled")
+    if vote.final_at is not None or vote.annulled_at is not None or tx.now > vote.objections_until:
+        raise Refused("objection.late", until=vote.objections_until)
+    if any(each.person_id == person.id and each.state == "waiting" for each in objections_to(tx, vote)):
+        raise Refused("objection.once")
+
+
+def _of_vote(tx: Tx, talk: Talk) -> dict[str, Any]:
+    return facts_of(tx.session.get_one(Vote, int(talk.about.partition(":")[2])))
+
+
+def _of_objection(tx: Tx, talk: Talk) -> dict[str, Any]:
+    filed = tx.session.get_one(Objection, int(talk.about.partition(":")[2]))
+    return {**facts_of(tx.session.get_one(Vote, filed.vote_id)), "what": filed.what}
+
+
+know(Known(OBJECTION, no_facts, about=_of_vote))
+know(Known(UPHOLD, no_facts, about=_of_objection))
+know(Known(REJECT, no_facts, about=_of_objection))
+
+
+@action("objection.file", Vote)
+def file_objection(tx: Tx, person: Person, vote: Vote, what: str, **rest: Any) -> None:
+    """Whoever decides gets it, and the board says that there is one."""
+    _must_be_open(tx, person, vote)
+    filed = Objection(
+        community_id=vote.community_id, vote_id=vote.id, person_id=person.id, what=what, at=tx.now
+    )
+    tx.session.add(filed)
+    tx.session.flush()
+    add_event(tx, about(vote), "event.objection", person, community_id=vote.community_id)
+    until = working_deadline(tx, vote.community_id, policy_of(tx, vote.community_id).review_days)
+    tell(tx, person, "objection.filed", decider=decider(vote), until=until, **facts_of(vote))
+    _ask_decision(tx, filed, vote)
+    _show_board(tx, vote)
+
+
+def _ask_decision(tx: Tx, filed: Objection, vote: Vote) -> None:
+    """Whoever decides has it before them, every day anew until it is decided."""
+    facts = {**facts_of(vote), "what": filed.what, "at": filed.at}
+    buttons = [Button(f"objection.{name}:{filed.id}", number=vote.number) for name in ("reject", "uphold")]
+    card = f"objection:{filed.id}"
+    people = decides(tx, vote)
+    for each in people:
+        tell(tx, each, "objection.asked", card=card, anew=True, buttons=buttons, **facts)
+    if not people:
+        tell_staff(tx, vote.community_id, "objection.asked", card=card, anew=True, buttons=buttons, **facts)
+    set_timer(tx, vote.community_id, f"objection.wait:{filed.id}", tx.now + ASK_AGAIN)
+
+
+@action("objection.wait", Objection)
+def ask_again(tx: Tx, person: None, filed: Objection) -> None:
+    """Nobody has decided yet."""
+    if filed.state == "waiting":
+        _ask_decision(tx, filed, tx.session.get_one(Vote, filed.vote_id))
+
+
+@action("objection.uphold", Objection, button=True, stays=True)
+def ask_uphold(tx: Tx, person: Person, filed: Objection) -> None:
+    """Ask why it is right."""
+    _must_wait(filed)
+    start(tx, person, UPHOLD.name, about=f"objection:{filed.id}")
+
+
+@action("objection.reject", Objection, button=True, stays=True)
+def ask_reject(tx: Tx, person: Person, filed: Objection) -> None:
+    """Ask why the result holds all the same."""
+    _must_wait(filed)
+    start(tx, person, REJECT.name, about=f"objection:{filed.id}")
+
+
+def _must_wait(filed: Objection) -> None:
+    if filed.state != "waiting":
+        raise Refused("objection.over")
+
+
+@action("objection.upheld", Objection)
+def uphold(tx: Tx, person: Person, filed: Objection, why: str, **rest: Any) -> None:
+    """The objection is right: what was decided does not hold, and everybody hears of it."""
+    vote = _decide(tx, person, filed, "upheld", why)
+    if vote.annulled_at is None:
+        vote.annulled_at = tx.now
+        tx.session.add(vote)
+        tx.session.flush()
+        stop_timer(tx, f"vote.final:{vote.id}")
+        publish(
+            tx,
+            vote.community_id,
+            "result.annulled_for_all",
+            about=about(vote),
+            silent=False,
+            buttons=[Button(f"vote.show:{vote.id}", number=vote.number)],
+            why=why,
+            decider=decider(vote),
+            **facts_of(vote),
+        )
+        _tell_staff(tx, vote)
+    _show_board(tx, vote)
+
+
+@action("objection.rejected", Objection)
+def reject(tx: Tx, person: Person, filed: Objection, why: str, **rest: Any) -> None:
+    """The result holds; it becomes final when nothing waits any more."""
+    vote = _decide(tx, person, filed, "rejected", why)
+    _show_board(tx, vote)
+    if vote.objections_until is not None and tx.now >= vote.objections_until:
+        make_final(tx, None, vote)
+
+
+def _decide(tx: Tx, person: Person, filed: Objection, state: str, why: str) -> Vote:
+    _must_wait(filed)
+    filed.state, filed.answer, filed.decided_at = state, why, tx.now
+    tx.session.add(filed)
+    tx.session.flush()
+    stop_timer(tx, f"objection.wait:{filed.id}")
+    end_about(tx, f"objection:{filed.id}")
+    close_everywhere(tx, f"objection:{filed.id}")
+    vote = tx.session.get_one(Vote, filed.vote_id)
+    add_event(tx, about(vote), f"event.objection_{state}", person, community_id=vote.community_id, why=why)
+    facts: Mapping[str, Any] = {"why": why, "decider": decider(vote), **facts_of(vote)}
+    tell(tx, tx.session.get_one(Person, filed.person_id), f"objection.{state}", **facts)
+    tell(tx, here(tx, person), f"objection.{state}_noted", **facts)
+    return vote
+
+
+# --- final ------------------------------------------------------------------------------------------
+
+
+@action("vote.final", Vote)
+def make_final(tx: Tx, person: None, vote: Vote) -> None:
+    """The time for objections is over and none waits: the result is final, and everybody hears of it."""
+    if vote.state != "closed" or vote.final_at is not None or vote.annulled_at is not None:
+        return
+    filed = objections_to(tx, vote)
+    if any(each.state == "waiting" for each in filed):
+        return  # the last decision makes it final
+    vote.final_at = tx.now
+    tx.session.add(vote)
+    tx.session.flush()
+    add_event(tx, about(vote), "event.vote_final", None, community_id=vote.community_id)
+    publish(
+        tx,
+        vote.community_id,
+        "result.final",
+        about=about(vote),
+        silent=False,
+        buttons=[Button(f"vote.show:{vote.id}", number=vote.number)],
+        count=len(filed),
+        verdict=verdict_in_words(vote.policy, vote.result),
+        **facts_of(vote),
+    )
+    _tell_staff(tx, vote)
+    _show_board(tx, vote)
