@@ -28,7 +28,8 @@ from store.tables import Agent, Ballot, Home, Person, Purchase, RosterEntry, Tal
 
 SIDES = ("for", "against", "abstain")
 NONE, ABSTAIN = "=none", "=abstain"
-"""What can be chosen besides the choices of a poll, each alone."""
+ALONE: dict[str, Any] = {NONE: [], ABSTAIN: "abstain"}
+"""What can be chosen besides the choices of a poll, each alone, and how a ballot says it."""
 BRIEF = 400
 LONGEST_LABEL = 40
 SHOWN_HOMES = 3
@@ -130,9 +131,13 @@ def buttons(tx: Tx, vote: Vote, voter: Voter, to: Person) -> list[Button]:
     show = Button(f"vote.show:{vote.id}", number=vote.number)
     if not _is_open(tx, vote) or (voter.person_id == to.id and voter.number in wards_of(vote)):
         return [show]
-    chooses = vote.policy["poll"] and vote.policy["poll"]["question"] == "choose"
-    names = ["choose"] if chooses else SIDES
+    names = ["choose"] if _chooses(vote) else SIDES
     return [*(Button(f"ballot.{name}:{voter.id}", number=vote.number) for name in names), show]
+
+
+def _chooses(vote: Vote) -> bool:
+    """Whether one of several is asked, or more of them."""
+    return vote.policy["poll"] is not None and vote.policy["poll"]["question"] == "choose"
 
 
 def _is_open(tx: Tx, vote: Vote) -> bool:
@@ -311,6 +316,8 @@ def tell_receipt(tx: Tx, vote: Vote, made: Cast, principal: Person, *, by: Perso
 def choose(tx: Tx, person: Person, voter: Voter) -> None:
     """Ask what is chosen."""
     vote = vote_of(tx, voter)
+    if not _chooses(vote):
+        raise Refused("vote.unknown_choice")
     if not _is_open(tx, vote):
         raise Refused("vote.late" if tx.now > vote.deadline else "vote.early", at=_limit(tx, vote))
     talk = open_talk(tx, person, tx.place) if tx.place is not None else None
@@ -374,11 +381,14 @@ know(Known(CHOOSE, _choices, _heard, about=_asked))
 @action("ballot.chosen", Voter)
 def chosen(tx: Tx, person: Person, voter: Voter, picked: Any) -> None:
     """What was chosen is cast."""
-    names = vote_of(tx, voter).policy["poll"]["choices"]
-    alone = {ABSTAIN: "abstain", NONE: []}
-    first = picked["chosen"][0]
-    choice = alone[first] if first in alone else [names[int(each) - 1] for each in picked["chosen"]]
-    _cast(tx, person, voter, choice)
+    vote, first = vote_of(tx, voter), picked["chosen"][0]
+    if not _chooses(vote):
+        raise Refused("vote.unknown_choice")
+    if first in ALONE:
+        _cast(tx, person, voter, ALONE[first])
+        return
+    named = dict(enumerate(vote.policy["poll"]["choices"], 1))
+    _cast(tx, person, voter, [named[int(each)] for each in picked["chosen"]])
 
 
 # --- what waits -------------------------------------------------------------------------------------

@@ -87,8 +87,7 @@ def show(tx: Tx, person: Person, vote: Vote) -> None:
             to,
             "vote.show_closed",
             buttons=_after(tx, vote, to is person),
-            **facts,
-            **results.shown(tx, vote),
+            **{**facts, **results.shown(tx, vote)},
         )
         return
     own = ballots_for(tx, vote, person)[:1] if to is person else []

@@ -17,9 +17,11 @@ from handlers.joining import WHICH
 from handlers.people import bind_account, new_person
 from handlers.phones import set_phone
 from handlers.repair_cards import add_event
+from handlers.results import close_and_publish
 from handlers.roster import add_community, add_place, import_roster, read_roster
 from handlers.tell import tell
 from handlers.tx import Tx
+from handlers.vote_log import voter_of
 from handlers.votes import open_vote
 from store.tables import (
     Account,
@@ -29,6 +31,8 @@ from store.tables import (
     Home,
     HomeRole,
     JoinRequest,
+    Notice,
+    Objection,
     Person,
     Place,
     Repair,
@@ -36,6 +40,7 @@ from store.tables import (
     Role,
     RosterFile,
     Talk,
+    Vote,
 )
 from tests.people import NAME, ROSTER, Building
 
@@ -72,7 +77,7 @@ KINDS: dict[str, Kind] = {
     "former tenant": _kind("前租户", "guest"),
     "crew in charge": _kind("王师傅", "crew", "colleague"),
     "other crew": _kind("张师傅", "crew", "colleague"),
-    "committee": _kind("委员"),
+    "committee": _kind("委员", "committee"),
     "staff": _kind("刘经理", "staff", "colleague", chat="staff"),
     "staff in their own chat": _kind("刘经理", "colleague"),
     "staff who may have left": _kind("刘经理", "colleague", chat="staff", outsider=True),
@@ -89,6 +94,11 @@ KINDS: dict[str, Kind] = {
 def _kinds_of(*names: str) -> frozenset[str]:
     """Every way in which these people act."""
     return frozenset(kind for kind, each in KINDS.items() if each.name in names)
+
+
+def _titled(title: str) -> frozenset[str]:
+    """Every kind that acts under this title."""
+    return frozenset(kind for kind, each in KINDS.items() if title in each.titles and each.here)
 
 
 # --- who may do what --------------------------------------------------------------------------------
@@ -176,6 +186,28 @@ MAY: dict[str, set[str]] = {
     "talk.expire": {"clock"},
     "vote.head": {"clock"},
     "vote.close": {"clock"},
+    "vote.begin": {"clock"},
+    "vote.send": {"clock"},
+    "vote.remind": {"clock"},
+    "vote.final": {"clock"},
+    "votes": {"anybody"},
+    "vote.show": {"anybody"},
+    "vote.extend": {"staff", "committee"},
+    "vote.extended": {"staff", "committee"},
+    "ballot.for": {"voter"},
+    "ballot.against": {"voter"},
+    "ballot.abstain": {"voter"},
+    "ballot.choose": {"voter"},
+    "ballot.chosen": {"voter"},
+    "poll.start": {"staff", "committee"},
+    "poll.open": {"staff", "committee"},
+    "objection.start": {"anybody"},
+    "objection.file": {"anybody"},
+    "objection.wait": {"clock"},
+    "objection.uphold": {"decider"},
+    "objection.reject": {"decider"},
+    "objection.upheld": {"decider"},
+    "objection.rejected": {"decider"},
     "repair.unconfirmed": {"clock"},
     "repair.page": {"clock"},
     "repair.overdue": {"clock"},
@@ -184,7 +216,7 @@ MAY: dict[str, set[str]] = {
     "forget.clear": {"clock"},
     "privacy.retain": {"clock"},
 }
-FOR_THE_COMMUNITY = {"staff", "crew", "colleague", "in charge"}
+FOR_THE_COMMUNITY = {"staff", "crew", "colleague", "in charge", "committee", "decider"}
 ABROAD = {"community.enter"}
 REPORT: dict[str, Any] = {"place": "lift", "what": "电梯门关不上", "building": "3"}
 # What the talks that end in an action give it.
@@ -197,6 +229,12 @@ ANSWERS: dict[str, dict[str, Any]] = {
     "crew.served": {"buildings": "3号楼"},
     "crew.timed": {"hours": "8:00-20:00"},
     "committee.added": {"who": "周先生"},
+    "vote.extended": {"days": 2},
+    "ballot.chosen": {"picked": {"chosen": ["1"], "done": True}},
+    "poll.open": {"question": "长椅放哪里", "detail": None, "choices": None, "how": "usual", "sure": True},
+    "objection.file": {"what": "1201 的票不是我投的", "sure": True},
+    "objection.upheld": {"why": "票数有误", "sure": True},
+    "objection.rejected": {"why": "核对无误", "sure": True},
     "repair.enter": REPORT,
     "repair.enter_urgent": {"answers": {**REPORT, "what": "电梯里困了人"}},
     "repair.report": REPORT,
@@ -636,6 +674,39 @@ class _Furniture:
             community = self.here if here else self.elsewhere
             vote = open_vote(tx, community.id, kind="poll", title="充电桩", opens_at=began, deadline=deadline)
             self._add(label, vote)
+            self._voter(label, vote)
+            if ended:
+                close_and_publish(self.tx, None, vote)
+                self._objection("to the poll", vote, _titled("staff"))
+        chosen = {"question": "choose", "choices": ["东门", "西门"], "most": 1}
+        tx = Tx(self.session, began, self.tx.house)
+        what: dict[str, Any] = {"title": "长椅", "opens_at": began}
+        ends = self.tx.now + timedelta(days=1)
+        self._voter(
+            "of several", open_vote(tx, self.here.id, kind="poll", poll=chosen, deadline=ends, **what)
+        )
+        notice = began - timedelta(days=15)
+        what |= {"notice_at": notice, "deadline": self.tx.now - timedelta(days=1), "rule": "ordinary"}
+        vote = open_vote(tx, self.here.id, kind="statutory", **what)
+        close_and_publish(self.tx, None, vote)
+        self._objection("to the statutory vote", vote, _titled("committee"))
+        for notice in self.session.exec(select(Notice)).all():
+            notice.done_at = self.tx.now  # the results are no news in these tests
+
+    def _voter(self, label: str, vote: Vote) -> None:
+        """The ballot of somebody who has given somebody else the power to cast it."""
+        here = vote.community_id == self.here.id
+        names = ("陈女士", "周先生") if here else ("外人", "两家")
+        voter = voter_of(self.tx, vote, self._named(names[0], here=here))
+        assert voter is not None
+        self._add(label, voter, voter=_kinds_of(*names))
+
+    def _objection(self, label: str, vote: Vote, decider: frozenset[str]) -> None:
+        by = self._named("陈先生")
+        filed = Objection(
+            community_id=vote.community_id, vote_id=vote.id, person_id=by.id, what="错", at=self.tx.now
+        )
+        self._add(label, filed, decider=decider)
 
     def _question(self) -> None:
         """The newcomer has shared their number, and was asked which of two they are."""

@@ -694,7 +694,7 @@ async def test_the_head_is_published_each_evening_and_at_the_end(
     last = write(building, lambda tx: str(head_of(the_vote(tx))))
     assert last.startswith("3-")
     board.sees(f"投票 1「充电桩」（征求意见，非业主大会决定）已截止：记录共 3 条，最后一条的回执是\n{last}")
-    owner.sees_nothing()
+    owner.sees("参与的不够，没有结果", "我要异议")
     many = len(board.chat.messages)
     await building.later(days=3)
     assert len(board.chat.messages) == many
@@ -764,13 +764,15 @@ async def test_a_vote_closes_once_even_if_the_bot_was_down(building: Building) -
         from handlers.votes import close
 
         vote = the_vote(tx)
-        close(tx, None, vote)
+        close(tx, vote)
         assert [entry["kind"] for entry in log_of(tx, vote)] == ["open", "ballot", "ballot", "close"]
         assert vote.result["ballot_outcomes"] == ["counted", "counted"]
 
     write(building, again)
-    heads = building.read(select(Timer.state).where(col(Timer.action).startswith("vote.")))
-    assert heads == ["done", "done"]
+    timers = dict(
+        building.read(select(Timer.action, Timer.state).where(col(Timer.action).startswith("vote.")))
+    )
+    assert timers == {"vote.close:1": "done", "vote.head:1": "done", "vote.final:1": "waiting"}
 
 
 def test_a_vote_is_not_closed_before_its_time(building: Building) -> None:
@@ -778,7 +780,7 @@ def test_a_vote_is_not_closed_before_its_time(building: Building) -> None:
 
     def work(tx: Tx) -> None:
         begin(tx)
-        close(tx, None, the_vote(tx))
+        close(tx, the_vote(tx))
         assert the_vote(tx).state == "open"
 
     write(building, work)
