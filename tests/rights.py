@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import event, text
-from sqlmodel import Session, SQLModel, select
+from sqlmodel import Session, SQLModel, col, select
 
 from conversations.errors import Refused, Unclear
 from conversations.said import Said
@@ -41,6 +41,7 @@ from store.tables import (
     RosterFile,
     Talk,
     Vote,
+    Voter,
 )
 from tests.people import NAME, ROSTER, Building
 
@@ -470,7 +471,17 @@ class _Furniture:
         where = key if isinstance(row, Community) else row.community_id  # type: ignore[attr-defined]
         if isinstance(row, Account):
             related = {"holder": _kinds_of(row.external_id)}
+        if isinstance(row, Voter) and row.homes:
+            related = {"voter": self._voters(row)}
         return Row(key, label, where == self.here.id, related or {})
+
+    def _voters(self, row: Voter) -> frozenset[str]:
+        """Whose ballot it is, and whoever was given the power to cast it."""
+        given = select(Agent.agent_id).where(Agent.principal_id == row.person_id)
+        ids = [row.person_id, *self.session.exec(given)]
+        names = select(Person.name).where(col(Person.id).in_(ids))
+        here = row.community_id == self.here.id
+        return frozenset(kind for kind in _kinds_of(*self.session.exec(names)) if KINDS[kind].here == here)
 
     def _add(self, label: str, row: SQLModel, **related: frozenset[str]) -> Any:
         """A row of the scene, with which kinds are what to it ("in_charge" is the word "in charge")."""
@@ -696,10 +707,9 @@ class _Furniture:
     def _voter(self, label: str, vote: Vote) -> None:
         """The ballot of somebody who has given somebody else the power to cast it."""
         here = vote.community_id == self.here.id
-        names = ("陈女士", "周先生") if here else ("外人", "两家")
-        voter = voter_of(self.tx, vote, self._named(names[0], here=here))
+        voter = voter_of(self.tx, vote, self._named("陈女士" if here else "外人", here=here))
         assert voter is not None
-        self._add(label, voter, voter=_kinds_of(*names))
+        self._add(label, voter)
 
     def _objection(self, label: str, vote: Vote, decider: frozenset[str]) -> None:
         by = self._named("陈先生")
