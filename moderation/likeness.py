@@ -24,29 +24,27 @@ _COMMON = frozenset(
     """.split()  # noqa: SIM905 - a list of so many words is not to be read
 )
 # Different words for one kind, also across the languages.
-_SAME = {
-    word: group[0]
-    for group in (
-        ("电梯", "升降机", "lift", "elevator"),
-        ("充电桩", "充电站", "充电口", "充电插座", "charger", "charging"),
-        ("监控", "摄像头", "摄像机", "camera", "cctv"),
-        ("门禁", "intercom"),
-        ("道闸", "车闸", "barrier"),
-        ("路灯", "streetlight", "lamppost"),
-        ("快递柜", "locker"),
-        ("垃圾桶", "垃圾箱", "bin"),
-        ("除颤仪", "除颤器", "aed", "defibrillator"),
-        ("健身", "gym", "fitness"),
-        ("水泵", "pump"),
-        ("长椅", "座椅", "bench"),
-    )
-    for word in group
-}
+_GROUPS = (
+    ("电梯", "升降机", "lift", "elevator"),
+    ("充电桩", "充电站", "充电口", "充电插座", "charger", "charging"),
+    ("监控", "摄像头", "摄像机", "camera", "cctv"),
+    ("门禁", "intercom"),
+    ("道闸", "车闸", "barrier"),
+    ("路灯", "streetlight", "lamppost"),
+    ("快递柜", "locker"),
+    ("垃圾桶", "垃圾箱", "bin"),
+    ("除颤仪", "除颤器", "aed", "defibrillator"),
+    ("健身", "gym", "fitness"),
+    ("水泵", "pump"),
+    ("长椅", "座椅", "bench"),
+)
+_SAME = {word: group[0] for group in _GROUPS for word in group}
+_CALLED = {group[0]: group for group in _GROUPS}
 
 
 def alike(a: str, b: str) -> bool:
     """Whether two names, or a name and a short description, share a word that says what it is."""
-    one, other = _plain(a), _plain(b)
+    one, other = plain(a), plain(b)
     if not one or not other:
         return False
     if one == other:
@@ -57,12 +55,21 @@ def alike(a: str, b: str) -> bool:
     return any(_is_in(word, other) for word in words) or any(_is_in(word, one) for word in others)
 
 
+def names(thing: str, said: str) -> bool:
+    """Whether words of somebody (as `plain` makes them) name the thing: 充电桩坏了 names 电动车充电桩."""
+    own = plain(thing)
+    found = {each for word in _telling(own) for each in _CALLED.get(word, (word,))}
+    latin = {_singular(word) for word in said.split(" ") if word.isascii()}
+    return any(_is_in(word, said) or word in latin for word in found or filter(None, [own]))
+
+
 def _is_in(word: str, plain: str) -> bool:
     """English words count as wholes: there is no car in a card reader."""
     return not word.isascii() and word in plain
 
 
-def _plain(name: str) -> str:
+def plain(name: str) -> str:
+    """The words of a name, simplified and small, without numbers and marks."""
     return " ".join(_PARTS.findall(read(name[:LONGEST]).plain))
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from moderation.likeness import alike
+from moderation.likeness import alike, names, plain
 
 
 @pytest.mark.parametrize(
@@ -52,3 +52,21 @@ def test_unlike_things(one, other):
 def test_long_words_are_no_burden():
     assert alike("啊" * 100 + "电梯" + "啊" * 4000, "电梯")
     assert not alike("啊" * 4000, "电梯")
+
+
+@pytest.mark.parametrize(
+    ("thing", "said", "named"),
+    [
+        ("电动车充电桩", "东侧的充电桩又坏了", True),
+        ("电动车充电桩", "Two chargers are dead", True),
+        ("电动车充电桩", "电动车被偷了", False),
+        ("单元门禁", "門禁刷不開", True),
+        ("灯", "灯不亮", True),
+        ("电梯", "the lifts are slow", True),
+        ("card reader", "my car was scratched", False),
+        ("🙂", "电梯坏了", False),
+        ("电梯", "", False),
+    ],
+)
+def test_words_name_a_thing(thing, said, named):
+    assert names(thing, plain(said)) is named
