@@ -13,7 +13,7 @@ log = structlog.get_logger()
 
 # Telegram's language codes: whoever reads none of the others sees the first.
 READERS = {"": "zh", "en": "en"}
-PRIVATE = ("repair", "votes", "my", "agents", "mydata", "forget", "language", "help")
+PRIVATE = ("repair", "votes", "my", "equipment", "agents", "mydata", "forget", "language", "help")
 GROUP = (
     "tickets",
     "votes",
@@ -22,6 +22,7 @@ GROUP = (
     "crew",
     "committee",
     "roster",
+    "equipment",
     "canvass",
     "audit",
     "link",

@@ -61,6 +61,7 @@ ASKING = ("repair", "home")
 WORN_OUT = (
     *("refused.taken", "refused.over", "refused.unknown", "roster.over", "unclear.stale", "vote.closed"),
     *("vote.late", "objection.late", "objection.over"),
+    *("equipment.over", "equipment.gone"),
 )
 
 

@@ -1,7 +1,19 @@
 """What one can do here: help for each role, one's own matters, the language, the community, and reading on."""
 
 from conversations.words import LANGUAGES, named_language
-from handlers import audit, canvass, crew, homes, joining, polls, privacy, repair, vote_cards  # noqa: F401  whose actions the commands name
+from handlers import (  # noqa: F401  whose actions the commands name
+    audit,
+    canvass,
+    crew,
+    equipment,
+    equipment_file,
+    homes,
+    joining,
+    polls,
+    privacy,
+    repair,
+    vote_cards,
+)
 from handlers.actions import action
 from handlers.greeting import greet
 from handlers.people import communities_of, is_resident, roles_of, speak_as
@@ -31,6 +43,7 @@ COMMANDS = {
     "roster": "roster.explain",
     "votes": "votes",
     "poll": "poll.start",
+    "equipment": "equipment",
 }
 FOR_STAFF = (
     "repair.open",
@@ -39,6 +52,7 @@ FOR_STAFF = (
     "crew.list",
     "committee.list",
     "roster.explain",
+    "equipment",
     "canvass",
     "audit",
     "link",

@@ -110,6 +110,11 @@ def anybody(tx: Tx, person: Person, row: Any) -> bool:
     return True
 
 
+def known(tx: Tx, person: Person, row: Any) -> bool:
+    """Somebody whom anything ties to the community: who lives there, works for it, or sits in its committee."""
+    return not is_guest(tx, person) or staff(tx, person, row)
+
+
 CLOCK = "clock"
 
 RIGHTS: Mapping[str, tuple[Capacity | str, ...]] = {
@@ -129,6 +134,18 @@ RIGHTS: Mapping[str, tuple[Capacity | str, ...]] = {
     "join.decline": (staff,),
     "link": (staff,),
     "rest.show": (shown_to,),
+    "equipment": (known,),
+    "equipment.add": (staff,),
+    "equipment.added": (staff,),
+    "equipment.find": (staff,),
+    "equipment.found": (staff,),
+    "equipment.change": (staff,),
+    "equipment.changed": (staff,),
+    "equipment.retire": (staff,),
+    "equipment.restore": (staff,),
+    "equipment.explain": (staff,),
+    "equipment.apply": (staff,),
+    "equipment.drop": (staff,),
     "home.find": (staff,),
     "home.found": (staff,),
     "home.show": (staff,),

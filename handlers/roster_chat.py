@@ -1,6 +1,6 @@
 """The roster in the admin group: staff send the file, read what it would change, and let it be done."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import PurePath
 
 from sqlmodel import select
@@ -18,6 +18,8 @@ from handlers.tx import Tx
 from store.tables import Person, RosterFile
 
 ENDINGS = (".xlsx", ".xlsm", ".xls", ".csv")
+OTHER_TABLES: list[Callable[[Tx, Person, RosterFile, bytes], bool]] = []
+"""What takes a file that is a table, but no roster: True if it is theirs."""
 
 
 @action("roster.explain", button=True, stays=True)
@@ -65,14 +67,17 @@ def _put_aside(tx: Tx, community_id: int) -> None:
 def _plan(tx: Tx, person: Person, row: RosterFile) -> Plan | None:
     """What the file would change now; None if it cannot be imported, which is then said."""
     assert tx.house.file is not None
-    card = _card(row)
+    card, data = card_of(row), b""
     try:
         data = tx.house.file(row.storage)
         return plan_roster(tx, tx.community(row.community_id), read_roster(data))
     except FileNotFoundError:
         tell(tx, here(tx, person), "unclear.not_fetched")
     except BadRoster as bad:
-        listed = _lines(tx, person, bad.problems)
+        no_roster = bad.problems[0].key == "roster.file.columns"
+        if no_roster and any(take(tx, person, row, data) for take in OTHER_TABLES):
+            return None
+        listed = shown_lines(tx, person, bad.problems)
         tell(
             tx,
             here(tx, person),
@@ -90,28 +95,29 @@ def _ask(tx: Tx, person: Person, row: RosterFile, plan: Plan) -> None:
     unnamed = [Say("roster.unnamed", count=plan.unnamed)] if plan.unnamed else []
     if plan.is_empty:
         row.storage = ""
-        listed = _lines(tx, person, [*plan.remarks, *unnamed])
-        tell(tx, here(tx, person), "roster.same", last=_card(row), file=row.name, list=listed)
+        listed = shown_lines(tx, person, [*plan.remarks, *unnamed])
+        tell(tx, here(tx, person), "roster.same", last=card_of(row), file=row.name, list=listed)
         return
     changes = plan.changes or [Say("roster.new_only")]
     tell(
         tx,
         here(tx, person),
         "roster.plan",
-        last=_card(row),
+        last=card_of(row),
         file=row.name,
         counts=plan.counts(),
-        list=_lines(tx, person, [*changes, *plan.remarks, *unnamed]),
+        list=shown_lines(tx, person, [*changes, *plan.remarks, *unnamed]),
         buttons=(Button(f"roster.apply:{row.id}"), Button(f"roster.drop:{row.id}")),
     )
 
 
-def _card(row: RosterFile) -> str:
+def card_of(row: RosterFile) -> str:
     """Of all files of a community only the newest has buttons."""
     return f"roster:{row.community_id}"
 
 
-def _lines(tx: Tx, person: Person, words: Iterable[Say]) -> str:
+def shown_lines(tx: Tx, person: Person, words: Iterable[Say]) -> str:
+    """Words one below the other, as whoever reads them here wants them."""
     reader = reader_of(tx, here(tx, person))
     return "\n".join(str(reader.show(each)) for each in words)
 

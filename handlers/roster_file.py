@@ -4,9 +4,10 @@ import csv
 import io
 import re
 import struct
+import unicodedata
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, time, timedelta
 from typing import Any
@@ -72,6 +73,20 @@ def sheets_of(data: bytes) -> Iterator[Sheet]:
 
 def _bad(what: Say) -> BadRoster:
     return BadRoster([what])
+
+
+def columns_in(cells: Iterable[str], usual: Mapping[str, Sequence[str]]) -> dict[str, int]:
+    """Where each column stands in a row of headings, by the names that it usually has, the first of them first."""
+    titles: dict[str, int] = {}
+    for at, cell in enumerate(cells):
+        titles.setdefault(_title(cell), at)
+    found = {name: [titles[title] for title in called if title in titles] for name, called in usual.items()}
+    return {name: places[0] for name, places in found.items() if places}
+
+
+def _title(cell: str) -> str:
+    """A heading without its unit and marks: "建筑面积（㎡）*" is 建筑面积."""
+    return re.sub(r"\(.*?\)|[\s*:]", "", unicodedata.normalize("NFKC", cell)).lower()
 
 
 # --- CSV --------------------------------------------------------------------------------------------

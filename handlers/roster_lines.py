@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
@@ -11,7 +11,7 @@ from typing import NamedTuple, TypeVar
 
 from conversations.words import LANGUAGES, Say, normal, texts
 from handlers.phones import normal_phone
-from handlers.roster_file import BadRoster, Row, sheets_of
+from handlers.roster_file import BadRoster, Row, columns_in, sheets_of
 
 T = TypeVar("T")
 
@@ -148,26 +148,13 @@ def _table(data: bytes) -> tuple[dict[str, int], list[Row]]:
     best: tuple[int, list[str]] = (-1, [])
     for sheet in sheets_of(data):
         for at, row in enumerate(sheet[:HEADINGS_WITHIN]):
-            columns = _columns(row.cells)
+            columns = columns_in(row.cells, COLUMNS)
             missing = [COLUMNS[name][0] for name in NEEDED if name not in columns]
             if not missing:
                 return columns, sheet[at + 1 :]
             if len(columns) > best[0]:
                 best = (len(columns), missing)
     raise BadRoster([Say("roster.file.columns", missing=best[1] or [COLUMNS[name][0] for name in NEEDED])])
-
-
-def _columns(cells: Iterable[str]) -> dict[str, int]:
-    titles: dict[str, int] = {}
-    for at, cell in enumerate(cells):
-        titles.setdefault(_title(cell), at)
-    found = {name: [titles[title] for title in usual if title in titles] for name, usual in COLUMNS.items()}
-    return {name: places[0] for name, places in found.items() if places}
-
-
-def _title(cell: str) -> str:
-    """A heading without its unit and marks: "建筑面积（㎡）*" is 建筑面积."""
-    return re.sub(r"\(.*?\)|[\s*:]", "", unicodedata.normalize("NFKC", cell)).lower()
 
 
 # --- rows -------------------------------------------------------------------------------------------

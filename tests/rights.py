@@ -13,6 +13,7 @@ from sqlmodel import Session, SQLModel, col, select
 from conversations.errors import Refused, Unclear
 from conversations.said import Said
 from handlers.actions import ACTIONS, perform, tap
+from handlers.equipment import add_line
 from handlers.joining import WHICH
 from handlers.people import bind_account, new_person
 from handlers.phones import set_phone
@@ -63,7 +64,8 @@ class Kind:
 
 
 def _kind(name: str, *titles: str, chat: str = "", outsider: bool = False, here: bool = True) -> Kind:
-    return Kind(name, frozenset({*titles, "anybody"}), chat, outsider, here)
+    tied = () if "guest" in titles else ("known",)
+    return Kind(name, frozenset({*titles, *tied, "anybody"}), chat, outsider, here)
 
 
 KINDS: dict[str, Kind] = {
@@ -115,6 +117,18 @@ MAY: dict[str, set[str]] = {
     "communities": {"anybody"},
     "community.enter": {"holder"},
     "rest.show": {"reader"},
+    "equipment": {"known"},
+    "equipment.add": {"staff"},
+    "equipment.added": {"staff"},
+    "equipment.find": {"staff"},
+    "equipment.found": {"staff"},
+    "equipment.change": {"staff"},
+    "equipment.changed": {"staff"},
+    "equipment.retire": {"staff"},
+    "equipment.restore": {"staff"},
+    "equipment.explain": {"staff"},
+    "equipment.apply": {"staff"},
+    "equipment.drop": {"staff"},
     "consent.agree": {"anybody"},
     "consent.refuse": {"anybody"},
     "mydata": {"anybody"},
@@ -220,8 +234,12 @@ MAY: dict[str, set[str]] = {
 FOR_THE_COMMUNITY = {"staff", "crew", "colleague", "in charge", "committee", "decider"}
 ABROAD = {"community.enter"}
 REPORT: dict[str, Any] = {"place": "lift", "what": "电梯门关不上", "building": "3"}
+LINE: dict[str, Any] = {"kind": "充电桩", "building": "3", "count": 4, "since": 2021}
 # What the talks that end in an action give it.
 ANSWERS: dict[str, dict[str, Any]] = {
+    "equipment.added": LINE,
+    "equipment.changed": LINE,
+    "equipment.found": {"number": "1"},
     "join.request": {"home": "3-2-1201", "name": "陈女士", "role": "owner"},
     "home.found": {"home": "3-2-1201"},
     "agent.appoint": {"kind": "proxy", "agent": "周先生", "scope": None, "until": None},
@@ -590,6 +608,7 @@ class _Furniture:
         self._rests()
         self._talks()
         self._files()
+        self._equipment()
         self._votes()
         self._question()
 
@@ -717,6 +736,18 @@ class _Furniture:
             community_id=vote.community_id, vote_id=vote.id, person_id=by.id, what="错", at=self.tx.now
         )
         self._add(label, filed, decider=decider)
+
+    def _equipment(self) -> None:
+        """A line of each community, and one that was retired."""
+        for label, here, retired in (
+            ("here", True, False),
+            ("retired", True, True),
+            ("elsewhere", False, False),
+        ):
+            community = self.here if here else self.elsewhere
+            line = add_line(self.tx, community.id, kind=f"电梯 {label}")
+            line.retired_at = self.tx.now if retired else None
+            self._add(label, line)
 
     def _question(self) -> None:
         """The newcomer has shared their number, and was asked which of two they are."""

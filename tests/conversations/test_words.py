@@ -358,6 +358,7 @@ GROUPS = {"all", "answer", "chatter", "command", "consent", "control", "hour", "
     "ballot",
     "repaired",
     "trade",
+    "whole",
 }
 
 
