@@ -16,6 +16,7 @@ from bot.delivery import Letter, Taken
 from bot.playground import Button, Message, Person, Phone, Upload
 from conversations.said import Contact, File, Said
 from conversations.words import LANGUAGES, texts
+from handlers.equipment_file import import_register
 from handlers.inbox import said_in
 from handlers.people import bind_account, homes_of
 from handlers.phones import masked, normal_phone
@@ -45,6 +46,7 @@ log = structlog.get_logger()
 
 NAME = "browser"
 ROSTER = Path(__file__).parent / "demo" / "roster.csv"
+EQUIPMENT = ROSTER.with_name("equipment.csv")
 DEMO = "阳光花园（演示）"
 SHIFT = "playground.clock_shift"
 DEMO_STATE = "playground.demo"
@@ -382,6 +384,7 @@ class Browser:
         if community is None:
             community = add_community(tx, DEMO, time_zone="Asia/Shanghai", language="zh")
             import_roster(tx, community, read_roster(ROSTER.read_bytes()))
+            import_register(tx, community.id, EQUIPMENT.read_bytes())
             _set(session, community.id, "office_phone", "021-5555 0110")
             _set(session, community.id, DEMO_STATE, "on show")
         self._give_phones(tx, community)

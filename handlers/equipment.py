@@ -32,7 +32,7 @@ from handlers.rights import staff
 from handlers.talk import Known, ask, end_about, here, know, no_facts, start
 from handlers.tell import Button, reader_of, tell
 from handlers.tx import Tx
-from moderation.likeness import alike, names, plain
+from moderation.likeness import Said, alike, names, said
 from store.tables import Equipment, Person, Repair, Talk
 
 OLDEST = 1900
@@ -177,7 +177,7 @@ class _Told(NamedTuple):
     """A repair of the last year, with its words as names are compared."""
 
     building: str
-    said: str
+    words: Said
     kind: str
     at: datetime
 
@@ -194,25 +194,30 @@ def _repairs_of_kind(tx: Tx, equipment: Equipment) -> list[_Told]:
     community_id, thing = equipment.community_id, equipment.kind
     told = tx.once("repairs of the year", community_id, lambda: _repairs_of_year(tx, community_id))
     kind = judge.urgency(tx, community_id, thing).kind
-    return [each for each in told if (each.kind == kind and kind in OF_ONE_THING) or names(thing, each.said)]
+    return [each for each in told if (each.kind == kind and kind in OF_ONE_THING) or names(thing, each.words)]
 
 
 def _repairs_of_year(tx: Tx, community_id: int) -> list[_Told]:
     """In one query, however many lines of the register ask."""
-    rows = tx.session.exec(
-        select(Repair).where(
-            Repair.community_id == community_id,
-            Repair.state != "withdrawn",
+    asked = select(Repair.building, Repair.place, Repair.kind, Repair.reported_at).add_columns(
+        col(Repair.what), col(Repair.spot), col(Repair.added)
+    )
+    rows = tx.session.execute(
+        asked.where(
+            col(Repair.community_id) == community_id,
+            col(Repair.state) != "withdrawn",
             col(Repair.reported_at) > tx.now - LATELY,
         )
     )
-    return [_Told(each.building, plain(_said(each)), each.kind, each.reported_at) for each in rows]
+    return [
+        _Told(building, said("，".join((_thing_of(place), what, spot, added))), kind, at)
+        for building, place, kind, at, what, spot, added in rows
+    ]
 
 
-def _said(repair: Repair) -> str:
-    """Its words; a place that is a thing, such as the lift, counts as said."""
-    place = texts("zh")[f"repair.place.{repair.place}"] if repair.place in PLACES else ""
-    return "，".join((place, repair.what, repair.spot, repair.added))
+def _thing_of(place: str) -> str:
+    """A place that is a thing, such as the lift, counts as said."""
+    return texts("zh")[f"repair.place.{place}"] if place in PLACES else ""
 
 
 # --- showing ----------------------------------------------------------------------------------------
@@ -290,10 +295,10 @@ def facts_for(tx: Tx, person: Person, answers: Answers) -> dict[str, Callable[[]
 
 def heard(tx: Tx, person: Person, talk: Talk, changed: Collection[str]) -> bool:
     """A year is kept as a number; what is none, or is still to come, is asked for again."""
-    said = talk.answers.get("since")
-    if "since" not in changed or not isinstance(said, str):
+    words = talk.answers.get("since")
+    if "since" not in changed or not isinstance(words, str):
         return False
-    year, now = year_in(said), this_year(tx, person.community_id)
+    year, now = year_in(words), this_year(tx, person.community_id)
     ahead = year is not None and year > now
     lead = "equipment.year_ahead" if ahead else "equipment.wrong_year"
     if year is not None and OLDEST <= year <= now:
@@ -303,7 +308,7 @@ def heard(tx: Tx, person: Person, talk: Talk, changed: Collection[str]) -> bool:
     talk.answers = {name: answer for name, answer in talk.answers.items() if name != "since"}
     tx.session.add(talk)
     tx.session.flush()
-    ask(tx, person, talk, lead=lead, said=said, year=now)
+    ask(tx, person, talk, lead=lead, said=words, year=now)
     return True
 
 

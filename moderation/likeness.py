@@ -2,12 +2,13 @@
 
 import itertools
 import re
+from dataclasses import dataclass
 from functools import lru_cache
 
 from moderation.segment import boundaries
 from moderation.text import HAN, read
 
-LONGEST = 500
+LONGEST, LONGEST_SAID = 500, 2000
 _PARTS = re.compile(f"[{HAN}]+|[a-z]+")
 # They say where, for whom, how or that it shall come: things that share only these are not alike.
 _COMMON = frozenset(
@@ -55,12 +56,31 @@ def alike(a: str, b: str) -> bool:
     return any(_is_in(word, other) for word in words) or any(_is_in(word, one) for word in others)
 
 
-def names(thing: str, said: str) -> bool:
-    """Whether words of somebody (as `plain` makes them) name the thing: 充电桩坏了 names 电动车充电桩."""
+@dataclass(frozen=True, slots=True)
+class Said:
+    """Somebody's words, read once to be compared with many names."""
+
+    han: str
+    latin: frozenset[str]
+
+
+def said(text: str) -> Said:
+    """Words as `names` compares them."""
+    words = plain(text, LONGEST_SAID)
+    return Said(words, frozenset(_singular(word) for word in words.split(" ") if word.isascii()))
+
+
+def names(thing: str, words: Said) -> bool:
+    """Whether somebody's words name the thing: 充电桩坏了 names 电动车充电桩."""
+    return any(word in (words.latin if word.isascii() else words.han) for word in _called(thing))
+
+
+@lru_cache(maxsize=1024)
+def _called(thing: str) -> tuple[str, ...]:
+    """By which words a thing is named; what has none that is telling, by its whole name."""
     own = plain(thing)
-    found = {each for word in _telling(own) for each in _CALLED.get(word, (word,))}
-    latin = {_singular(word) for word in said.split(" ") if word.isascii()}
-    return any(_is_in(word, said) or word in latin for word in found or filter(None, [own]))
+    telling = {each for word in _telling(own) for each in _CALLED.get(word, (word,))}
+    return tuple(telling) or tuple(filter(None, [own]))
 
 
 def _is_in(word: str, plain: str) -> bool:
@@ -68,9 +88,9 @@ def _is_in(word: str, plain: str) -> bool:
     return not word.isascii() and word in plain
 
 
-def plain(name: str) -> str:
+def plain(name: str, most: int = LONGEST) -> str:
     """The words of a name, simplified and small, without numbers and marks."""
-    return " ".join(_PARTS.findall(read(name[:LONGEST]).plain))
+    return " ".join(_PARTS.findall(read(name[:most]).plain))
 
 
 @lru_cache(maxsize=4096)

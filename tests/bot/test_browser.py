@@ -188,3 +188,14 @@ async def test_who_forgot_themselves_gets_no_phone_again(room: Room) -> None:
     await room.browser.open()
     assert [name for name in room.holders("owner") if "3 号楼 2 单元 1201" in name] == []
     assert room.read(select(Account).where(Account.external_id == room.chat("p1"))) == []
+
+
+# --- the demo community -----------------------------------------------------------------------------
+
+
+async def test_the_demo_community_has_a_register_of_equipment(room: Room) -> None:
+    await room.says("p1", "1", text="设备")
+    await room.delivers()
+    shown = room.shown("p1")[-1].text
+    assert "电动车充电桩 4 个 · 3 号楼东侧 · 2021 年装 · 近一年没有报修" in shown
+    assert "监控摄像头 12 个 · 各出入口" in shown

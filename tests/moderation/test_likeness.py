@@ -2,7 +2,7 @@
 
 import pytest
 
-from moderation.likeness import alike, names, plain
+from moderation.likeness import alike, names, said
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_long_words_are_no_burden():
 
 
 @pytest.mark.parametrize(
-    ("thing", "said", "named"),
+    ("thing", "words", "named"),
     [
         ("电动车充电桩", "东侧的充电桩又坏了", True),
         ("电动车充电桩", "Two chargers are dead", True),
@@ -68,5 +68,5 @@ def test_long_words_are_no_burden():
         ("电梯", "", False),
     ],
 )
-def test_words_name_a_thing(thing, said, named):
-    assert names(thing, plain(said)) is named
+def test_words_name_a_thing(thing, words, named):
+    assert names(thing, said(words)) is named
