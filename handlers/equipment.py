@@ -173,7 +173,7 @@ def same_line(tx: Tx, community_id: int, kind: str, building: str, spot: str) ->
 # --- its repairs ------------------------------------------------------------------------------------
 
 
-class _Told(NamedTuple):
+class _Report(NamedTuple):
     """A repair of the last year, with its words as names are compared."""
 
     building: str
@@ -190,14 +190,14 @@ def _repairs_of(tx: Tx, equipment: Equipment) -> list[datetime]:
     return [each.at for each in found if not equipment.building or each.building in ("", equipment.building)]
 
 
-def _repairs_of_kind(tx: Tx, equipment: Equipment) -> list[_Told]:
+def _repairs_of_kind(tx: Tx, equipment: Equipment) -> list[_Report]:
     community_id, thing = equipment.community_id, equipment.kind
     told = tx.once("repairs of the year", community_id, lambda: _repairs_of_year(tx, community_id))
     kind = judge.urgency(tx, community_id, thing).kind
     return [each for each in told if (each.kind == kind and kind in OF_ONE_THING) or names(thing, each.words)]
 
 
-def _repairs_of_year(tx: Tx, community_id: int) -> list[_Told]:
+def _repairs_of_year(tx: Tx, community_id: int) -> list[_Report]:
     """In one query, however many lines of the register ask."""
     asked = select(Repair.building, Repair.place, Repair.kind, Repair.reported_at).add_columns(
         col(Repair.what), col(Repair.spot), col(Repair.added)
@@ -210,7 +210,7 @@ def _repairs_of_year(tx: Tx, community_id: int) -> list[_Told]:
         )
     )
     return [
-        _Told(building, said("，".join((_thing_of(place), what, spot, added))), kind, at)
+        _Report(building, said("，".join((_thing_of(place), what, spot, added))), kind, at)
         for building, place, kind, at, what, spot, added in rows
     ]
 
@@ -337,7 +337,7 @@ def add(tx: Tx, person: Person) -> None:
 @action("equipment.added")
 def added(tx: Tx, person: Person, **answers: Any) -> None:
     """A new line; what stands in the register already is shown instead."""
-    told = _told(answers)
+    told = _line_of(answers)
     row = same_line(tx, person.community_id, told["kind"], told["building"], told["spot"])
     if row is not None:
         _show(tx, person, row, lead=Say("equipment.already"))
@@ -346,7 +346,7 @@ def added(tx: Tx, person: Person, **answers: Any) -> None:
     _show(tx, person, row, lead=Say("equipment.added"))
 
 
-def _told(answers: Answers) -> dict[str, Any]:
+def _line_of(answers: Answers) -> dict[str, Any]:
     """The answers as a line holds them."""
     building = answers["building"]
     return {
@@ -398,7 +398,7 @@ def change(tx: Tx, person: Person, row: Equipment) -> None:
 def changed(tx: Tx, person: Person, row: Equipment, **answers: Any) -> None:
     """The line is as staff say now; never the same as another one."""
     _must_stand(row)
-    told = _told(answers)
+    told = _line_of(answers)
     other = same_line(tx, row.community_id, told["kind"], told["building"], told["spot"])
     if other is not None and other.id != row.id:
         _show(tx, person, other, lead=Say("equipment.already"))
