@@ -3,11 +3,14 @@
 from datetime import timedelta
 from typing import Any
 
+import pytest
 from sqlmodel import Session, col, select
 
+from conversations.said import Said
 from handlers.holding import hold
 from handlers.tx import Tx
-from store.tables import Ballot, Vote
+from store.tables import Ballot, Home, HomeRole, Person, Role, Vote, Voter
+from tests.handlers.test_agents import appoints
 from tests.people import Building, Phone
 
 
@@ -61,3 +64,346 @@ async def test_a_ballot_comes_is_cast_changed_and_counted(
     office.sees("结果：参与的不够，没有结果")
     await owner.taps("我要异议")
     owner.sees("您认为哪里不对")
+
+
+def one(tx: Tx, name: str) -> Person:
+    return tx.session.exec(select(Person).where(Person.name == name)).one()
+
+
+def co_owner(tx: Tx, name: str, room: str) -> None:
+    """Somebody of the roster is a co-owner of another home, too."""
+    home = tx.session.exec(select(Home).where(Home.room == room)).one()
+    person = one(tx, name)
+    tx.session.add(HomeRole(community_id=1, home_id=home.id, person_id=person.id, role="owner"))
+    tx.session.flush()
+
+
+def committee(tx: Tx, *names: str) -> None:
+    for name in names:
+        tx.session.add(Role(community_id=1, person_id=one(tx, name).id, role="committee"))
+
+
+async def test_a_co_owner_has_the_receipt_at_once(building: Building, owner: Phone, neighbour: Phone) -> None:
+    write(building, lambda tx: co_owner(tx, "周先生", "1201"))
+    await held(building)
+    neighbour.sees("投票 1", "赞成")
+    await owner.taps("赞成")
+    shown = owner.sees("回执 2-")
+    receipt = next(line for line in shown.text.splitlines() if line.startswith("回执"))
+    neighbour.sees("您共有的 3 号楼 2 单元 1201 有一票：赞成（陈女士投）")
+    assert receipt in neighbour.last.text
+    assert "共有人投得不一样，这一户就不计。" in neighbour.last.text
+
+
+async def test_in_a_sealed_poll_a_co_owner_hears_of_the_ballot_but_not_of_the_choice(
+    building: Building, owner: Phone, neighbour: Phone
+) -> None:
+    write(building, lambda tx: co_owner(tx, "周先生", "1201"))
+    await held(building, poll={"visible": "totals"})
+    owner.sees("只公布总数，谁投了什么不公开。")
+    await owner.taps("反对")
+    neighbour.sees("有一票：内容不公开")
+
+
+async def test_one_of_several_is_chosen_by_tap_and_by_number(
+    building: Building, owner: Phone, neighbour: Phone, phone: Any
+) -> None:
+    choices = ["东门装充电桩", "西门装充电桩", "地下车库装"]
+    await held(building, poll={"question": "choose", "choices": choices, "most": 2})
+    owner.sees("最多选 2 项", "去投票", "详情")
+    await owner.taps("去投票")
+    owner.sees("请选，最多 2 项", *choices, "以上都不选", "弃权")
+    await owner.sends_photo()
+    owner.sees("没看懂选哪几项")
+    await owner.taps("西门装充电桩")
+    owner.sees("请选", "✓ 西门装充电桩", "选好了")
+    await building.restart()
+    await owner.taps("地下车库装")
+    await owner.taps("✓ 西门装充电桩")
+    owner.sees("请选", "西门装充电桩", "✓ 地下车库装")
+    await owner.taps("选好了")
+    owner.sees("已记录：地下车库装", "去投票")
+    await neighbour.says("去投票")
+    await neighbour.says("1 2 3")
+    neighbour.sees("最多选 2 项。请重新选。")
+    await neighbour.says("1 9")
+    neighbour.sees("没看懂选哪几项")
+    await neighbour.says("1、3")
+    neighbour.sees("已记录：东门装充电桩、地下车库装")
+    other = phone("王奶奶")
+    await other.says("去投票")
+    await other.says("以上都不选")
+    other.sees("已记录：以上都不选")
+    assert len(cast_in(building)) == 3
+
+
+async def test_a_tenant_has_no_ballot_and_hears_why(building: Building, owner: Phone, phone: Any) -> None:
+    await held(building)
+    tenant = phone("Mr Smith")
+    await tenant.says("/language")
+    await tenant.says("votes")
+    tenant.sees('1 "3号楼充电桩"')
+    await tenant.taps("Vote 1")
+    tenant.sees("You have no ballot in this vote")
+    (voter,) = building.read(select(Voter).join(Person).where(Person.name == "陈女士"))
+    await tenant.forges(f"ballot.for:{voter.id}")
+    tenant.sees("not yours to")
+    assert cast_in(building) == []
+
+
+@pytest.mark.by_hand
+async def test_a_ballot_one_instant_late_does_not_count_and_says_so(building: Building, owner: Phone) -> None:
+    await held(building)
+    building.clock.at += timedelta(days=3, microseconds=1)
+    await building.app.receive(said_of(owner, building))
+    await building.settle()
+    owner.sees("已在")
+    assert cast_in(building) == []
+
+
+def said_of(phone: Phone, building: Building) -> Any:
+    return Said(
+        messenger=building.messenger_of(phone.account),
+        key="late",
+        place=phone.place,
+        sender=phone.account,
+        at=building.clock.now(),
+        text="赞成",
+    )
+
+
+async def test_who_comes_back_finds_the_ballot(building: Building, owner: Phone) -> None:
+    await held(building)
+    await owner.says("/start")
+    owner.sees("投票 1：3号楼充电桩", "赞成")
+    await owner.taps("弃权")
+    owner.sees("已记录：弃权")
+    await owner.says("/start")
+    assert "投票 1：3号楼充电桩" not in owner.last.text
+
+
+async def test_only_those_who_have_not_voted_are_reminded_and_never_at_night(
+    building: Building, owner: Phone, neighbour: Phone
+) -> None:
+    await held(
+        building
+    )  # 09:00, until 09:00 three days later: 48 hours before is 09:00, 12 hours before 21:00
+    await owner.taps("赞成")
+    owner.sees("已记录")
+    await building.later(hours=23, minutes=59)
+    neighbour.sees("投票 1：3号楼充电桩")
+    neighbour.sees_nothing()
+    await building.later(minutes=1)
+    neighbour.sees("还没收到您的一票", "赞成", "反对", "弃权")
+    owner.sees_nothing()
+    await building.restart()
+    await building.later(hours=24)
+    neighbour.sees_nothing()
+    await building.later(hours=12)  # 21:00 is too late in the evening, and 08:30 is within the last hour
+    await building.later(hours=11)
+    neighbour.sees_nothing()
+
+
+async def test_an_agent_votes_and_the_principal_can_overrule(
+    building: Building, owner: Phone, neighbour: Phone, office: Phone
+) -> None:
+    await held(building)
+    await appoints(
+        office, "书面委托", "陈女士", "业主大会投票", "跳过", "提交", whose="周先生", home="3-2-1202"
+    )
+    owner.sees("您代周先生投票：3 号楼 2 单元 1202", "赞成")
+    await owner.taps("反对")
+    owner.sees("已记录（代周先生）：反对")
+    neighbour.sees("陈女士代您投了一票：反对", "详情")
+    await neighbour.says("赞成")
+    neighbour.sees("已记录：赞成")
+    await building.later(days=3, seconds=10)
+    (vote,) = building.read(select(Vote))
+    assert {name: each["heads"] for name, each in vote.result["counts"].items()} == {"for": 1, "against": 0}
+
+
+async def test_an_agent_whose_power_ends_has_no_ballot_any_more(
+    building: Building, owner: Phone, neighbour: Phone, office: Phone
+) -> None:
+    await appoints(
+        office, "书面委托", "陈女士", "业主大会投票", "跳过", "提交", whose="周先生", home="3-2-1202"
+    )
+    await held(building)
+    owner.sees("您的房屋：3 号楼 2 单元 1201", "赞成")
+    owner.sees("您代周先生投票：3 号楼 2 单元 1202", "赞成")
+    await owner.says("赞成")
+    owner.sees("有几件事都可以「赞成」")
+    (voter,) = building.read(select(Voter).join(Person).where(Person.name == "周先生"))
+    await neighbour.says("/agents")
+    await neighbour.taps("撤销陈女士")
+    await owner.forges(f"ballot.for:{voter.id}")
+    owner.sees("不归您办理")
+    await owner.says("赞成")
+    owner.sees("已记录：赞成（3 号楼 2 单元 1201）")
+    assert len(cast_in(building)) == 1
+
+
+async def test_a_poll_is_extended_once_and_all_hear_of_it(
+    building: Building, owner: Phone, office: Phone, board: Phone
+) -> None:
+    await held(building)
+    await office.taps("延长")
+    office.sees("只能延长一次。延长几天？")
+    await office.says("看情况")
+    office.sees("没看懂数量")
+    await office.says("2")
+    owner.sees("投票 1「3号楼充电桩」延长：原定 3月5日周四 09:00，改为 3月7日周六 09:00 截止")
+    board.sees("3月7日周六 09:00 截止")
+    await building.later(days=3, seconds=10)
+    await owner.says("赞成")
+    owner.sees("已记录：赞成")
+    await office.taps("延长")
+    await office.says("2")
+    office.sees("已经延长过一次")
+    await building.later(days=2)
+    owner.sees("结果：")
+
+
+async def test_a_result_is_objected_to_answered_and_final(
+    building: Building, owner: Phone, neighbour: Phone, office: Phone, board: Phone
+) -> None:
+    await held(building, poll={"quorum": "0/1"})
+    await owner.taps("赞成")
+    await building.later(days=3, seconds=10)
+    shown = board.sees("结果：赞成的够了")
+    assert "对结果有异议，请在 3月12日周四 09:00 前点「我要异议」，由物业服务中心答复" in shown.text
+    await neighbour.taps("我要异议")
+    await neighbour.says("算错了")
+    await neighbour.says("算错了，我家没有收到票")
+    await neighbour.taps("提交")
+    neighbour.sees("您对投票 1「3号楼充电桩」的异议已交给物业服务中心，应在")
+    await neighbour.taps("我要异议")
+    neighbour.sees("您的异议正等答复")
+    office.sees("异议 · 投票 1「3号楼充电桩」", "异议不成立", "异议成立")
+    board.sees("收到异议 1 条，1 条等物业服务中心答复")
+    await building.restart()
+    await building.later(days=7)
+    office.sees("异议 · 投票 1")  # it waits, and is shown each day
+    assert building.read(select(Vote))[0].final_at is None
+    await office.taps("异议不成立")
+    await office.says("票已送达，回执在案")
+    await office.taps("异议不成立")
+    neighbour.sees("您的异议不成立。物业服务中心的理由：票已送达，回执在案")
+    owner.sees("的结果今天生效：赞成的够了", "详情")
+    board.sees("结果已在 3月12日周四 09:00 生效，异议 1 条，都已答复")
+    await owner.taps("我要异议")
+    owner.sees("异议要在")
+
+
+async def test_an_objection_that_is_upheld_ends_the_result(
+    building: Building, owner: Phone, neighbour: Phone, office: Phone, board: Phone
+) -> None:
+    await held(building, poll={"quorum": "0/1"})
+    await owner.taps("赞成")
+    await building.later(days=3, seconds=10)
+    await owner.taps("我要异议")
+    await owner.says("公告写错了楼号")
+    await owner.taps("提交")
+    await office.taps("异议成立")
+    await office.says("楼号确实写错，重新征求意见")
+    await office.taps("异议成立，结果不生效")
+    neighbour.sees("投票 1「3号楼充电桩」：异议成立，结果不生效。")
+    board.sees("异议成立（物业服务中心：楼号确实写错，重新征求意见），这次结果不生效。")
+    await building.later(days=20)
+    assert building.read(select(Vote))[0].final_at is None
+    await neighbour.says("/votes")
+    neighbour.sees("1「3号楼充电桩」异议成立，不生效")
+
+
+async def test_staff_ask_the_owners_in_a_minute(building: Building, owner: Phone, office: Phone) -> None:
+    await office.says("/poll")
+    office.sees("想问业主什么？")
+    await office.says("门" * 4000)
+    office.sees("写了 4000 个字，有点长，最多 100 个字")
+    await office.says("3 号楼门厅要不要加装长椅？")
+    await office.says("跳过")
+    await office.says("跳过")
+    office.sees("按通常的规则吗？每户一票，3 天", "按通常的规则", "改规则", "返回")
+    await building.restart()
+    await office.taps("按通常的规则")
+    office.sees("请核对", "现在发起", "修改")
+    await office.taps("现在发起")
+    owner.sees("投票 1：3 号楼门厅要不要加装长椅？", "赞成")
+    owner.sees_nothing()
+    office.sees("投票 1：3 号楼门厅要不要加装长椅？", "延长")
+
+
+async def test_the_committee_asks_with_rules_of_its_own(
+    building: Building, owner: Phone, neighbour: Phone, phone: Any
+) -> None:
+    write(building, lambda tx: committee(tx, "王奶奶"))
+    member = phone("王奶奶")
+    await member.says("征求意见")
+    for answer in (
+        "长椅放哪里？",
+        "3 号楼的事",
+        "东门\n东门",
+        "东门\n西门\n南门",
+        "改规则",
+        "5",
+        "2",
+        "月球",
+        "3号楼",
+    ):
+        await member.says(answer)
+    member.sees("投几天？")
+    for answer in ("5", "一人一票", "按票数", "0", "最多的就行", "只公布总数"):
+        await member.says(answer)
+    member.sees(
+        "范围：3号楼\n天数：5\n谁算一票：一人一票\n怎么计：按票数\n参与（%）：0\n通过线：最多的就行",
+        "现在发起",
+    )
+    await member.taps("现在发起")
+    member.sees("已经开始，周六 09:00 截止")
+    owner.sees("长椅放哪里？", "去投票")
+    neighbour.sees("长椅放哪里？", "去投票")
+    member.sees_nothing()
+
+
+async def test_an_owner_cannot_begin_a_poll(building: Building, owner: Phone) -> None:
+    await owner.says("/poll")
+    owner.sees("这件事不归您办理")
+
+
+async def test_a_statutory_vote_is_announced_and_begins_by_the_clock(
+    building: Building, owner: Phone, neighbour: Phone, phone: Any, office: Phone, board: Phone
+) -> None:
+    write(building, lambda tx: committee(tx, "王奶奶"))
+    opens = building.clock.now() + timedelta(days=15)
+    await held(
+        building, kind="statutory", rule="ordinary", opens_at=opens, deadline=opens + timedelta(days=10)
+    )
+    owner.sees("公告 · 投票 1：3号楼充电桩", "详情")
+    board.sees("名册指纹")
+    office.sees("请同时书面告知居民委员会")
+    (voter,) = building.read(select(Voter).join(Person).where(Person.name == "陈女士"))
+    await owner.forges(f"ballot.for:{voter.id}")
+    owner.sees("投票还没开始")
+    await building.restart()
+    await building.later(days=15)
+    await building.later(seconds=1)
+    owner.sees("业主大会表决", "赞成", "反对", "弃权")
+    assert "参与的面积和人数都须不少于全体的 2/3，同意的都须超过参与者的 1/2" in owner.last.text
+    for each in (owner, neighbour, phone("王奶奶")):
+        await each.taps("赞成")
+    await building.later(days=10, seconds=10)
+    board.sees("结果：通过")
+    assert "三种算法结果一样，结论稳健。" in board.last.text
+    await owner.taps("我要异议")
+    await owner.says("我没有收到公告")
+    await owner.taps("提交")
+    member = phone("王奶奶")
+    member.sees("异议 · 投票 1")
+    office.sees("结果：通过")
+    office.sees_nothing()
+    await member.taps("异议不成立")
+    await member.says("公告已送达")
+    await member.taps("异议不成立")
+    owner.sees("您的异议不成立。业主委员会的理由：公告已送达")
+    await building.later(days=7)
+    owner.sees("的结果今天生效：通过")
