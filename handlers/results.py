@@ -1,6 +1,6 @@
 """Results: published at once to everybody, open to objections for some days, then final."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -17,7 +17,7 @@ from handlers.holding import about, page_of
 from handlers.matters import add_event
 from handlers.policy import policy_of
 from handlers.talk import Known, end_about, here, know, no_facts, start
-from handlers.tell import Button, close_everywhere, post, publish, tell, tell_staff
+from handlers.tell import Button, close_everywhere, notify, post, tell, tell_staff
 from handlers.timers import set_timer, stop_timer
 from handlers.tx import Tx
 from handlers.vote_log import head_of, voter_of
@@ -48,17 +48,8 @@ def close_and_publish(tx: Tx, person: None, vote: Vote) -> None:
         community_id=vote.community_id,
         verdict=verdict_in_words(vote.policy, vote.result),
     )
-    publish(
-        tx,
-        vote.community_id,
-        "result.published",
-        about=about(vote),
-        silent=False,
-        buttons=[
-            Button(f"{name}:{vote.id}", number=vote.number) for name in ("vote.show", "objection.start")
-        ],
-        **shown(tx, vote),
-    )
+    _show_board(tx, vote, anew=True)
+    _notify(tx, vote, "result.published", ("vote.show", "objection.start"), **shown(tx, vote))
     _tell_staff(tx, vote)
     set_timer(tx, vote.community_id, f"vote.final:{vote.id}", vote.objections_until)
 
@@ -113,8 +104,22 @@ def _stands(tx: Tx, vote: Vote) -> Say:
     return Say("result.open_to_objections", until=vote.objections_until, decider=decider(vote))
 
 
-def _show_board(tx: Tx, vote: Vote) -> None:
-    post(tx, vote.community_id, "result.published", about=about(vote), **shown(tx, vote))
+def _show_board(tx: Tx, vote: Vote, *, anew: bool = False) -> None:
+    """Let the board show the result as it stands; what has changed for everybody comes there as a new message."""
+    post(tx, vote.community_id, "result.published", about=about(vote), anew=anew, **shown(tx, vote))
+
+
+def _notify(tx: Tx, vote: Vote, key: str, names: Sequence[str] = ("vote.show",), **facts: Any) -> None:
+    """Tell everybody in their own chat, with sound: it is what they were asked."""
+    notify(
+        tx,
+        vote.community_id,
+        key,
+        about=about(vote),
+        silent=False,
+        buttons=[Button(f"{name}:{vote.id}", number=vote.number) for name in names],
+        **facts,
+    )
 
 
 def _tell_staff(tx: Tx, vote: Vote) -> None:
@@ -251,19 +256,11 @@ def uphold(tx: Tx, person: Person, filed: Objection, why: str, **rest: Any) -> N
         tx.session.add(vote)
         tx.session.flush()
         stop_timer(tx, f"vote.final:{vote.id}")
-        publish(
-            tx,
-            vote.community_id,
-            "result.annulled_for_all",
-            about=about(vote),
-            silent=False,
-            buttons=[Button(f"vote.show:{vote.id}", number=vote.number)],
-            why=why,
-            decider=decider(vote),
-            **facts_of(vote),
-        )
+        _notify(tx, vote, "result.annulled_for_all", why=why, decider=decider(vote), **facts_of(vote))
         _tell_staff(tx, vote)
-    _show_board(tx, vote)
+        _show_board(tx, vote, anew=True)
+    else:
+        _show_board(tx, vote)
 
 
 @action("objection.rejected", Objection)
@@ -306,16 +303,7 @@ def make_final(tx: Tx, person: None, vote: Vote) -> None:
     tx.session.add(vote)
     tx.session.flush()
     add_event(tx, about(vote), "event.vote_final", None, community_id=vote.community_id)
-    publish(
-        tx,
-        vote.community_id,
-        "result.final",
-        about=about(vote),
-        silent=False,
-        buttons=[Button(f"vote.show:{vote.id}", number=vote.number)],
-        count=len(filed),
-        verdict=verdict_in_words(vote.policy, vote.result),
-        **facts_of(vote),
-    )
+    verdict = verdict_in_words(vote.policy, vote.result)
+    _notify(tx, vote, "result.final", count=len(filed), verdict=verdict, **facts_of(vote))
     _tell_staff(tx, vote)
-    _show_board(tx, vote)
+    _show_board(tx, vote, anew=True)

@@ -337,6 +337,24 @@ def publish(
     `but` is the person who knows already; `buttons` stand in the owners' chats only, where they can be pressed.
     """
     post(tx, community_id, key, about=about, photos=photos, **facts)
+    notify(
+        tx, community_id, key, about=about, photos=photos, silent=silent, but=but, buttons=buttons, **facts
+    )
+
+
+def notify(
+    tx: Tx,
+    community_id: int,
+    key: str,
+    *,
+    about: str,
+    photos: Sequence[int] = (),
+    silent: bool = True,
+    but: Person | None = None,
+    buttons: Sequence[Button] = (),
+    **facts: Any,
+) -> None:
+    """Put a message into every owner's own chat, in batches that follow."""
     tx.session.add(
         Notice(
             community_id=community_id,
@@ -354,11 +372,28 @@ def publish(
 
 
 def post(
-    tx: Tx, community_id: int, key: str, *, about: str, photos: Sequence[int] = (), **facts: Any
+    tx: Tx,
+    community_id: int,
+    key: str,
+    *,
+    about: str,
+    photos: Sequence[int] = (),
+    anew: bool = False,
+    **facts: Any,
 ) -> None:
-    """Put a matter on the board, or change what stands there about it."""
+    """Put a matter on the board, or change what stands there about it; `anew`: as a new message all the same."""
     for place in places_of_kind(tx, community_id, "board"):
-        tell(tx, place, key, card=f"board:{about}", photos=photos, lane=NEWS, silent=True, **facts)
+        tell(
+            tx,
+            place,
+            key,
+            card=f"board:{about}",
+            anew=anew,
+            photos=photos,
+            lane=NEWS,
+            silent=not anew,
+            **facts,
+        )
 
 
 def take_back(tx: Tx, community_id: int, about: str) -> None:

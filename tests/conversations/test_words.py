@@ -81,6 +81,8 @@ SAYING: dict[str, tuple[int | str, ...]] = {
     "tell_staff": (2, "key"),
     "publish": (2, "key"),
     "post": (2, "key"),
+    "notify": (2, "key"),
+    "_notify": (2, "key"),
     "Refused": (0,),
     "Unclear": (0,),
     "Say": (0,),

@@ -392,8 +392,7 @@ async def test_a_statutory_vote_is_announced_and_begins_by_the_clock(
     for each in (owner, neighbour, phone("王奶奶")):
         await each.taps("赞成")
     await building.later(days=10, seconds=10)
-    board.sees("结果：通过")
-    assert "三种算法结果一样，结论稳健。" in board.last.text
+    assert "三种算法结果一样，结论稳健。" in board.sees("结果：通过").text
     await owner.taps("我要异议")
     await owner.says("我没有收到公告")
     await owner.taps("提交")
