@@ -86,6 +86,7 @@ class App:
             settings.policy.model_dump(),
             frozenset(messengers),
             file=self.media.read_file,
+            keep=self.media.keep_picture,
             link=self.telegram.link if self.telegram is not None else None,
             follow=self.wechat is not None,
             scarce=SCARCE & messengers.keys(),

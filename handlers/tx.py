@@ -9,6 +9,7 @@ from sqlmodel import Session
 
 from conversations.said import Said
 from conversations.words import Reader
+from store.media import Kept
 from store.tables import Account, Community, Person, Place, Talk
 from store.vault import Vault
 
@@ -20,9 +21,9 @@ class House:
     """What the installation gives to every transaction: each community's default policy, and who can be reached.
 
     `messengers` are those that are served; a chat on another one is none. None: all are. `vault` seals telephone
-    numbers; `file` reads a sealed file that somebody sent, by its key (FileNotFoundError if it is gone); `link` is
-    the address that brings the holder of a code in ("" if there is none); `follow`: they can also come in by sending
-    the code to an account on WeChat, which they follow first.
+    numbers; `file` reads a sealed file that somebody sent, by its key (FileNotFoundError if it is gone); `keep`
+    stores a picture that was drawn here; `link` is the address that brings the holder of a code in ("" if there is
+    none); `follow`: they can also come in by sending the code to an account on WeChat, which they follow first.
 
     `scarce` are the messengers that let us write only for a while after their people were heard: what is soundless
     goes into a digest there at `digest_at` ("18:30", in the community's time; "": each by itself). `no_contact` are
@@ -35,6 +36,7 @@ class House:
     policy: Mapping[str, Any] = field(default_factory=dict)
     messengers: frozenset[str] | None = None
     file: Callable[[str], bytes] | None = None
+    keep: Callable[[bytes], Kept] | None = None
     link: Callable[[str], str] | None = None
     follow: bool = False
     scarce: frozenset[str] = frozenset()

@@ -63,6 +63,15 @@ class MediaStorage:
             raise StoreUnavailable(str(error)) from error
         return Kept(storage=key, mime=mime, size=len(clean))
 
+    def keep_picture(self, data: bytes) -> Kept:
+        """Store a PNG that was drawn here; StoreUnavailable when it cannot be written."""
+        key = hashlib.sha256(data).hexdigest()
+        try:
+            self._write(key, data)
+        except OSError as error:
+            raise StoreUnavailable(str(error)) from error
+        return Kept(storage=key, mime="image/png", size=len(data))
+
     def keep_file(self, data: bytes) -> Kept:
         """Seal and store a file that is no photo, such as a roster; StoreUnavailable when it cannot be written."""
         if len(data) > MOST_BYTES:

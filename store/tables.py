@@ -581,7 +581,8 @@ class Media(SQLModel, table=True):
 
     id: int = _id()
     community_id: int = _ref("community")
-    person_id: int = _ref("person")
+    person_id: int | None = _ref("person", default=None)
+    """Whose it is; nobody's: drawn by the house."""
     about: str = Field(default="", index=True)
     kind: str = "photo"
     storage: str

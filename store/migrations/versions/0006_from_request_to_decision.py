@@ -21,6 +21,8 @@ def upgrade() -> None:
     op.add_column("vote", sa.Column("reached", BIG, nullable=False, server_default=sa.text("0")))
     for name in ("objections_until", "final_at", "annulled_at"):
         op.add_column("vote", sa.Column(name, TIME, nullable=True))
+    with op.batch_alter_table("media") as media:  # what the house itself draws is nobody's
+        media.alter_column("person_id", existing_type=BIG, nullable=True)
     _table(
         "equipment",
         {"community_id": "community"},
