@@ -22,7 +22,7 @@ from bot.clock import Clock, Ticker, scheduler
 from bot.delivery import Delivery, Letter, Send, Taken
 from bot.housekeeping import Housekeeper
 from bot.pace import Pace
-from bot.settings import Settings
+from bot.settings import Settings, from_here
 from conversations.errors import Refused, Unclear
 from conversations.said import Said
 from handlers import inbox
@@ -95,6 +95,7 @@ class App:
             page=lambda token: f"{settings.web.address.rstrip('/')}/p/{token}",
             link_hours=settings.pages.link_hours,
             notifications={"wechat": settings.wechat.notification},
+            vote_page=_vote_page(settings),
         )
         senders = {name: self._revealing(send) for name, send in messengers.items()}
         self.delivery = Delivery(
@@ -272,6 +273,15 @@ class App:
         except Exception:  # whatever it is: without this task nothing is delivered any more
             log.exception("the lease could not be held")
         return None
+
+
+def _vote_page(settings: Settings) -> Callable[[int, int], str] | None:
+    """Where the page of a vote is opened: by its public address, or from this machine by whoever tries us out."""
+    web = settings.web
+    base = web.address.rstrip("/")
+    if not base and settings.playground.enabled and web.port:
+        base = from_here(web.host, web.port)
+    return (lambda community, number: f"{base}/votes/{community}/{number}") if base else None
 
 
 def _telegram(app: App) -> "Telegram | None":

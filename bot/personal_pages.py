@@ -12,12 +12,12 @@ from urllib.parse import parse_qs, urlsplit
 import structlog
 from jinja2 import Environment, FileSystemLoader
 from sqlmodel import Session
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
 
 from bot.app import App
+from bot.page_door import POLICY, Door, Sorry
 from conversations.said import Said
 from conversations.words import LANGUAGES, Reader, texts
 from handlers import links, pages
@@ -26,7 +26,6 @@ from handlers.inbox import Receipt
 from handlers.pages import Message, View
 from handlers.tell import without_mark
 from handlers.tx import Tx
-from store.database import StoreUnavailable
 from store.tables import Link, Outgoing
 
 log = structlog.get_logger()
@@ -37,32 +36,11 @@ PRESS = re.compile(r"[\w-]{12}", re.ASCII)
 SHOWN_IMAGES = ("image/jpeg", "image/png", "image/webp")
 SDK = "https://res.wx.qq.com"
 
-POLICY = (
-    "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; "
-    "frame-ancestors 'none'"
-)
 # The open tag is drawn in a frame of WeChat's own, as its documentation asks for.
 CONSENT_POLICY = f"{POLICY}; script-src 'self' {SDK}; frame-src https://*.qq.com webcompt:"
-HEADERS = {
-    "Cache-Control": "no-store",
-    "Content-Security-Policy": POLICY,
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "X-Robots-Tag": "noindex, nofollow",
-}
 
 Sign = Callable[[str], Awaitable[Mapping[str, Any]]]
 """Signs an address for WeChat's JS-SDK: appId, timestamp, nonceStr and signature."""
-
-
-class Sorry(Exception):
-    """A request that is answered with a sentence, in all languages, since nobody knows who asks."""
-
-    def __init__(self, status: int, key: str) -> None:
-        super().__init__(key)
-        self.status = status
-        self.key = key
 
 
 @dataclass(frozen=True)
@@ -79,47 +57,19 @@ def routes(app: App, sign: Sign | None = None) -> list[Route]:
         sign = app.wechat.client.js_signature
     made = PersonalPages(app, sign)
     return [
-        Route("/p/personal.css", _Door(made, GET=made.file)),
-        Route("/p/personal_consent.js", _Door(made, GET=made.file)),
-        Route("/p/{token}", _Door(made, GET=made.show, POST=made.press)),
-        Route("/p/{token}/photos/{photo:int}", _Door(made, GET=made.photo)),
-        Route("/p/{nothing:path}", _Door(made, GET=made.nothing)),
+        Route("/p/personal.css", Door(made, GET=made.file)),
+        Route("/p/personal_consent.js", Door(made, GET=made.file)),
+        Route("/p/{token}", Door(made, GET=made.show, POST=made.press)),
+        Route("/p/{token}/photos/{photo:int}", Door(made, GET=made.photo)),
+        Route("/p/{nothing:path}", Door(made, GET=made.nothing)),
     ]
-
-
-class _Door:
-    """Answers each method by its function, and whatever goes wrong by a page with words; no address is logged."""
-
-    def __init__(self, pages: "PersonalPages", **methods: Callable[[Request], Awaitable[Response]]) -> None:
-        self.pages = pages
-        self.methods = methods | {"HEAD": methods["GET"]}
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request = Request(scope, receive)
-        response = await self._answer(request)
-        for name, value in HEADERS.items():
-            response.headers.setdefault(name, value)
-        await response(scope, receive, send)
-
-    async def _answer(self, request: Request) -> Response:
-        try:
-            if request.method not in self.methods:
-                return self.pages.sorry(Sorry(405, "page.refused"), Allow=", ".join(sorted(self.methods)))
-            return await self.methods[request.method](request)
-        except Sorry as sorry:
-            return self.pages.sorry(sorry)
-        except ClientDisconnect:
-            return self.pages.sorry(Sorry(400, "page.refused"))
-        except StoreUnavailable as error:
-            log.error("a personal page waits for the database", error=str(error))
-            return self.pages.sorry(Sorry(503, "page.away"), **{"Retry-After": "60"})
-        except Exception:
-            log.exception("a personal page failed")
-            return self.pages.sorry(Sorry(500, "page.failed"))
 
 
 class PersonalPages:
     """The pages. GET shows and never does anything: previews and crawlers fetch links, too."""
+
+    kind = "personal"
+    refused, away, failed = (Sorry(405, "page.refused"), Sorry(503, "page.away"), Sorry(500, "page.failed"))
 
     def __init__(self, app: App, sign: Sign | None = None) -> None:
         self.app = app

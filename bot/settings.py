@@ -46,6 +46,12 @@ class Web(_Section):
     address: str = Field(pattern=r"^(https?://[^\s/]+(/[^\s]*)?)?$")
 
 
+def from_here(host: str, port: int) -> str:
+    """The address by which somebody on this machine opens what listens on a host and a port."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "::1": "[::1]"}.get(host, host)  # noqa: S104
+    return f"http://{host}:{port}"
+
+
 class Telegram(_Section):
     token: SecretStr
     base_url: str = Field(pattern=r"^(https?://[^\s]+)?$")

@@ -16,10 +16,10 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from bot import personal_pages
+from bot import personal_pages, vote_pages
 from bot.app import App
 from bot.playground import SHORTEST_KEY, refusal_to_start, routes
-from bot.settings import BadSettings
+from bot.settings import BadSettings, from_here
 from store.database import StoreUnavailable
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ PLAYGROUND_OPEN = (
 def web(app: App) -> Starlette:
     """All pages of one App. BadSettings when the playground would be open to strangers."""
     settings = app.settings
-    pages = [Route("/health", _health)]
+    pages = [Route("/health", _health), *vote_pages.routes(app)]
     if app.telegram is not None and settings.web.address:
         pages.append(Route("/telegram", _telegram(app, app.telegram), methods=["POST"]))
     if app.wechat is not None:
@@ -139,9 +139,7 @@ class Server(uvicorn.Server):
     @property
     def address(self) -> str:
         """What people open."""
-        host, port = self.socket.getsockname()[:2]
-        host = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "::1": "[::1]"}.get(host, host)  # noqa: S104
-        return f"http://{host}:{port}/playground"
+        return f"{from_here(*self.socket.getsockname()[:2])}/playground"
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Ctrl-C and SIGTERM: take no more, finish what is in hand; a second Ctrl-C waits for nobody.

@@ -48,12 +48,12 @@ def one_line(text: str) -> str:
 
 def in_words(policy: Mapping[str, Any], result: Mapping[str, Any], language: str) -> str:
     """The result, why it is so, and what is counted; `policy` and `result` as in the bundle."""
-    return "\n".join(_Words(policy, result, _reader(policy, result, language)).lines())
+    return "\n".join(Words(policy, result, reader_of(policy, result, language)).lines())
 
 
 def verdict_in_words(policy: Mapping[str, Any], result: Mapping[str, Any]) -> Say:
     """What came out, in a few words."""
-    return _Words(policy, result, _reader(policy, result, LANGUAGES[0])).verdict(result)
+    return Words(policy, result, reader_of(policy, result, LANGUAGES[0])).verdict(result)
 
 
 def readme(policy: Mapping[str, Any], result: Mapping[str, Any], record_date: str) -> str:
@@ -61,7 +61,7 @@ def readme(policy: Mapping[str, Any], result: Mapping[str, Any], record_date: st
     hidden = is_sealed(policy)
     parts = []
     for language in LANGUAGES:
-        say = _reader(policy, result, language).say
+        say = reader_of(policy, result, language).say
         parts.append(in_words(policy, result, language))
         parts.append(say("count.roster", date=record_date))
         if policy.get("text"):
@@ -76,10 +76,10 @@ def rule_in_words(policy: Mapping[str, Any]) -> Say:
     """By what it is decided, in one sentence; `policy` as in the bundle."""
     options, poll = policy["options"], policy.get("poll")
     if poll is None:
-        bar = _Bar(SPECIAL) if policy["rule"] == "special" else _Bar(HALF, passed=True)
+        bar = Bar(SPECIAL) if policy["rule"] == "special" else Bar(HALF, passed=True)
         return Say(
             "ballot.rule.statutory",
-            participation=_Bar(PARTICIPATION).text("eligible"),
+            participation=PARTICIPATES.text("eligible"),
             approval=bar.text("participating" if options["abstain_in_denominator"] else "for_against"),
             silent=Say(f"count.silent.{options['silence']}"),
         )
@@ -87,11 +87,11 @@ def rule_in_words(policy: Mapping[str, Any]) -> Say:
     rule = Say("count.most_votes" if chooses else "count.more_for")
     if poll["threshold"] != "plurality":
         share = Fraction(poll["threshold"])
-        rule = _Bar(share, passed=share == HALF).text("chose" if chooses and of == "for_against" else of)
+        rule = Bar(share, passed=share == HALF).text("chose" if chooses and of == "for_against" else of)
     return Say(
         "ballot.rule.choose" if chooses else "ballot.rule.yes_no",
         by=Say(f"ballot.by.{poll['electorate']}_{poll['weight']}"),
-        participation=_Bar(Fraction(poll["quorum"])).text("eligible")
+        participation=Bar(Fraction(poll["quorum"])).text("eligible")
         if Fraction(poll["quorum"])
         else Say("ballot.rule.any"),
         rule=rule,
@@ -99,7 +99,8 @@ def rule_in_words(policy: Mapping[str, Any]) -> Say:
     )
 
 
-def _reader(policy: Mapping[str, Any], result: Mapping[str, Any], language: str) -> Reader:
+def reader_of(policy: Mapping[str, Any], result: Mapping[str, Any], language: str) -> Reader:
+    """Somebody who reads the result in a language, at the place and the end of the vote."""
     return Reader(language, policy["time_zone"], instant(result["deadline"]))
 
 
@@ -112,13 +113,14 @@ def _areas(value: Any) -> Iterator[str]:
 
 
 @dataclass(frozen=True)
-class _Bar:
+class Bar:
     """What a share must reach: the threshold, and whether reaching it is enough or it must be passed."""
 
     threshold: Fraction
     passed: bool = False
 
     def holds(self, share: Fraction) -> bool:
+        """Whether a share is enough."""
         return share > self.threshold if self.passed else share >= self.threshold
 
     def least(self, whole: int) -> int:
@@ -127,13 +129,20 @@ class _Bar:
         return floor(exact) + 1 if self.passed else ceil(exact)
 
     def text(self, of: str) -> Say:
+        """The bar in words, and of what it is a share."""
         share = f"{self.threshold.numerator}/{self.threshold.denominator}"
         return Say(
             "count.more_than" if self.passed else "count.at_least", share=share, of=Say(f"count.of.{of}")
         )
 
 
-class _Words:
+PARTICIPATES = Bar(PARTICIPATION)
+BOTH = ("area", "heads")
+MEASURES = {"area": BOTH[:1], "heads": BOTH[1:], "both": BOTH}
+"""By what is measured, by the weight of a poll."""
+
+
+class Words:
     """The lines of one result in one language."""
 
     def __init__(self, policy: Mapping[str, Any], result: Mapping[str, Any], reader: Reader) -> None:
@@ -167,16 +176,11 @@ class _Words:
 
     def statutory_lines(self) -> Iterator[str]:
         say, result = self.reader.say, self.result
-        yield say("count.participation", bar=_Bar(PARTICIPATION).text("eligible"))
-        yield from self.measured(
-            result["participating"], result["total"], _Bar(PARTICIPATION), ("area", "heads")
-        )
-        rule, bar = result["rule"], _Bar(SPECIAL) if result["rule"] == "special" else _Bar(HALF, passed=True)
-        everybody = self.policy["options"]["abstain_in_denominator"]
-        base = result["participating"] if everybody else self.add(result["for"], result["against"])
-        of = "participating" if everybody else "for_against"
-        yield say("count.approval", rule=Say(f"count.rule.{rule}"), bar=bar.text(of))
-        yield from self.measured(result["for"], base, bar, ("area", "heads"))
+        yield say("count.participation", bar=PARTICIPATES.text("eligible"))
+        yield from self.measured(result["participating"], result["total"], PARTICIPATES, BOTH)
+        base, of, bar = self.approval()
+        yield say("count.approval", rule=Say(f"count.rule.{result['rule']}"), bar=bar.text(of))
+        yield from self.measured(result["for"], base, bar, BOTH)
         if self.policy["options"]["multi_unit"] == "per_unit":
             yield say("count.by_home")
         yield ""
@@ -191,6 +195,14 @@ class _Words:
         yield ""
         yield from self.reading_lines()
 
+    def approval(self) -> tuple[Amounts, str, Bar]:
+        """Of what the approval is a share, how that is called, and what it must reach."""
+        result = self.result
+        bar = Bar(SPECIAL) if result["rule"] == "special" else Bar(HALF, passed=True)
+        if self.policy["options"]["abstain_in_denominator"]:
+            return result["participating"], "participating", bar
+        return self.add(result["for"], result["against"]), "for_against", bar
+
     def reading_lines(self) -> Iterator[str]:
         """What each reading of silence comes to, and whether it matters which one holds."""
         say, silence = self.reader.say, self.policy["options"]["silence"]
@@ -201,6 +213,11 @@ class _Words:
         for each in others:
             verdict = self.verdict(self.result["readings"][each])
             yield say("count.reading", reading=Say(f"count.silent.{each}"), verdict=verdict)
+        yield from self.robustness()
+
+    def robustness(self) -> Iterator[str]:
+        """Whether it matters how the silent count; nothing where only one reading is defined."""
+        say = self.reader.say
         passed = {reading["passed"] for reading in self.result["readings"].values()}
         if self.result["robust"]:
             yield say("count.robust")
@@ -214,16 +231,12 @@ class _Words:
 
     def poll_lines(self) -> Iterator[str]:
         say, result, poll = self.reader.say, self.result, self.poll
-        measures = {"area": ("area",), "heads": ("heads",), "both": ("area", "heads")}[poll["weight"]]
-        quorum = _Bar(Fraction(poll["quorum"]))
+        measures, quorum = MEASURES[poll["weight"]], Bar(Fraction(poll["quorum"]))
         yield say("count.participation", bar=quorum.text("eligible"))
         yield from self.measured(result["cast"], result["total"], quorum, measures)
-        base, bar = result[BASES[poll["of"]]], None
-        chooses = poll["question"] == "choose"
+        base, bar, chooses = result[BASES[poll["of"]]], self.threshold(), poll["question"] == "choose"
         rule = Say("count.most_votes" if chooses else "count.more_for")
-        if poll["threshold"] != "plurality":
-            share = Fraction(poll["threshold"])
-            bar = _Bar(share, passed=share == HALF)
+        if bar is not None:
             rule = bar.text("chose" if chooses and poll["of"] == "for_against" else poll["of"])
         yield say("count.choosing" if chooses else "count.agreeing", rule=rule, most=poll["most"])
         if bar is not None and not chooses:
@@ -240,6 +253,13 @@ class _Words:
         yield say("count.sum", name=Say("count.side.abstain"), amount=self.amount(result["abstain"]))
         yield from self.left_out()
 
+    def threshold(self) -> Bar | None:
+        """What must be reached in favour; None: more than others is enough."""
+        if self.poll["threshold"] == "plurality":
+            return None
+        share = Fraction(self.poll["threshold"])
+        return Bar(share, passed=share == HALF)
+
     # --- what both have ---
 
     def left_out(self) -> Iterator[str]:
@@ -254,21 +274,25 @@ class _Words:
         if rejected:
             yield self.reader.say("count.rejected", count=rejected)
 
-    def measured(self, part: Amounts, whole: Amounts, bar: _Bar, measures: Sequence[str]) -> Iterator[str]:
+    def name(self, measure: str) -> Say:
+        """What is measured: area, homes or people."""
+        return Say("count.area" if measure == "area" else f"count.{self.head}s")
+
+    def enough(self, some: int, whole: int, bar: Bar, measure: str) -> Say:
+        """Whether a part is enough of something; what is missing if it is not."""
+        if not bar.holds(Fraction(some, whole)):
+            return Say("count.short", missing=self.with_unit(bar.least(whole) - some, measure))
+        return Say("count.exactly" if Fraction(some, whole) == bar.threshold else "count.enough")
+
+    def measured(self, part: Amounts, whole: Amounts, bar: Bar, measures: Sequence[str]) -> Iterator[str]:
         """One line a measure: the division, the fraction, the percentage, and whether it is enough."""
         for measure in measures:
-            name = Say("count.area" if measure == "area" else f"count.{self.head}s")
+            name = self.name(measure)
             some, all_of_it = self.number(part, measure), self.number(whole, measure)
             if all_of_it == 0:
                 yield self.reader.say("count.nothing", measure=name)
                 continue
             share = Fraction(some, all_of_it)
-            missing = bar.least(all_of_it) - some
-            enough: Say = Say("count.enough")
-            if not bar.holds(share):
-                enough = Say("count.short", missing=self.with_unit(missing, measure))
-            elif share == bar.threshold:
-                enough = Say("count.exactly")
             yield self.reader.say(
                 "count.division",
                 measure=name,
@@ -276,7 +300,7 @@ class _Words:
                 whole=self.shown(all_of_it, measure),
                 fraction=f"{share.numerator}/{share.denominator}",
                 percent=percent(share, bar.threshold),
-                enough=enough,
+                enough=self.enough(some, all_of_it, bar, measure),
             )
 
     def number(self, amounts: Amounts, measure: str) -> int:

@@ -43,6 +43,7 @@ __all__ = [
     "head_of",
     "log_of",
     "open_vote",
+    "published",
     "revoked",
     "roster_of",
     "voter_of",
@@ -333,7 +334,12 @@ def roster_of(tx: Tx, vote: Vote) -> dict[str, Any]:
 
 def bundle_of(tx: Tx, vote: Vote) -> bytes:
     """The file by which anybody can count a closed vote again."""
+    return pack(published(tx, vote))
+
+
+def published(tx: Tx, vote: Vote) -> Bundle:
+    """What is published of a closed vote."""
     if vote.state != "closed":
         raise ValueError(f"vote {vote.number} is open")
     log = log_of(tx, vote)
-    return pack(Bundle(dict(vote.policy), roster_of(tx, vote), log, dict(vote.result), vote.readme))
+    return Bundle(dict(vote.policy), roster_of(tx, vote), log, dict(vote.result), vote.readme)

@@ -3,8 +3,6 @@
 import asyncio
 import re
 import shutil
-import socket
-import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
@@ -15,7 +13,6 @@ from typing import Any
 
 import httpx
 import pytest
-import uvicorn
 from playwright.sync_api import Browser, Page, expect
 from sqlmodel import Session, col, select
 from starlette.applications import Starlette
@@ -27,6 +24,7 @@ from handlers.tell import Button, tell
 from handlers.tx import Tx
 from store.database import StoreUnavailable
 from store.tables import Attempt, Inbox, Link, Media, Outgoing, Person, Place, Repair, Talk
+from tests import serving
 from tests.people import Building, Phone, photo
 
 pytestmark = pytest.mark.by_hand
@@ -585,17 +583,8 @@ async def test_without_a_signature_the_page_says_what_to_do(building: Building, 
 
 @contextmanager
 def served(building: Building, sign: Sign | None = None) -> Iterator[str]:
-    app = Starlette(routes=routes(building.app, sign))
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", ws="none", timeout_graceful_shutdown=1))
-    listener = socket.create_server(("127.0.0.1", 0))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}/p"
-    finally:
-        server.should_exit = True
-        thread.join(10)
-        listener.close()
+    with serving.served(Starlette(routes=routes(building.app, sign))) as address:
+        yield f"{address}/p"
 
 
 def elsewhere(work: Callable[[], Coroutine[Any, Any, None]]) -> None:

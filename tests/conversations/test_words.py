@@ -105,7 +105,17 @@ SAYING: dict[str, tuple[int | str, ...]] = {
 # Methods of these names that are not ours.
 OTHER_SAY = {"backend", "browser"}
 # Keys that a row, an error or a parameter carries: they were checked where they were written.
-CARRIED = {"key", "lead", "error.key", "event.key", "value.key", "notice.key", "self.key", "sorry.key"}
+CARRIED = {
+    "key",
+    "lead",
+    "error.key",
+    "event.key",
+    "value.key",
+    "notice.key",
+    "self.key",
+    "sorry.key",
+    "pages.refused.key",
+}
 
 
 def label_key(script: Script, step: str, value: str) -> str:
@@ -173,6 +183,13 @@ EXPANSIONS: dict[str, set[str]] = {
     "count.{}s": {"count.homes", "count.persons"},
     "count.{}.{}": {key for key in ALL if key.startswith(("count.yes_no.", "count.choose."))},
     "count.verdict.{}": {f"count.verdict.{reason}" for reason in REASONS[:7]},
+    "picture.{}": {f"picture.{name}" for name in ("participation", "approval", "area", "home", "person")},
+    **{
+        f"vote_page.{group}{{}}": {key for key in ALL if key.startswith(f"vote_page.{group}")}
+        for group in ("each.", "visible.", "state.", "file.", "objection.", "scope_")
+    },
+    "picture.verdict.{}": {key for key in ALL if key.startswith("picture.verdict.")},
+    "picture.why.{}": {f"picture.why.{reason}" for reason in REASONS[:7]},
     **{
         f"bundle.{group}.{{}}": {key for key in ALL if key.startswith(f"bundle.{group}.")}
         for group in ("kind", "choice", "outcome")
@@ -294,6 +311,10 @@ class Keys(ast.NodeVisitor):
                     yield node.value
 
 
+# A key in a template: what is said there has at least one full stop.
+IN_PAGE = re.compile(r"'([a-z_]+(?:\.[a-z_]+)+)'")
+
+
 @cache
 def in_code() -> tuple[Mapping[str, str], list[str]]:
     """The keys that the code names, each with its place, and the expressions that this test cannot read."""
@@ -304,6 +325,8 @@ def in_code() -> tuple[Mapping[str, str], list[str]]:
             read = Keys(path)
             found |= read.found
             unread += read.unread
+    for path in sorted((ROOT / "bot" / "pages").glob("*.html")):
+        found |= dict.fromkeys(IN_PAGE.findall(path.read_text("utf-8")), path.name)
     return found, unread
 
 

@@ -1,0 +1,79 @@
+"""What all our pages for people have: their headers, and a page with words for whatever goes wrong."""
+
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+import structlog
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from store.database import StoreUnavailable
+
+log = structlog.get_logger()
+
+POLICY = (
+    "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; "
+    "frame-ancestors 'none'"
+)
+HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": POLICY,
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "X-Robots-Tag": "noindex, nofollow",
+}
+
+
+class Sorry(Exception):
+    """A request that is answered with a sentence, in all languages, since nobody knows who asks."""
+
+    def __init__(self, status: int, key: str) -> None:
+        super().__init__(key)
+        self.status = status
+        self.key = key
+
+
+class Pages(Protocol):
+    """Pages of one kind, and what they say when a method is refused, the database is away, or we fail."""
+
+    kind: str
+    refused: Sorry
+    away: Sorry
+    failed: Sorry
+
+    def sorry(self, sorry: Sorry, **headers: str) -> Response:
+        """A page that only says what to do."""
+
+
+class Door:
+    """Answers each method by its function, and whatever goes wrong by a page with words; no address is logged."""
+
+    def __init__(self, pages: Pages, **methods: Callable[[Request], Awaitable[Response]]) -> None:
+        self.pages = pages
+        self.methods = methods | {"HEAD": methods["GET"]}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive)
+        response = await self._answer(request)
+        for name, value in HEADERS.items():
+            response.headers.setdefault(name, value)
+        await response(scope, receive, send)
+
+    async def _answer(self, request: Request) -> Response:
+        pages = self.pages
+        try:
+            if request.method not in self.methods:
+                return pages.sorry(pages.refused, Allow=", ".join(sorted(self.methods)))
+            return await self.methods[request.method](request)
+        except Sorry as sorry:
+            return pages.sorry(sorry)
+        except ClientDisconnect:
+            return pages.sorry(Sorry(400, pages.refused.key))
+        except StoreUnavailable as error:
+            log.error(f"a {pages.kind} page waits for the database", error=str(error))
+            return pages.sorry(pages.away, **{"Retry-After": "60"})
+        except Exception:
+            log.exception(f"a {pages.kind} page failed")
+            return pages.sorry(pages.failed)
