@@ -94,6 +94,7 @@ class App:
             no_contact=SCARCE,
             page=lambda token: f"{settings.web.address.rstrip('/')}/p/{token}",
             link_hours=settings.pages.link_hours,
+            canvass_page=canvass_page(settings.web.address) if settings.web.address else None,
             notifications={"wechat": settings.wechat.notification},
             vote_page=_vote_page(settings),
         )
@@ -282,6 +283,11 @@ def _vote_page(settings: Settings) -> Callable[[int, int], str] | None:
     if not base and settings.playground.enabled and web.port:
         base = from_here(web.host, web.port)
     return (lambda community, number: f"{base}/votes/{community}/{number}") if base else None
+
+
+def canvass_page(address: str) -> Callable[[str], str]:
+    """Where the canvass list of a link can be opened and printed."""
+    return lambda token: f"{address.rstrip('/')}/canvass/{token}"
 
 
 def _telegram(app: App) -> "Telegram | None":

@@ -24,6 +24,7 @@ GROUP = (
     "roster",
     "equipment",
     "canvass",
+    "papers",
     "audit",
     "link",
     "help",

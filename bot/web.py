@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from bot import personal_pages, vote_pages
+from bot import canvass_pages, personal_pages, vote_pages
 from bot.app import App
 from bot.playground import SHORTEST_KEY, refusal_to_start, routes
 from bot.settings import BadSettings, from_here
@@ -44,6 +44,8 @@ def web(app: App) -> Starlette:
         pages.append(Route("/telegram", _telegram(app, app.telegram), methods=["POST"]))
     if app.wechat is not None:
         pages += [Route("/wechat", _wechat(app.wechat), methods=["GET", "POST"]), *personal_pages.routes(app)]
+    if app.house.canvass_page is not None:
+        pages += canvass_pages.routes(app)
     if settings.playground.enabled:
         key = settings.playground.key.get_secret_value()
         # What a public address leads to is open to all who know it, wherever we listen.

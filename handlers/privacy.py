@@ -13,6 +13,7 @@ from conversations.words import Say
 from handlers.actions import action
 from handlers.agents import acts_for_lines, agent_lines, revoke_all
 from handlers.ballot_log import receipt
+from handlers.paper import shown_choice
 from handlers.people import accounts_of, is_guest, owns
 from handlers.phones import masked, phone_of
 from handlers.policy import policy_of
@@ -21,6 +22,7 @@ from handlers.repair_cards import address, office, where
 from handlers.talk import end
 from handlers.tell import Button, reader_of, stranger_card, tell, tell_staff
 from handlers.timers import CLEARED_AFTER, next_at, set_timer
+from handlers.turnout import delivered_times
 from handlers.tx import Tx
 from handlers.votes import ballots_of
 from store import scrub
@@ -39,18 +41,25 @@ from store.tables import (
     Link,
     Media,
     Notice,
+    Objection,
+    Opening,
     Outgoing,
+    Paper,
     Person,
     Place,
+    Purchase,
     Repair,
     Rest,
     Role,
+    Supporter,
     Talk,
     Vote,
     Voter,
 )
 
 OVER = ("closed", "withdrawn")
+PURCHASE_OVER = ("declined", "withdrawn", "rejected", "done")
+PAPER_PHOTOS = "paper:"
 SHORTEST_NAME = 2
 SHORTEST_LATIN = 3
 SHORTEST_NUMBER = 5
@@ -74,7 +83,8 @@ def mydata(tx: Tx, person: Person) -> None:
         "roles": _work(tx, person),
         "requests": _requests(tx, person),
         "repairs": _repairs(tx, person),
-        "votes": _votes(tx, person),
+        "purchases": _purchases(tx, person),
+        "votes": [*_votes(tx, person), *_objections(tx, person)],
         "open": _open(tx, person),
         "said": _said(tx, person),
     }
@@ -192,6 +202,57 @@ def _repairs(tx: Tx, person: Person) -> list[Say]:
     ]
 
 
+def _purchases(tx: Tx, person: Person) -> list[Say]:
+    """The requests that one made or supports, and the votes that one opened for the committee."""
+    made = select(Purchase).where(Purchase.person_id == person.id).order_by(col(Purchase.id))
+    supported = (
+        select(Purchase.number, Supporter.at)
+        .join(Supporter, col(Supporter.purchase_id) == col(Purchase.id))
+        .where(Supporter.person_id == person.id)
+        .order_by(col(Supporter.id))
+    )
+    opened = select(Opening).where(Opening.opened_by == person.id).order_by(col(Opening.id))
+    return [
+        *(
+            Say(
+                "mydata.purchase",
+                number=each.number,
+                at=each.created_at,
+                what=each.what,
+                count=each.count,
+                where=" ".join(filter(None, (each.building, each.spot))) or Say("talk.none"),
+                why=each.why or Say("talk.none"),
+            )
+            for each in tx.session.exec(made)
+        ),
+        *(Say("mydata.supported", number=number, at=at) for number, at in tx.session.exec(supported).all()),
+        *(
+            Say("mydata.opening", title=each.vote.get("title", ""), at=each.created_at)
+            for each in tx.session.exec(opened)
+        ),
+    ]
+
+
+def _objections(tx: Tx, person: Person) -> list[Say]:
+    """What one said against results, and what was answered."""
+    filed = (
+        select(Objection, Vote.number)
+        .join(Vote, col(Vote.id) == col(Objection.vote_id))
+        .where(Objection.person_id == person.id)
+        .order_by(col(Objection.id))
+    )
+    return [
+        Say(
+            "mydata.objection",
+            number=number,
+            at=each.at,
+            what=each.what,
+            answer=each.answer or Say("talk.none"),
+        )
+        for each, number in tx.session.exec(filed).all()
+    ]
+
+
 def _votes(tx: Tx, person: Person) -> list[Say]:
     """The votes in which one has a number, and what stands in their logs of oneself, a sealed ballot as it was cast."""
     mine = (
@@ -201,7 +262,8 @@ def _votes(tx: Tx, person: Person) -> list[Say]:
     )
     lines = []
     for vote, voter in tx.session.exec(mine.order_by(col(Vote.id))).all():
-        at = voter.delivered_at or Say("mydata.not_delivered")
+        reached = voter.delivered_at or delivered_times(tx, vote, only=voter).get(voter.id)
+        at = reached or Say("mydata.not_delivered")
         lines.append(Say("mydata.vote", number=vote.number, title=vote.title, voter=voter.number, at=at))
         lines += [
             Say(
@@ -211,6 +273,18 @@ def _votes(tx: Tx, person: Person) -> list[Say]:
                 entry=f"{row.entry} {row.opened}".strip(),
             )
             for row in ballots_of(tx, voter)
+        ]
+        papers = select(Paper).where(Paper.voter_id == voter.id).order_by(col(Paper.id))
+        lines += [
+            Say(
+                "mydata.paper",
+                number=vote.number,
+                paper=each.id,
+                at=each.received_at,
+                choice=shown_choice(each.choice),
+                state=Say(f"paper.state.{each.state}"),
+            )
+            for each in tx.session.exec(papers)
         ]
     return lines
 
@@ -362,12 +436,26 @@ def _forget_requests(tx: Tx, person: Person) -> None:
 
 
 def _erase_matters(tx: Tx, person: Person) -> None:
-    """Photos of matters that are over, and the name in one's own; the matters stay with the home."""
+    """Photos of matters that are over, and the name in one's own; the matters stay with the home or the community."""
     _drop_photos(tx, col(Media.person_id) == person.id)
-    reported = tx.session.exec(select(Repair.id).where(Repair.person_id == person.id)).all()
-    about = [f"repair:{number}" for number in reported]
+    _drop_papers(tx, col(Voter.person_id) == person.id)
+    own = {
+        "repair": _ids(tx, Repair, col(Repair.person_id) == person.id),
+        "purchase": _ids(tx, Purchase, col(Purchase.person_id) == person.id),
+        "objection": _ids(tx, Objection, col(Objection.person_id) == person.id),
+        "paper": _ids(
+            tx, Paper, col(Paper.voter_id).in_(select(Voter.id).where(Voter.person_id == person.id))
+        ),
+    }
+    asked = select(Purchase.vote_id).where(
+        Purchase.person_id == person.id, col(Purchase.vote_id).is_not(None)
+    )
+    votes = [number for number in tx.session.exec(asked) if number is not None]
+    openings = _ids(tx, Opening, col(Opening.purchase_id).in_(own["purchase"]))
+    about = [f"{kind}:{number}" for kind, numbers in {**own, "vote": votes}.items() for number in numbers]
     cards = [f"{kind}{each}" for kind in ("", "board:") for each in about]
-    cards += [f"{kind}:{number}" for kind in ("mine", "look") for number in reported]
+    cards += [f"{kind}:{number}" for kind in ("mine", "look") for number in own["repair"]]
+    cards += [f"seen:{number}" for number in own["purchase"]] + [f"opening:{number}" for number in openings]
     scrub.scrub(
         tx.session,
         person.community_id,
@@ -375,6 +463,9 @@ def _erase_matters(tx: Tx, person: Person) -> None:
         tx.reader(person.community_id).say("person.erased"),
         {
             "repair": col(Repair.person_id) == person.id,
+            "purchase": col(Purchase.person_id) == person.id,
+            "opening": col(Opening.id).in_(openings),
+            "objection": col(Objection.person_id) == person.id,
             "event": col(Event.about).in_(about),
             "notice": col(Notice.about).in_(about),
             "outgoing": col(Outgoing.card).in_(cards),
@@ -382,13 +473,40 @@ def _erase_matters(tx: Tx, person: Person) -> None:
     )
 
 
+def _ids(tx: Tx, table: Any, which: Any) -> list[int]:
+    return list(tx.session.exec(select(table.id).where(which)))
+
+
 def _drop_photos(tx: Tx, whose: Any) -> None:
-    """Delete the photos of repairs that are over; those of open ones are needed still."""
-    named = tx.session.exec(select(Media.about).where(whose).distinct()).all()
-    numbers = [int(each.removeprefix("repair:")) for each in named if each.startswith("repair:")]
-    opened = select(Repair.id).where(col(Repair.id).in_(numbers), col(Repair.state).not_in(OVER))
-    kept = [f"repair:{number}" for number in tx.session.exec(opened)]
-    tx.session.connection().execute(delete(Media).where(whose, col(Media.about).not_in(kept)))
+    """Delete the photos of repairs and requests that are over; those of open ones are needed still.
+
+    The photo of a ballot is none of whoever took it, but evidence.
+    """
+    kept: list[str] = []
+    for table, name, over in ((Repair, "repair", OVER), (Purchase, "purchase", PURCHASE_OVER)):
+        named = select(Media.about).where(whose, col(Media.about).startswith(f"{name}:")).distinct()
+        numbers = [int(each.removeprefix(f"{name}:")) for each in tx.session.exec(named)]
+        opened = col(table.id).in_(numbers) & col(table.state).not_in(over)
+        kept += [f"{name}:{number}" for number in _ids(tx, table, opened)]
+    gone = delete(Media).where(
+        whose, col(Media.about).not_in(kept), col(Media.about).not_like(f"{PAPER_PHOTOS}%")
+    )
+    tx.session.connection().execute(gone)
+
+
+def _drop_papers(tx: Tx, whose: Any) -> None:
+    """Delete photos of ballots whose votes are final: until then an objection may need them.
+
+    Their hashes stand in the logs.
+    """
+    rows = (
+        select(Paper.id)
+        .join(Vote, col(Vote.id) == col(Paper.vote_id))
+        .join(Voter, col(Voter.id) == col(Paper.voter_id))
+        .where(func.coalesce(col(Vote.final_at), col(Vote.annulled_at)).is_not(None), whose)
+    )
+    about = [f"{PAPER_PHOTOS}{number}" for number in tx.session.exec(rows)]
+    tx.session.connection().execute(delete(Media).where(col(Media.about).in_(about)))
 
 
 def _erase_messages(tx: Tx, person: Person) -> None:
@@ -534,9 +652,11 @@ def retain(tx: Tx, person: None, community: Community) -> None:
         gone = delete(table).where(_of(table, community.id), col(table.expires_at) < left)
         tx.session.connection().execute(gone)
     forgotten = select(Person.id).where(Person.community_id == community.id, Person.name == "")
-    _drop_photos(
-        tx, col(Media.person_id).in_(forgotten)
-    )  # of matters that were open when they were forgotten
+    # Of matters that were open when they were forgotten; and what was kept long enough.
+    _drop_photos(tx, col(Media.person_id).in_(forgotten))
+    _drop_papers(tx, col(Voter.person_id).in_(forgotten))
+    ended = func.coalesce(col(Vote.final_at), col(Vote.annulled_at))
+    _drop_papers(tx, (col(Vote.community_id) == community.id) & (ended < sent))
     again = tx.now + SOON if any(more) else next_at(tx, community.id, AT)
     set_timer(tx, community.id, f"privacy.retain:{community.id}", again)
 

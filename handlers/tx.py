@@ -28,7 +28,8 @@ class House:
     `scarce` are the messengers that let us write only for a while after their people were heard: what is soundless
     goes into a digest there at `digest_at` ("18:30", in the community's time; "": each by itself). `no_contact` are
     those on which nobody can share their own number. `page` is the address of the page of a personal link, which can
-    be opened for `link_hours`; `notifications` is, by messenger, the template of one-time notifications to which
+    be opened for `link_hours`, `canvass_page` that of a canvass list to print (None: no page can be reached);
+    `notifications` is, by messenger, the template of one-time notifications to which
     people may agree. `vote_page` is the public page of a vote, by its community's id and its number (None: nobody
     could open it).
     """
@@ -45,6 +46,7 @@ class House:
     no_contact: frozenset[str] = frozenset()
     page: Callable[[str], str] | None = None
     link_hours: float = 72
+    canvass_page: Callable[[str], str] | None = None
     notifications: Mapping[str, str] = field(default_factory=dict)
     vote_page: Callable[[int, int], str] | None = None
 

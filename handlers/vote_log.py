@@ -110,11 +110,3 @@ def numbered(tx: Tx, vote: Vote, person: Person) -> Voter:
     tx.session.add(made)
     tx.session.flush()
     return made
-
-
-def delivered(tx: Tx, vote: Vote, person: Person) -> None:
-    """The ballot has reached somebody; the first time counts."""
-    voter = voter_of(tx, vote, person)
-    if voter is not None and voter.delivered_at is None:
-        voter.delivered_at = tx.now
-        tx.session.add(voter)

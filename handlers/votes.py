@@ -9,7 +9,7 @@ from fractions import Fraction
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import insert
+from sqlalchemy import bindparam, insert
 from sqlmodel import col, select
 
 from conversations.errors import Refused
@@ -26,8 +26,9 @@ from handlers.policy import policy_of
 from handlers.proxies import appointed, log_proxy, revoked
 from handlers.tell import NEWS, places_of_kind, tell
 from handlers.timers import next_at, set_timer, stop_timer
+from handlers.turnout import delivered_times
 from handlers.tx import Tx
-from handlers.vote_log import append, ballots_of, delivered, file_hash, head_of, locked, log_of, voter_of
+from handlers.vote_log import append, ballots_of, file_hash, head_of, locked, log_of, voter_of
 from handlers.vote_roster import Frozen, freeze
 from handlers.vote_words import readme
 from store.tables import Ballot, Person, Role, RosterEntry, Vote, Voter
@@ -38,7 +39,6 @@ __all__ = [
     "ballots_of",
     "bundle_of",
     "cast",
-    "delivered",
     "extend",
     "head_of",
     "log_of",
@@ -292,9 +292,15 @@ def close(tx: Tx, vote: Vote) -> bool:
 
 
 def _undelivered(tx: Tx, vote: Vote) -> list[str]:
-    """The numbers of those who may vote and whom the ballot did not reach."""
-    rows = select(Voter).where(Voter.vote_id == vote.id, col(Voter.delivered_at).is_(None))
-    numbers = [each.number for each in tx.session.exec(rows) if each.homes]
+    """The numbers of those who may vote and whom the ballot did not reach; when it reached the others is kept."""
+    times = delivered_times(tx, vote)
+    rows = [{"voter": number, "at": at} for number, at in times.items()]
+    table = Voter.__table__  # type: ignore[attr-defined]
+    kept = table.update().where(table.c.id == bindparam("voter")).values(delivered_at=bindparam("at"))
+    for start in range(0, len(rows), BATCH):
+        tx.session.connection().execute(kept, rows[start : start + BATCH])
+    voters = select(Voter).where(Voter.vote_id == vote.id).execution_options(populate_existing=True)
+    numbers = [each.number for each in tx.session.exec(voters) if each.homes and each.id not in times]
     return sorted(numbers, key=lambda number: int(number[1:]))
 
 

@@ -34,6 +34,7 @@ from store.tables import (
     JoinRequest,
     Notice,
     Objection,
+    Paper,
     Person,
     Place,
     Repair,
@@ -201,6 +202,14 @@ MAY: dict[str, set[str]] = {
     "talk.expire": {"clock"},
     "vote.head": {"clock"},
     "vote.close": {"clock"},
+    "vote.turnout": {"staff", "committee"},
+    "vote.canvass": {"staff"},
+    "papers": {"staff"},
+    "paper.new": {"staff"},
+    "paper.enter": {"staff"},
+    "paper.confirm": {"staff"},
+    "paper.refuse": {"staff"},
+    "paper.remind": {"clock"},
     "vote.begin": {"clock"},
     "vote.send": {"clock"},
     "vote.remind": {"clock"},
@@ -248,6 +257,11 @@ ANSWERS: dict[str, dict[str, Any]] = {
     "crew.served": {"buildings": "3号楼"},
     "crew.timed": {"hours": "8:00-20:00"},
     "committee.added": {"who": "周先生"},
+    "paper.enter": {
+        "home": "3-2-1202",
+        "choice": "for",
+        "photos": {"files": [{"storage": "a" * 64, "mime": "image/jpeg", "size": 9}], "done": True},
+    },
     "vote.extended": {"days": 2},
     "ballot.chosen": {"picked": {"chosen": ["1"], "done": True}},
     "poll.open": {"question": "长椅放哪里", "detail": None, "choices": None, "how": "usual", "sure": True},
@@ -705,6 +719,7 @@ class _Furniture:
             vote = open_vote(tx, community.id, kind="poll", title="充电桩", opens_at=began, deadline=deadline)
             self._add(label, vote)
             self._voter(label, vote)
+            self._paper(label, vote)
             if ended:
                 close_and_publish(self.tx, None, vote)
                 self._objection("to the poll", vote, _titled("staff"))
@@ -748,6 +763,22 @@ class _Furniture:
             line = add_line(self.tx, community.id, kind=f"电梯 {label}")
             line.retired_at = self.tx.now if retired else None
             self._add(label, line)
+
+    def _paper(self, label: str, vote: Vote) -> None:
+        """A ballot on paper that waits, entered by nobody of the scene."""
+        here = vote.community_id == self.here.id
+        owner = voter_of(self.tx, vote, self._named("陈女士" if here else "外人", here=here))
+        assert owner is not None
+        paper = Paper(
+            community_id=vote.community_id,
+            vote_id=vote.id,
+            voter_id=owner.id,
+            choice="for",
+            evidence="b" * 64,
+            entered_by=0,
+            received_at=self.tx.now,
+        )
+        self._add(label, paper)
 
     def _question(self) -> None:
         """The newcomer has shared their number, and was asked which of two they are."""

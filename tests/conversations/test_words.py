@@ -194,6 +194,8 @@ EXPANSIONS: dict[str, set[str]] = {
         f"bundle.{group}.{{}}": {key for key in ALL if key.startswith(f"bundle.{group}.")}
         for group in ("kind", "choice", "outcome")
     },
+    "paper.state.{}": {f"paper.state.{state}" for state in ("waiting", "confirmed", "refused")},
+    "paper.conflict.{}": {f"paper.conflict.{rule}" for rule in ("latest", "paper_wins", "electronic_wins")},
     **{
         f"{group}.{{}}": {key for key in ALL if key.startswith(f"{group}.")}
         for group in ("ballot.visible", "ballot.differs", "result.decider", "vote.scope")

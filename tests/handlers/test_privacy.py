@@ -13,6 +13,8 @@ from sqlmodel import AutoString, Session, SQLModel, func, select
 import handlers.inbox
 from handlers import agents
 from handlers.codes import invitations
+from handlers.matters import add_event
+from handlers.paper import enter
 from handlers.people import bind_account, new_person, ties_of
 from handlers.phones import set_phone
 from handlers.privacy import BATCH, FEW, begin_retention
@@ -31,12 +33,19 @@ from store.tables import (
     Inbox,
     JoinRequest,
     Media,
+    Objection,
+    Opening,
     Outgoing,
+    Paper,
     Person,
     Place,
+    Purchase,
     Repair,
     Rest,
+    Supporter,
     Timer,
+    Vote,
+    Voter,
 )
 from tests.people import NAME, Building, Phone, Shown, photo
 from tests.telegram_people import TelegramBuilding
@@ -173,7 +182,10 @@ async def zhao(building: Building, office: Phone, crew: Phone, neighbour: Phone,
     await reports(phone, f"卧室灯不亮，打{FORMS[3]}或{FORMS[4]}找赵 雅芳", width=32)
     await reports(neighbour, f"{CHEN}家楼下的厨房水龙头滴水，她的电话{PHONE}", width=33)
     write(building, lambda tx: proxy(tx, CHEN, "周先生", f"{CHEN}口头说过"))
-    write(building, lambda tx: vote(tx, CHEN))
+    kept = building.app.media.keep_photo(photo(44))
+    paper = {"files": [{"storage": kept.storage, "mime": kept.mime, "size": kept.size}], "done": True}
+    write(building, lambda tx: vote(tx, CHEN, paper))
+    write(building, lambda tx: requests(tx, CHEN))
     write(building, lambda tx: bind_account(tx, one(tx, CHEN), "pigeon", SECOND, agreed=True))
     await phone.says(f"{CHEN}想问：" + "这里的话很长。" * 400)
     await phone.says("/mydata")
@@ -215,11 +227,48 @@ def proxy(tx: Tx, principal: str, agent: str, scope: str) -> None:
     agents.appoint(tx, one(tx, "刘经理"), tie, kind="proxy", agent=agent, scope=scope, until="")
 
 
-def vote(tx: Tx, name: str) -> None:
-    """A poll, in which somebody casts a ballot."""
+def vote(tx: Tx, name: str, photos: dict[str, Any]) -> None:
+    """A poll, in which somebody casts a ballot, and then one on paper; and an objection to it."""
     voter, deadline = one(tx, name), tx.now + timedelta(days=3)
     made = open_vote(tx, voter.community_id, kind="poll", title="充电桩", opens_at=tx.now, deadline=deadline)
     cast(tx, made, voter, choice="for")
+    enter(tx, one(tx, "刘经理"), made, home="3-2-1301", choice="against", photos=photos)
+    words = f"{name}认为没有数对"
+    about = {"community_id": voter.community_id, "vote_id": made.id, "person_id": voter.id}
+    tx.session.add(
+        Objection.model_validate({**about, "what": words, "answer": f"{name}说得不对", "at": tx.now})
+    )
+    tx.session.flush()
+
+
+def requests(tx: Tx, name: str) -> None:
+    """Two requests of somebody, of which one is over, each with a photo; one they support; a vote they opened."""
+    who = one(tx, name)
+    for number, by, state in ((1, who, "review"), (2, who, "declined"), (3, one(tx, "周先生"), "review")):
+        made = Purchase(
+            community_id=who.community_id,
+            number=number,
+            person_id=by.id,
+            what="电动车充电桩",
+            spot=f"{name}家楼下",
+            why=f"{name}，电话{PHONE}，要充电",
+            state=state,
+            created_at=tx.now,
+        )
+        tx.session.add(made)
+        tx.session.flush()
+        about = f"purchase:{made.id}"
+        picture = {"person_id": who.id, "about": about, "storage": f"{number}" * 64, "mime": "image/jpeg"}
+        if by is who:
+            row = {"community_id": who.community_id, "size": 9, "created_at": tx.now, **picture}
+            tx.session.add(Media.model_validate(row))
+            add_event(tx, about, "event.done", who, community_id=who.community_id, note=name)
+        else:
+            mine = {"community_id": who.community_id, "purchase_id": made.id, "person_id": who.id}
+            tx.session.add(Supporter.model_validate({**mine, "at": tx.now}))
+    title = {"title": f"{name}提议的充电桩"}
+    tx.session.add(Opening(community_id=who.community_id, vote=title, opened_by=who.id, created_at=tx.now))
+    tx.session.flush()
 
 
 # --- /mydata ----------------------------------------------------------------------------------------
@@ -232,10 +281,14 @@ SHOWN_AND_ERASED = {
     "home_role.person_id",
     "join_request.person_id",
     "media.person_id",
+    "objection.person_id",
+    "opening.opened_by",
     "outgoing.person_id",
+    "purchase.person_id",
     "repair.crew_id",
     "repair.person_id",
     "role.person_id",
+    "supporter.person_id",
     "talk.person_id",
     "voter.person_id",
 }
@@ -250,7 +303,8 @@ HOLD_TEXT = (AutoString, String, JSON)
 OTHERWISE = {"inbox.sender", "place.external_id", "account.external_id", "audit.pseudonym", "event.pseudonym"}
 """What refers to a person by other means than their row."""
 REMAIN = {"home_role.person_id", "repair.person_id", "repair.crew_id", "agent.agent_id", "agent.principal_id",
-          "media.person_id", "notice.but_person_id", "roster_file.person_id", "voter.person_id"}  # fmt: skip
+          "media.person_id", "notice.but_person_id", "roster_file.person_id", "voter.person_id",
+          "objection.person_id", "opening.opened_by", "purchase.person_id", "supporter.person_id"}  # fmt: skip
 """References to somebody who was forgotten, by number alone."""
 NO_WORDS = {
     "attempt.rung", "link.hash", "place.consents", "token.name", "token.value",
@@ -320,7 +374,13 @@ async def test_mydata_shows_all_that_is_stored(building: Building, zhao: Phone, 
         f"1 · 3 号楼 2 单元 1301 · 我是{CHEN}，电话{FORMS[2]}，厨房水龙头滴水",
         "投票 1「充电桩」· 您的编号 P",
         '"choice":"for"',
-        "照片 2 张",
+        "投票 1 · 纸质票 1 · 今天 09:00 收到 · 反对 · 等确认",
+        f"投票 1 · 今天 09:00 的异议：{CHEN}认为没有数对 · 答复：{CHEN}说得不对",
+        f"申请 1 · 今天 09:00 · 电动车充电桩 · 数量 1 · {CHEN}家楼下 · {CHEN}，电话{PHONE}，要充电",
+        "申请 2 · ",
+        "支持申请 3 · 今天 09:00",
+        f"业委会发起表决「{CHEN}提议的充电桩」",
+        "照片 4 张",
         "邀请码 2 个",
         f"{CHEN}家的门",
         f"{CHEN}的话出了错",
@@ -390,8 +450,12 @@ def remains(building: Building, person_id: int) -> None:
         ("closed", "我是（已注销），电话（已注销），厨房水龙头滴水"),
         ("waiting", "卧室灯不亮，打（已注销）或（已注销）找（已注销）"),
     ]
-    photos = building.read(select(Media.about).where(Media.person_id == person_id))
-    assert photos == [f"repair:{repairs[1].id}"]
+    photos = building.read(select(Media.about).where(Media.person_id == person_id).order_by(Media.id))
+    assert photos == [f"repair:{repairs[1].id}", "purchase:1"]
+    assert building.read(select(Media.about).where(Media.about == "paper:1")) == ["paper:1"]
+    wishes = building.read(select(Purchase.why).where(Purchase.person_id == person_id))
+    assert wishes == ["（已注销），电话（已注销），要充电"] * 2
+    assert building.read(select(Objection.what)) == ["（已注销）认为没有数对"]
     for name in (SHOWN_AND_ERASED | set(NOT_SHOWN)) - REMAIN:
         table, _, column = name.partition(".")
         refers = SQLModel.metadata.tables[table].c[column] == person_id
@@ -406,11 +470,53 @@ async def test_the_photos_of_an_open_repair_go_when_it_is_over(
     await zhao.taps("确定注销")
     await clean(building)
     await finish(building, 2)
+    write(building, lambda tx: setattr(tx.session.get_one(Purchase, 1), "state", "done"))
     for _ in range(4):  # silence is asked about, then taken as yes; then a night
         await building.later(days=4)
     (repair,) = building.read(select(Repair).where(Repair.number == 2))
     assert repair.state == "closed"
     assert building.read(select(Media).where(Media.person_id == person.id)) == []
+
+
+@pytest.mark.by_hand
+async def test_the_photo_of_a_ballot_goes_when_its_vote_is_final_and_not_with_who_took_it(
+    building: Building, zhao: Phone, tmp_path: Path
+) -> None:
+    manager = building.phone("刘经理")
+    for phone in (zhao, manager):
+        await phone.says("/forget")
+        await phone.taps("确定注销")
+        await clean(building)
+    await nights(building, 5)
+    paper = select(Media.about).where(Media.about == "paper:1")
+    assert building.read(paper) == ["paper:1"]  # somebody may still object
+
+    def final(tx: Tx) -> None:
+        tx.session.exec(select(Vote)).one().final_at = tx.now
+
+    write(building, final)
+    await nights(building, 1)
+    assert building.read(paper) == []
+    assert len(building.read(select(Paper.evidence))) == 1
+
+
+@pytest.mark.by_hand
+async def test_the_photo_of_a_ballot_is_kept_as_long_as_what_was_sent(
+    building: Building, zhao: Phone
+) -> None:
+    building.set_policy("sent_days", 60)
+    paper = select(Media.about).where(Media.about == "paper:1")
+
+    def final(tx: Tx) -> None:
+        tx.session.exec(select(Vote)).one().final_at = tx.now
+
+    await nights(building, 5)
+    write(building, final)
+    await nights(building, 58)
+    assert building.read(paper) == ["paper:1"]
+    await nights(building, 3)
+    assert building.read(paper) == []
+    assert building.read(select(Voter.id).where(Voter.number == "P1")) != []
 
 
 async def test_a_member_of_the_crew_who_forgets_themselves_is_found_nowhere(
@@ -429,7 +535,7 @@ async def test_a_member_of_the_crew_who_forgets_themselves_is_found_nowhere(
         words = (*words, building.account("李师傅"))
     assert len(traces(building, tmp_path, words)) > 5
     await crew.says("/forget")
-    crew.sees("会留下：报修（不写姓名")
+    crew.sees("会留下：报修和采购申请（不写姓名")
     await crew.taps("确定注销")
     await clean(building)
     assert traces(building, tmp_path, words) == []

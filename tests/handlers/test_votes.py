@@ -25,7 +25,6 @@ from handlers.votes import (
     Cast,
     bundle_of,
     cast,
-    delivered,
     extend,
     head_of,
     log_of,
@@ -39,6 +38,7 @@ from store.tables import (
     Community,
     Home,
     HomeRole,
+    Outgoing,
     Person,
     Role,
     RosterEntry,
@@ -113,6 +113,24 @@ def counted(building: Building) -> list[int]:
         building.read(select(func.count()).select_from(table))[0]
         for table in (Vote, RosterEntry, Voter, Ballot)
     ]
+
+
+def reaches(tx: Tx, name: str, *, vote: int = 1, state: str = "sent", to: str = "") -> None:
+    """The ledger says what became of somebody's ballot, which was sent to them or `to` their agent."""
+    voter = voter_of(tx, the_vote(tx, vote), one(tx, name))
+    assert voter is not None
+    row = Outgoing(
+        community_id=1,
+        person_id=one(tx, to or name).id,
+        lane=3,
+        card=f"ballot:{voter.id}",
+        text="…",
+        state=state,
+        created_at=tx.now,
+        sent_at=tx.now if state == "sent" else None,
+    )
+    tx.session.add(row)
+    tx.session.flush()
 
 
 def number_of(tx: Tx, name: str) -> str:
@@ -717,7 +735,7 @@ async def test_a_vote_closes_at_its_deadline_with_its_result(building: Building)
         votes(tx, "周先生", "against")
         votes(tx, "周先生", "for")
         votes(tx, "王奶奶", "for", rooms=["803"])
-        delivered(tx, the_vote(tx), one(tx, "陈女士"))
+        reaches(tx, "周先生", state="failed")
 
     write(building, work)
     await building.later(hours=HOURS)
@@ -731,8 +749,8 @@ async def test_a_vote_closes_at_its_deadline_with_its_result(building: Building)
         end = log[-1]
         assert (vote.state, vote.closed_at, end["kind"]) == ("closed", tx.now, "close")
         assert end["body"]["entries"] == 5 == len(log) - 1
-        reached = number_of(tx, "陈女士")
-        assert set(end["body"]["undelivered"]) == {"P1", "P2", "P3", "P4"} - {reached}
+        reached = {number_of(tx, name) for name in ("陈女士", "周先生", "王奶奶")}  # who voted has seen it
+        assert set(end["body"]["undelivered"]) == {"P1", "P2", "P3", "P4"} - reached
         result = vote.result
         assert end["body"]["result"] == sha256(canonical(result) + b"\n")
         assert result["reason"] == "ADOPTED"
@@ -742,14 +760,37 @@ async def test_a_vote_closes_at_its_deadline_with_its_result(building: Building)
     write(building, closed)
 
 
-def test_what_is_delivered_first_counts(building: Building) -> None:
-    write(building, begin)
-    for _ in range(2):
-        write(building, lambda tx: delivered(tx, the_vote(tx), one(tx, "陈女士")))
-        building.clock.at += timedelta(hours=1)
-    write(building, lambda tx: delivered(tx, the_vote(tx), one(tx, "Mr Smith")))  # who has no number
-    times = building.read(select(Voter.delivered_at).where(col(Voter.delivered_at).is_not(None)))
-    assert times == [building.clock.now() - timedelta(hours=2)]
+async def test_whom_the_ballot_reached_is_written_down_at_the_end(building: Building) -> None:
+    """Sent, read in a digest, or answered; what failed, waits, or went to an agent did not reach the owner."""
+
+    def work(tx: Tx) -> None:
+        adds_home(tx, "101", "甲", "乙", "丙", "丁", "戊")
+        begin(tx)
+        reaches(tx, "甲")
+        reaches(tx, "乙", state="digested")
+        reaches(tx, "丙", state="unreachable")
+        reaches(tx, "丁", to="周先生")
+        reaches(tx, "陈女士", state="waiting")
+
+    write(building, work)
+    building.clock.at += timedelta(hours=1)
+    write(building, lambda tx: reaches(tx, "甲"))
+    write(building, lambda tx: votes(tx, "陈女士"))
+    assert set(building.read(select(Voter.delivered_at))) == {None}
+    start = building.clock.now() - timedelta(hours=1)
+    await building.later(hours=HOURS)
+
+    def closed(tx: Tx) -> None:
+        vote = the_vote(tx)
+        names = ("甲", "乙", "丙", "丁", "戊", "陈女士", "周先生", "王奶奶")
+        known = {name: voter_of(tx, vote, one(tx, name)) for name in names}
+        at = {name: voter.delivered_at for name, voter in known.items() if voter and voter.delivered_at}
+        assert at == {"甲": start, "乙": start, "陈女士": start + timedelta(hours=1)}
+        reached = {number_of(tx, name) for name in at}
+        nobody = {f"P{number}" for number in range(1, 10)}  # and the owner whom the roster does not name
+        assert set(log_of(tx, vote)[-1]["body"]["undelivered"]) == nobody - reached
+
+    write(building, closed)
 
 
 async def test_a_vote_closes_once_even_if_the_bot_was_down(building: Building) -> None:
@@ -887,7 +928,7 @@ async def test_the_log_holds_after_a_voter_is_forgotten(building: Building, owne
 async def test_mydata_shows_one_s_votes(building: Building, owner: Phone, neighbour: Phone) -> None:
     def work(tx: Tx) -> tuple[str, Cast]:
         begin(tx, poll={"visible": "totals"})
-        delivered(tx, the_vote(tx), one(tx, "陈女士"))
+        reaches(tx, "陈女士")
         made = votes(tx, "陈女士", "against")
         votes(tx, "王奶奶", "for")
         return number_of(tx, "陈女士"), made
