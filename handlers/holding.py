@@ -80,7 +80,8 @@ def announcement(tx: Tx, vote: Vote) -> dict[str, Any]:
 
 def page_of(tx: Tx, vote: Vote) -> Any:
     """Where all of it stands, if there is an address."""
-    return ""
+    page = tx.house.vote_page
+    return Say("ballot.page", address=page(vote.community_id, vote.number)) if page is not None else ""
 
 
 @action("vote.begin", Vote)
@@ -109,7 +110,7 @@ def show_board(tx: Tx, vote: Vote) -> None:
 
 def show_staff(tx: Tx, vote: Vote) -> None:
     """Let the admin group have a card of a vote that is to come or goes on."""
-    names = ["vote.show", *(["vote.extend"] if vote.kind == "poll" else [])]
+    names = ["vote.turnout", "vote.show", *(["vote.extend"] if vote.kind == "poll" else [])]
     tell_staff(
         tx,
         vote.community_id,

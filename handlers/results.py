@@ -21,9 +21,10 @@ from handlers.tell import Button, close_everywhere, notify, post, tell, tell_sta
 from handlers.timers import set_timer, stop_timer
 from handlers.tx import Tx
 from handlers.vote_log import head_of, voter_of
+from handlers.vote_picture import picture
 from handlers.vote_words import in_words, verdict_in_words
 from handlers.votes import close
-from store.tables import Objection, Person, Purchase, Role, Talk, Vote
+from store.tables import Media, Objection, Person, Purchase, Role, Talk, Vote
 
 ASK_AGAIN = timedelta(days=1)
 
@@ -48,8 +49,10 @@ def close_and_publish(tx: Tx, person: None, vote: Vote) -> None:
         community_id=vote.community_id,
         verdict=verdict_in_words(vote.policy, vote.result),
     )
-    _show_board(tx, vote, anew=True)
-    _notify(tx, vote, "result.published", ("vote.show", "objection.start"), **shown(tx, vote))
+    photos = _draw(tx, vote)
+    _show_board(tx, vote, anew=True, photos=photos)
+    names = ("vote.show", "objection.start")
+    _notify(tx, vote, "result.published", names, photos=photos, **shown(tx, vote))
     _tell_staff(tx, vote)
     set_timer(tx, vote.community_id, f"vote.final:{vote.id}", vote.objections_until)
 
@@ -104,9 +107,28 @@ def _stands(tx: Tx, vote: Vote) -> Say:
     return Say("result.open_to_objections", until=vote.objections_until, decider=decider(vote))
 
 
-def _show_board(tx: Tx, vote: Vote, *, anew: bool = False) -> None:
+def _draw(tx: Tx, vote: Vote) -> list[int]:
+    """The picture of the result, in the community's language."""
+    if tx.house.keep is None:
+        return []
+    kept = tx.house.keep(picture(vote.policy, vote.result, tx.community(vote.community_id).language))
+    made = Media(
+        community_id=vote.community_id,
+        about=about(vote),
+        storage=kept.storage,
+        mime=kept.mime,
+        size=kept.size,
+        created_at=tx.now,
+    )
+    tx.session.add(made)
+    tx.session.flush()
+    return [made.id]
+
+
+def _show_board(tx: Tx, vote: Vote, *, anew: bool = False, photos: Sequence[int] = ()) -> None:
     """Let the board show the result as it stands; what has changed for everybody comes there as a new message."""
-    post(tx, vote.community_id, "result.published", about=about(vote), anew=anew, **shown(tx, vote))
+    facts = shown(tx, vote)
+    post(tx, vote.community_id, "result.published", about=about(vote), anew=anew, photos=photos, **facts)
 
 
 def _notify(tx: Tx, vote: Vote, key: str, names: Sequence[str] = ("vote.show",), **facts: Any) -> None:
