@@ -11,6 +11,7 @@ from conversations.votes import OBJECTION, REJECT, UPHOLD
 from conversations.words import LANGUAGES, Say
 from handlers import holding
 from handlers.actions import action
+from handlers.ballot_sheet import is_sealed
 from handlers.ballots import facts_of
 from handlers.calendar import working_deadline
 from handlers.holding import about, page_of
@@ -19,6 +20,7 @@ from handlers.policy import policy_of
 from handlers.talk import Known, end_about, here, know, no_facts, start
 from handlers.tell import Button, close_everywhere, notify, post, tell, tell_staff
 from handlers.timers import set_timer, stop_timer
+from handlers.turnout import by_building
 from handlers.tx import Tx
 from handlers.vote_log import head_of, voter_of
 from handlers.vote_picture import picture
@@ -80,6 +82,8 @@ def shown(tx: Tx, vote: Vote) -> dict[str, Any]:
     return {
         **facts_of(vote),
         "words": words,
+        # Where only totals are published, nobody is to learn how many of three homes have voted.
+        "turnout": "" if is_sealed(vote.policy) else Say("result.turnout", list=by_building(tx, vote)),
         "stands": _stands(tx, vote),
         "verdict": verdict_in_words(vote.policy, vote.result),
         "head": str(head_of(vote)),

@@ -186,6 +186,19 @@ def _voted(tx: Tx, vote: Vote, electorate: Electorate) -> set[int]:
     return found
 
 
+def by_building(tx: Tx, vote: Vote) -> list[Say]:
+    """How many homes of each building have a ballot."""
+    return [
+        Say(
+            "turnout.building",
+            building=Say("where.building", building=building),
+            voted=share.voted,
+            homes=share.homes,
+        )
+        for building, share in turnout_of(tx, vote).buildings.items()
+    ]
+
+
 @action("vote.turnout", Vote, button=True, stays=True)
 def show(tx: Tx, person: Person, vote: Vote) -> None:
     """The turnout by building, without any choice."""
