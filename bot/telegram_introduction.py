@@ -13,11 +13,24 @@ log = structlog.get_logger()
 
 # Telegram's language codes: whoever reads none of the others sees the first.
 READERS = {"": "zh", "en": "en"}
-PRIVATE = ("repair", "votes", "my", "equipment", "agents", "mydata", "forget", "language", "help")
+PRIVATE = (
+    "repair",
+    "votes",
+    "purchase",
+    "purchases",
+    "my",
+    "equipment",
+    "agents",
+    "mydata",
+    "forget",
+    "language",
+    "help",
+)
 GROUP = (
     "tickets",
     "votes",
     "poll",
+    "purchases",
     "home",
     "crew",
     "committee",

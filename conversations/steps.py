@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from conversations.errors import Unclear
+from conversations.money import money_in
 from conversations.said import File, Said
 
 Answers = dict[str, Any]
@@ -131,12 +132,32 @@ class Choice(Step):
         return chosen
 
 
+SUGGESTED = 40
+"""How many characters of a suggestion its button shows."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Text(Step):
-    """Free words, `min` to `max` characters that show."""
+    """Free words, `min` to `max` characters that show.
+
+    `source` names the fact that holds suggestions as pairs of value and label: whose label is chosen, its label is
+    the answer.
+    """
 
     min: int = 1
     max: int = 500
+    source: str = ""
+
+    def options(self, answers: Answers, facts: Facts) -> list[Option]:
+        short = [
+            (value, label if len(label) <= SUGGESTED else f"{label[: SUGGESTED - 1]}…")
+            for value, label in facts.get(self.source, ())
+        ]
+        return [Option(str(value), label) for value, label in short]
+
+    def suggested(self, chosen: str, facts: Facts) -> str:
+        """The words of the suggestion that was chosen."""
+        return next((label for value, label in facts.get(self.source, ()) if str(value) == chosen), "")
 
     def read(self, said: Said, chosen: str | None, before: Any) -> Any:
         words = visible(said.text)
@@ -151,18 +172,38 @@ class Text(Step):
 
 @dataclass(frozen=True, kw_only=True)
 class Number(Step):
-    """A whole number from `least` to `most`; Chinese and full-width digits are read too."""
+    """A whole number from `least` to `most`; Chinese and full-width digits are read too.
+
+    `source` names the fact that holds suggestions as pairs of number and label; typed, a number is itself.
+    """
 
     least: int = 1
     most: int = 999
+    source: str = ""
+
+    def options(self, answers: Answers, facts: Facts) -> list[Option]:
+        return [Option(str(number), label, str(number)) for number, label in facts.get(self.source, ())]
 
     def read(self, said: Said, chosen: str | None, before: Any) -> Any:
-        number = whole_number(said.text)
+        number = whole_number(said.text) if chosen is None else int(chosen)
         if number is None:
             raise Unclear("unclear.number")
         if not self.least <= number <= self.most:
             raise Unclear("unclear.range", least=self.least, most=self.most)
         return number
+
+
+@dataclass(frozen=True, kw_only=True)
+class Money(Step):
+    """An amount of money, in 0.01 yuan; who does not know it may skip an optional one."""
+
+    def read(self, said: Said, chosen: str | None, before: Any) -> Any:
+        if not visible(said.text):
+            raise Unclear("unclear.text")
+        cents = money_in(said.text)
+        if cents is None:
+            raise Unclear("unclear.money")
+        return cents
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ from handlers.actions import ACTIONS, action
 from handlers.talk import here
 from handlers.tell import reader_of, tell
 from handlers.tx import Tx
-from store.tables import Audit, Equipment, Person, Repair
+from store.tables import Audit, Equipment, Person, Purchase, Repair
 
 MOST = 100
 
@@ -43,15 +43,18 @@ def _name(person: Person | None) -> Say | str:
 
 
 def _what(tx: Tx, row: Audit, names: Mapping[int, Person]) -> Say:
-    """The act, with the number of the repair or of the equipment, or the name of whom it was about."""
+    """The act, with the number of the matter or the name of whom it was about."""
     name, _, subject = row.action.partition(":")
     act = ACTIONS.get(name)
     if act is None:
         return Say("audit.gone", action=name)
     repair = tx.session.get(Repair, int(subject)) if act.table is Repair and subject else None
+    purchase = tx.session.get(Purchase, int(subject)) if act.table is Purchase and subject else None
     about: Say | str = ""
     line = tx.session.get(Equipment, int(subject)) if act.table is Equipment and subject else None
-    if line is not None:
+    if purchase is not None:
+        about = Say("audit.purchase_mark", number=purchase.number)
+    elif line is not None:
         about = Say("audit.equipment_mark", number=line.number)
     elif repair is not None:
         about = Say("audit.repair_mark", number=repair.number)

@@ -3,7 +3,7 @@
 from sqlmodel import select
 
 from conversations.words import Say
-from handlers import ballots, repair
+from handlers import ballots, progress, repair
 from handlers.people import communities_of, is_guest, is_resident, owns, roles_of
 from handlers.repair_cards import office
 from handlers.tell import tell
@@ -11,7 +11,7 @@ from handlers.tx import Tx
 from store.tables import JoinRequest, Person
 
 FOR_ROLE: dict[str, tuple[str, ...]] = {
-    "help.owner": ("repair.start", "votes", "my", "agents"),
+    "help.owner": ("repair.start", "purchase.start", "votes", "my", "agents"),
     "help.resident": ("repair.start", "my"),
     "help.crew": ("repair.open",),
     "help.committee": ("votes", "poll.start"),
@@ -71,4 +71,5 @@ def _waits(tx: Tx, person: Person) -> bool:
 def show_waiting(tx: Tx, person: Person) -> None:
     """Show what waits for an answer of somebody who comes in or comes back."""
     repair.show_waiting(tx, person)
+    progress.show_waiting(tx, person)
     ballots.show_waiting(tx, person)

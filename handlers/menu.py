@@ -9,10 +9,14 @@ from handlers import (  # noqa: F401  whose actions the commands name
     equipment_file,
     homes,
     joining,
+    openings,
     paper,
     polls,
     privacy,
+    progress,
+    purchases,
     repair,
+    review,
     vote_cards,
 )
 from handlers.actions import action
@@ -28,6 +32,8 @@ COMMANDS = {
     "thanks": "thanks",
     "my": "my",
     "repair": "repair.start",
+    "purchase": "purchase.start",
+    "purchases": "purchases",
     "tickets": "repair.open",
     "language": "language",
     "link": "link",
@@ -49,6 +55,7 @@ COMMANDS = {
 }
 FOR_STAFF = (
     "repair.open",
+    "purchases",
     "votes",
     "home.find",
     "crew.list",
@@ -59,7 +66,7 @@ FOR_STAFF = (
     "audit",
     "link",
 )
-IN_GROUP = {"repair": "home.find"}
+IN_GROUP = {"repair": "home.find", "purchase": "purchases"}
 """What a command means in the admin group, where staff speak for others."""
 
 
@@ -87,6 +94,7 @@ def my(tx: Tx, person: Person) -> None:
         repair.open_list(tx, person)
     else:
         repair.mine(tx, person)
+        purchases.mine(tx, person)
 
 
 @action("language", button=True, stays=True)

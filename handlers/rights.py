@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlmodel import select
 
-from handlers.people import holding, is_guest, is_resident, roles_of
+from handlers.people import holding, is_guest, is_resident, owns, roles_of
 from handlers.tx import Tx
 from store.tables import Agent, Person, Vote
 
@@ -16,6 +16,11 @@ Capacity = Callable[[Tx, Person, Any], bool]
 def resident(tx: Tx, person: Person, row: Any) -> bool:
     """Owner, co-owner, tenant or family of a home in the community."""
     return is_resident(tx, person)
+
+
+def owner_here(tx: Tx, person: Person, row: Any) -> bool:
+    """Owner or co-owner of a home in the community."""
+    return owns(tx, person)
 
 
 def guest(tx: Tx, person: Person, row: Any) -> bool:
@@ -246,6 +251,37 @@ RIGHTS: Mapping[str, tuple[Capacity | str, ...]] = {
     "repair.reopen": (reporter,),
     "repair.show": (reporter, crew, staff),
     "repair.open": (staff, crew),
+    "purchases": (anybody,),
+    "purchase.start": (resident,),
+    "purchase.submit": (owner_here,),
+    "purchase.support": (resident,),
+    "purchase.show": (anybody,),
+    "purchase.withdraw": (reporter,),
+    "purchase.insist": (reporter,),
+    "purchase.remind": (CLOCK,),
+    "purchase.overdue": (CLOCK,),
+    "purchase.note": (staff,),
+    "purchase.noted": (staff,),
+    "purchase.register": (staff,),
+    "purchase.decline": (staff,),
+    "purchase.declined": (staff,),
+    "review.start": (staff,),
+    "review.finish": (staff,),
+    "opening.open": (committee,),
+    "opening.confirm": (committee,),
+    "opening.drop": (committee,),
+    "opening.dropped": (committee,),
+    "opening.remind": (CLOCK,),
+    "purchase.order": (staff,),
+    "purchase.ordered": (staff,),
+    "purchase.deliver": (staff,),
+    "purchase.delivered": (staff,),
+    "purchase.install": (staff,),
+    "purchase.installed": (staff,),
+    "purchase.confirm": (reporter,),
+    "purchase.problem": (reporter,),
+    "purchase.reported": (reporter,),
+    "purchase.silence": (CLOCK,),
 }
 
 

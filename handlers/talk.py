@@ -12,6 +12,7 @@ from sqlmodel import col, select
 
 from conversations import steps
 from conversations.errors import NotNow, Refused, Unclear
+from conversations.money import yuan
 from conversations.said import File, Said
 from conversations.steps import (
     Answers,
@@ -19,6 +20,7 @@ from conversations.steps import (
     Confirm,
     Facts,
     LazyFacts,
+    Money,
     Photos,
     Script,
     Text,
@@ -38,7 +40,7 @@ from store.tables import Person, Place, Talk
 # The value of a question's button: the talk, the step, and an option ("=lift") or a control ("!back").
 VALUE = re.compile(r"(\d{1,17})\.(\w+)([=!])(.{1,40})", re.ASCII)
 CHOSEN = re.compile(r"(?:我?选第?|第)?([0-9０-９一二两三四五六七八九十]{1,3})(?:个|号|吧|项|条)*")
-WAYS_ON = ("my", "help", "language")
+WAYS_ON = ("my", "help", "language", "purchases")
 LONGEST_NUMBER = 2
 """Digits of a number by which one chooses."""
 
@@ -181,6 +183,8 @@ def _understood(
 ) -> tuple[Answers, str]:
     """The answers in one message, to the question and to others, and the key of what to say first about it."""
     question = script.steps[step]
+    if isinstance(question, Text) and chosen is not None:
+        said = said.model_copy(update={"text": question.suggested(chosen, facts)})
     unclear: Unclear | None = None
     found: Answers = {}
     try:
@@ -280,7 +284,8 @@ def _meaning(talk: Talk, script: Script, facts: Facts, step: str, said: Said) ->
 def _means_none(step: steps.Step, word: str) -> bool:
     """Whether it says that there is nothing to answer, or nothing more."""
     no = spoken("answer").get(word) == "no" or (isinstance(step, Photos) and word in spoken("photos"))
-    return step.optional and no
+    unknown = isinstance(step, Money) and word in spoken("money")
+    return step.optional and (no or unknown)
 
 
 def _named_answer(script: Script, step: str, answers: Answers, facts: Facts, word: str) -> str:
@@ -332,7 +337,8 @@ def _typed_option(
             continue
         if number_in(word) == (option.number or str(number)):
             return option.value
-        if len(word) > 1 and any(label.startswith(word) for label in plain):
+        chooses = isinstance(question, (Choice, Photos, Confirm))  # elsewhere words may be one's own
+        if chooses and len(word) > 1 and any(label.startswith(word) for label in plain):
             begun.add(option.value)
     if aloud and isinstance(question, Confirm):
         return None
@@ -524,6 +530,10 @@ def _shown(script: Script, name: str, answers: Answers, facts: Facts) -> Any:
         return Say("talk.none")
     if isinstance(step, Photos):
         return len(answer["files"])
+    if isinstance(step, Money):
+        return Say("money.yuan", amount=yuan(answer))
+    if isinstance(step, Text):
+        return answer
     for option in step.options(answers, facts):
         if option.value == answer:
             return option.label or Say(_label_key(script, name, option.value))

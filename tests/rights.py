@@ -34,9 +34,11 @@ from store.tables import (
     JoinRequest,
     Notice,
     Objection,
+    Opening,
     Paper,
     Person,
     Place,
+    Purchase,
     Repair,
     Rest,
     Role,
@@ -70,12 +72,12 @@ def _kind(name: str, *titles: str, chat: str = "", outsider: bool = False, here:
 
 
 KINDS: dict[str, Kind] = {
-    "owner": _kind("陈女士", "resident"),
-    "co-owner": _kind("陈先生", "resident"),
-    "neighbour": _kind("周先生", "resident"),
+    "owner": _kind("陈女士", "resident", "owns"),
+    "co-owner": _kind("陈先生", "resident", "owns"),
+    "neighbour": _kind("周先生", "resident", "owns"),
     "tenant": _kind("Mr Smith", "resident"),
     "family": _kind("小陈", "resident"),
-    "owner here and elsewhere": _kind("两家", "resident"),
+    "owner here and elsewhere": _kind("两家", "resident", "owns"),
     "guest": _kind("访客", "guest"),
     "newcomer": _kind("新人", "guest"),
     "former tenant": _kind("前租户", "guest"),
@@ -85,10 +87,10 @@ KINDS: dict[str, Kind] = {
     "staff": _kind("刘经理", "staff", "colleague", chat="staff"),
     "staff in their own chat": _kind("刘经理", "colleague"),
     "staff who may have left": _kind("刘经理", "colleague", chat="staff", outsider=True),
-    "staff who lives here": _kind("王奶奶", "staff", "colleague", "resident", chat="staff"),
-    "owner who is not in the group": _kind("周先生", "resident", chat="staff", outsider=True),
+    "staff who lives here": _kind("王奶奶", "staff", "colleague", "resident", "owns", chat="staff"),
+    "owner who is not in the group": _kind("周先生", "resident", "owns", chat="staff", outsider=True),
     "guest who is not in the group": _kind("访客", "guest", chat="staff", outsider=True),
-    "owner elsewhere": _kind("外人", "resident", here=False),
+    "owner elsewhere": _kind("外人", "resident", "owns", here=False),
     "crew elsewhere": _kind("外修", "crew", "colleague", here=False),
     "staff elsewhere": _kind("外管", "staff", "colleague", chat="staff elsewhere", here=False),
     "staff elsewhere in our group": _kind("外管", "colleague", chat="staff", here=False),
@@ -199,6 +201,37 @@ MAY: dict[str, set[str]] = {
     "repair.done": {"in charge"},
     "repair.show": {"reporter", "crew", "staff"},
     "repair.open": {"crew", "staff"},
+    "purchases": {"anybody"},
+    "purchase.start": {"resident"},
+    "purchase.submit": {"owns"},
+    "purchase.support": {"resident"},
+    "purchase.show": {"anybody"},
+    "purchase.withdraw": {"reporter"},
+    "purchase.insist": {"reporter"},
+    "purchase.note": {"staff"},
+    "purchase.noted": {"staff"},
+    "purchase.register": {"staff"},
+    "purchase.decline": {"staff"},
+    "purchase.declined": {"staff"},
+    "review.start": {"staff"},
+    "review.finish": {"staff"},
+    "opening.open": {"committee"},
+    "opening.confirm": {"committee"},
+    "opening.drop": {"committee"},
+    "opening.dropped": {"committee"},
+    "purchase.order": {"staff"},
+    "purchase.ordered": {"staff"},
+    "purchase.deliver": {"staff"},
+    "purchase.delivered": {"staff"},
+    "purchase.install": {"staff"},
+    "purchase.installed": {"staff"},
+    "purchase.confirm": {"reporter"},
+    "purchase.problem": {"reporter"},
+    "purchase.reported": {"reporter"},
+    "purchase.remind": {"clock"},
+    "purchase.overdue": {"clock"},
+    "purchase.silence": {"clock"},
+    "opening.remind": {"clock"},
     "talk.expire": {"clock"},
     "vote.head": {"clock"},
     "vote.close": {"clock"},
@@ -262,6 +295,12 @@ ANSWERS: dict[str, dict[str, Any]] = {
         "choice": "for",
         "photos": {"files": [{"storage": "a" * 64, "mime": "image/jpeg", "size": 9}], "done": True},
     },
+    "purchase.submit": {"what": "长椅", "why": "老人没处坐", "count": 2},
+    "purchase.noted": {"note": "现有 4 个"},
+    "purchase.declined": {"reason": "电容量不够", "sure": True},
+    "purchase.reported": {"what": "有两个充不了电"},
+    "review.finish": {"payer": "company", "nature": "same", "kind": "poll", "opens": "马上开始", "lasts": 3},
+    "opening.dropped": {"reason": "还没问清楚"},
     "vote.extended": {"days": 2},
     "ballot.chosen": {"picked": {"chosen": ["1"], "done": True}},
     "poll.open": {"question": "长椅放哪里", "detail": None, "choices": None, "how": "usual", "sure": True},
@@ -292,6 +331,10 @@ def words_for(kind: str, name: str, row: "Row | None") -> set[str]:
 # --- the scene --------------------------------------------------------------------------------------
 
 STATES = ("waiting", "accepted", "on_way", "done", "closed", "withdrawn")
+PURCHASE_STATES = (
+    *("signing", "review", "declined", "withdrawn", "opening", "voting", "objecting", "rejected", "approved"),
+    *("ordered", "delivered", "installed", "done"),
+)
 TWIN_PHONE = "13800138000"
 ELSEWHERE = """楼栋,单元,房号,面积,姓名,身份
 1号楼,1单元,101,50,外人,业主
@@ -624,6 +667,8 @@ class _Furniture:
         self._files()
         self._equipment()
         self._votes()
+        self._purchases()
+        self._openings()
         self._question()
 
     def _agents(self) -> None:
@@ -751,6 +796,56 @@ class _Furniture:
             community_id=vote.community_id, vote_id=vote.id, person_id=by.id, what="错", at=self.tx.now
         )
         self._add(label, filed, decider=decider)
+
+    def _purchases(self) -> None:
+        owner, neighbour, outsider = (_kinds_of(name) for name in ("陈女士", "周先生", "外人"))
+        for number, state in enumerate(PURCHASE_STATES, 201):
+            self._add(f"the owner's, {state}", self._purchase(number, "陈女士", state), reporter=owner)
+        self._add("the neighbour's", self._purchase(221, "周先生", "review"), reporter=neighbour)
+        theirs = self._purchase(222, "外人", "review", here=False)
+        self._add("elsewhere", theirs, reporter=outsider)
+
+    def _purchase(self, number: int, by: str, state: str, *, here: bool = True) -> Purchase:
+        return Purchase(
+            community_id=self.here.id if here else self.elsewhere.id,
+            number=number,
+            person_id=self._named(by, here=here).id,
+            what="充电桩",
+            why="没处充电",
+            note="现有 4 个",
+            state=state,
+            due_at=self.tx.now,
+            created_at=self.tx.now,
+        )
+
+    def _openings(self) -> None:
+        vote = {
+            "rule": "ordinary",
+            "title": "充电桩",
+            "text": "",
+            "buildings": None,
+            "opens": None,
+            "days": 15,
+        }
+        for number, label, by, state in (
+            (231, "proposed", "王奶奶", "proposed"),
+            (232, "seconding", "王奶奶", "seconding"),
+            (233, "elsewhere", "外人", "proposed"),
+        ):
+            asked = self._purchase(number, by, "opening", here=label != "elsewhere")
+            self.session.add(asked)
+            self.session.flush()
+            self._add(label, self._opening(asked, state, vote))
+
+    def _opening(self, asked: Purchase, state: str, vote: dict[str, Any]) -> Opening:
+        return Opening(
+            community_id=asked.community_id,
+            purchase_id=asked.id,
+            vote=vote,
+            state=state,
+            opened_by=self._named("双一").id if state == "seconding" else None,
+            created_at=self.tx.now,
+        )
 
     def _equipment(self) -> None:
         """A line of each community, and one that was retired."""

@@ -22,9 +22,10 @@ from bot.telegram import TOPICS
 from bot.telegram_introduction import GROUP, PRIVATE
 from conversations import words
 from conversations.crew import TRADES
+from conversations.purchase import NATURES, PAYERS
 from conversations.steps import Choice, Confirm, Photos, Script
 from conversations.words import LANGUAGES, Reader, Say, normal, pack, spoken, texts, unpack
-from handlers import repair_cards
+from handlers import purchase_cards, repair_cards
 from handlers.actions import ACTIONS
 from handlers.menu import COMMANDS
 from handlers.rights import RIGHTS, acts_for_community
@@ -32,11 +33,16 @@ from handlers.roster_lines import COLUMNS, STATUSES
 from handlers.talk import SCRIPTS
 from handlers.tally import BASES, READINGS, REASONS, SIDES
 from handlers.tell import Button
-from store.tables import Person, Repair
+from store.tables import Opening, Person, Purchase, Repair
 
 ROOT = Path(words.__file__).parent.parent
 RANDOM = settings(deadline=None, derandomize=True, database=None, max_examples=150)
 STATES = ("waiting", "accepted", "on_way", "done", "closed", "withdrawn")
+PURCHASE_STATES = (
+    *("signing", "review", "declined", "withdrawn", "opening", "voting", "objecting", "rejected", "approved"),
+    *("ordered", "delivered", "installed", "done"),
+)
+OPENING_STATES = ("proposed", "seconding", "made", "dropped")
 CONTROLS = ("back", "skip", "cancel", "change")
 PLACES = ("home", "hall", "lift", "garage", "other")
 BUTTONS = sorted(name for name, act in ACTIONS.items() if act.button)
@@ -207,6 +213,12 @@ EXPANSIONS: dict[str, set[str]] = {
     "objection.{}": {f"objection.{state}" for state in ("upheld", "rejected")},
     "objection.{}_noted": {f"objection.{state}_noted" for state in ("upheld", "rejected")},
     "{}_none": {"repair.tickets_none", "repair.mine_none"},
+    "purchase.state.{}": {f"purchase.state.{state}" for state in PURCHASE_STATES},
+    "opening.state.{}": {f"opening.state.{state}" for state in OPENING_STATES},
+    "review.law.{}": {f"review.law.{item}" for item in ("5", "6", "7", "8", "9", "poll")},
+    "review.kind_{}": {"review.kind_statutory", "review.kind_poll"},
+    "review.payer.{}": {f"review.payer.{payer}" for payer in PAYERS},
+    "review.nature.{}": {f"review.nature.{nature}" for nature in NATURES},
     "{}.{}.ask": SCRIPT_KEYS,
     "{}.name": SCRIPT_KEYS,
     "{}.{}": SCRIPT_KEYS,
@@ -381,7 +393,7 @@ def test_no_key_is_unused() -> None:
 # --- what people type -------------------------------------------------------------------------------
 
 
-GROUPS = {"all", "answer", "chatter", "command", "consent", "control", "hour", "photos", "place"} | {
+GROUPS = {"all", "answer", "chatter", "command", "consent", "control", "hour", "money", "photos", "place"} | {
     "ballot",
     "repaired",
     "trade",
@@ -399,6 +411,7 @@ def test_what_people_type_names_what_the_code_knows() -> None:
     assert set(spoken("control").values()) == set(CONTROLS)
     assert set(spoken("place").values()) == set(PLACES)
     assert set(spoken("answer").values()) == {"yes", "no"}
+    assert set(spoken("money").values()) == {"unknown"}
     assert set(spoken("trade").values()) == set(TRADES)
     assert {kind for kinds in TRADES.values() for kind in kinds} <= set(KINDS)
 
@@ -463,8 +476,25 @@ def menus() -> Iterator[tuple[str, list[Button]]]:
         cards = repair_cards
         for made in (cards.owner_buttons(row), cards.crew_buttons(row, crew), cards.staff_buttons(row)):
             yield f"repair {state} urgent={urgent} crew={crew_id}", made
+    for state, note, insisted in product(PURCHASE_STATES, ("", "4 个"), (True, False)):
+        asked = Purchase(
+            id=17, community_id=1, number=3, person_id=5, what="", state=state, note=note, insisted=insisted
+        )
+        for made in (purchase_cards.proposer_buttons(asked), purchase_cards.staff_buttons(asked)):
+            yield f"purchase {state} note={note} insisted={insisted}", made
+        both = [*purchase_cards.support_button(asked), Button("purchase.show:17", number=3)]
+        yield f"published purchase {state}", both
+        for opened, opened_by in product(OPENING_STATES, (None, 5)):
+            opening = Opening(id=1, community_id=1, purchase_id=17, state=opened, opened_by=opened_by)
+            theirs = purchase_cards.opening_buttons(opening, crew, None)
+            yield f"opening {opened}", [*theirs, *purchase_cards.proposer_buttons(asked)]
     yield "help.resident", [Button(name) for name in ("repair.start", "my", "language")]
     yield "help.crew", [Button(name) for name in ("repair.open", "language")]
+    yield (
+        "help.owner",
+        [Button(name) for name in ("repair.start", "purchase.start", "my", "agents", "language")],
+    )
+    yield "requests", [Button(f"purchase.show:{n}", number=n) for n in (1, 2)] + [Button("purchase.start")]
     yield "language", [Button(name) for name in ("help", "language")]
     yield "list", [Button(f"repair.show:{number}", number=number) for number in range(1, 11)]
 
