@@ -435,7 +435,7 @@ def mine(tx: Tx, person: Person) -> None:
 # --- what a vote decides ----------------------------------------------------------------------------
 
 
-def counted(tx: Tx, purchase: Purchase, vote: Vote, *, passed: bool | None = None) -> None:
+def counted(tx: Tx, purchase: Purchase, vote: Vote) -> None:
     """The result of its vote was published, and can be objected to."""
     if purchase.state != "voting":
         return

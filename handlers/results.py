@@ -9,7 +9,7 @@ from sqlmodel import col, select
 from conversations.errors import Refused
 from conversations.votes import OBJECTION, REJECT, UPHOLD
 from conversations.words import LANGUAGES, Say
-from handlers import holding
+from handlers import holding, purchases
 from handlers.actions import action
 from handlers.ballot_sheet import is_sealed
 from handlers.ballots import facts_of
@@ -56,6 +56,8 @@ def close_and_publish(tx: Tx, person: None, vote: Vote) -> None:
     names = ("vote.show", "objection.start")
     _notify(tx, vote, "result.published", names, photos=photos, **shown(tx, vote))
     _tell_staff(tx, vote)
+    if (purchase := purchase_of(tx, vote)) is not None:
+        purchases.counted(tx, purchase, vote)
     set_timer(tx, vote.community_id, f"vote.final:{vote.id}", vote.objections_until)
 
 
@@ -285,6 +287,8 @@ def uphold(tx: Tx, person: Person, filed: Objection, why: str, **rest: Any) -> N
         _notify(tx, vote, "result.annulled_for_all", why=why, decider=decider(vote), **facts_of(vote))
         _tell_staff(tx, vote)
         _show_board(tx, vote, anew=True)
+        if (purchase := purchase_of(tx, vote)) is not None:
+            purchases.annulled(tx, purchase, vote)
     else:
         _show_board(tx, vote)
 
@@ -333,3 +337,5 @@ def make_final(tx: Tx, person: None, vote: Vote) -> None:
     _notify(tx, vote, "result.final", count=len(filed), verdict=verdict, **facts_of(vote))
     _tell_staff(tx, vote)
     _show_board(tx, vote, anew=True)
+    if (purchase := purchase_of(tx, vote)) is not None:
+        purchases.finally_decided(tx, purchase, vote, passed=has_passed(vote))
