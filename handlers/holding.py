@@ -147,11 +147,9 @@ def remind(tx: Tx, person: None, vote: Vote) -> None:
     """Remind those who have not voted, in waking hours; whose homes have a ballot are left alone."""
     if vote.state != "open" or tx.now > vote.deadline:
         return
-    if vote.reached == 0:
-        awake = _awake(tx, vote, tx.now)
-        if awake is None or awake > tx.now:
-            remind_next(tx, vote)
-            return
+    if vote.reached == 0 and _awake(tx, vote, tx.now) != tx.now:
+        remind_next(tx, vote, late=True)
+        return
     covered = _covered(tx, vote)
     for voter, to in _next_batch(tx, vote, f"vote.remind:{vote.id}"):
         if not covered.issuperset(voter.homes):
@@ -187,26 +185,28 @@ def _covered(tx: Tx, vote: Vote) -> set[int]:
     return {position for homes in tx.session.exec(cast) for position in homes}
 
 
-def remind_next(tx: Tx, vote: Vote) -> None:
-    """Set the clock for the next reminder, if one is still to come."""
+def remind_next(tx: Tx, vote: Vote, *, late: bool = False) -> None:
+    """Set the clock for the next reminder, if one is still to come; a `late` one comes as soon as people are awake."""
     hours = [int(each) for each in policy_of(tx, vote.community_id).remind_hours.split(",") if each.strip()]
     times = [_awake(tx, vote, vote.deadline - timedelta(hours=each)) for each in hours]
-    begun = max(tx.now, vote.opens_at + SOON)
-    to_come = [each for each in times if each is not None and each > begun]
+    times += [_awake(tx, vote, tx.now)] if late else []
+    to_come = [each for each in times if each > max(tx.now, vote.opens_at + SOON)]
     if to_come:
         set_timer(tx, vote.community_id, f"vote.remind:{vote.id}", min(to_come))
 
 
-def _awake(tx: Tx, vote: Vote, at: datetime) -> datetime | None:
-    """The time itself, or the next one at which people are awake; None: the vote is (nearly) over by then."""
+def _awake(tx: Tx, vote: Vote, at: datetime) -> datetime:
+    """The time itself if people are awake then, else the next such time; the one before if it is over by then."""
     zone = ZoneInfo(tx.community(vote.community_id).time_zone)
     first, last = (time.fromisoformat(each) for each in policy_of(tx, vote.community_id).waking.split("-"))
     local = at.astimezone(zone)
-    if local.time() < first:
-        at = datetime.combine(local.date(), first, zone)
-    elif local.time() >= last:
-        at = datetime.combine(local.date() + timedelta(days=1), first, zone)
-    return at if at <= vote.deadline - LAST_CALL else None
+    if first <= local.time() < last:
+        return at
+    evening = local.date() - timedelta(days=local.time() < first)
+    morning = datetime.combine(evening + timedelta(days=1), first, zone)
+    return (
+        morning if morning <= vote.deadline - LAST_CALL else datetime.combine(evening, last, zone) - LAST_CALL
+    )
 
 
 # --- more time --------------------------------------------------------------------------------------
