@@ -19,6 +19,7 @@ from handlers.people import holding
 from handlers.repair_cards import address
 from handlers.talk import Known, ask, know, open_talk, start
 from handlers.tell import Button, close_last, place_of, reader_of, tell
+from handlers.turnout import ballot_card
 from handlers.tx import Tx
 from handlers.vote_log import entry_in, voter_of
 from handlers.vote_roster import is_about_votes
@@ -38,11 +39,6 @@ AT_ONCE = 5
 
 
 # --- whose ballot it is -----------------------------------------------------------------------------
-
-
-def card(voter: Voter) -> str:
-    """The name of all that is told of somebody's ballot: only the last of these messages has buttons."""
-    return f"ballot:{voter.id}"
 
 
 def vote_of(tx: Tx, voter: Voter) -> Vote:
@@ -112,7 +108,7 @@ def give(
         tx,
         to,
         key,
-        card=card(voter),
+        card=ballot_card(voter),
         anew=True,
         lane=lane,
         photos=_photos(tx, vote) if key == "ballot.ask" else (),
@@ -170,9 +166,7 @@ def _facts(tx: Tx, vote: Vote, voter: Voter, to: Person) -> dict[str, Any]:
         "text": text if len(text) <= BRIEF else f"{text[: BRIEF - 1]}…",
         "visible": Say(f"ballot.visible.{visible(vote)}"),
         "whose": whose,
-        "before": Say("ballot.before_mark", choice=in_words(vote, choice_in(before)))
-        if before is not None
-        else "",
+        "before": Say("ballot.before_mark", choice=in_words(choice_in(before))) if before is not None else "",
     }
 
 
@@ -186,7 +180,7 @@ def name_of(person: Person) -> Any:
     return person.name or Say("person.forgotten")
 
 
-def in_words(vote: Vote, choice: Any) -> Any:
+def in_words(choice: Any) -> Any:
     """What a ballot says, in words."""
     if choice in SIDES:
         return Say(f"count.side.{choice}")
@@ -271,9 +265,9 @@ def _tell_cast(tx: Tx, voter: Voter, person: Person, key: str, *, choice: Any, c
         tx,
         person,
         key,
-        last=card(voter),
+        last=ballot_card(voter),
         buttons=buttons(tx, vote, voter, person),
-        choice=in_words(vote, choice),
+        choice=in_words(choice),
         homes=homes_in_words(tx, vote, voter),
         whose="" if own else Say("ballot.for_whom_mark", who=name_of(principal)),
         receipt=code,
@@ -289,7 +283,7 @@ def tell_receipt(tx: Tx, vote: Vote, made: Cast, principal: Person, *, by: Perso
     voter = voter_of(tx, vote, principal)
     if voter is None:
         return
-    choice = Say("ballot.hidden") if is_sealed(vote.policy) else in_words(vote, made.choice)
+    choice = Say("ballot.hidden") if is_sealed(vote.policy) else in_words(made.choice)
     for owner in made.owners:
         spoken_for = owner.id == principal.id
         key = "ballot.receipt_own" if spoken_for else "ballot.receipt"
@@ -438,7 +432,7 @@ def take_away(tx: Tx, agent: Agent) -> None:
     if to is None:
         return
     for voter in tx.session.exec(mine).all():
-        close_last(tx, card(voter), to.id)
+        close_last(tx, ballot_card(voter), to.id)
 
 
 def shown_in(tx: Tx, to: Person, votes: Iterable[Vote], key: str) -> list[str]:

@@ -14,7 +14,7 @@ from conversations.words import Say
 from handlers.actions import action
 from handlers.addresses import homes_at
 from handlers.ballot_sheet import is_sealed
-from handlers.ballots import tell_receipt
+from handlers.ballots import in_words, tell_receipt
 from handlers.casting import Cast, cast
 from handlers.matters import add_photos, photos_of
 from handlers.repair_cards import address, can_be_reached
@@ -296,7 +296,7 @@ def _tell_receipt(tx: Tx, vote: Vote, made: Cast, owner: Person, paper: Paper) -
     facts: dict[str, Any] = {"number": vote.number, "title": vote.title, "receipt": str(made.receipt)}
     tell_staff(tx, vote.community_id, "paper.counted", paper=paper.id, **facts)
     if can_be_reached(tx, owner):
-        tell(tx, owner, "paper.receipt", choice=shown_choice(paper.choice), **facts)
+        tell(tx, owner, "paper.receipt", choice=in_words(paper.choice), **facts)
     tell_receipt(tx, vote, made, owner, by=None)
 
 
@@ -340,15 +340,8 @@ def _facts(tx: Tx, paper: Paper, voter: Voter) -> dict[str, Any]:
         "paper": paper.id,
         "homes": [address(home) for home in tx.session.exec(rows)],
         "who": tx.session.get_one(Person, voter.person_id).name or Say("person.forgotten"),
-        "choice": shown_choice(paper.choice),
+        "choice": in_words(paper.choice),
     }
-
-
-def shown_choice(choice: Any) -> Any:
-    """What stands on a ballot, in words."""
-    if isinstance(choice, list):
-        return choice or Say("paper.one.none")
-    return Say(f"count.side.{choice}")
 
 
 def _standing(tx: Tx, vote: Vote, voter: Voter) -> Say | str:

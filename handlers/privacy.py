@@ -13,7 +13,7 @@ from conversations.words import Say
 from handlers.actions import action
 from handlers.agents import acts_for_lines, agent_lines, revoke_all
 from handlers.ballot_log import receipt
-from handlers.paper import shown_choice
+from handlers.ballots import in_words
 from handlers.people import accounts_of, is_guest, owns
 from handlers.phones import masked, phone_of
 from handlers.policy import policy_of
@@ -281,7 +281,7 @@ def _votes(tx: Tx, person: Person) -> list[Say]:
                 number=vote.number,
                 paper=each.id,
                 at=each.received_at,
-                choice=shown_choice(each.choice),
+                choice=in_words(each.choice),
                 state=Say(f"paper.state.{each.state}"),
             )
             for each in tx.session.exec(papers)

@@ -40,7 +40,7 @@ LINK = "\ue002"
 
 
 def ballot_card(voter: Voter) -> str:
-    """The name of the message that is somebody's ballot."""
+    """The name of all that is told of somebody's ballot: only the last of these messages has buttons."""
     return f"ballot:{voter.id}"
 
 

@@ -15,6 +15,7 @@ from handlers.matters import timeline
 from handlers.people import roles_of
 from handlers.talk import here
 from handlers.tell import Button, reader_of, tell
+from handlers.turnout import ballot_card
 from handlers.tx import Tx
 from handlers.vote_log import entry_in
 from store.tables import Person, Vote
@@ -101,7 +102,7 @@ def show(tx: Tx, person: Person, vote: Vote) -> None:
             for each in ballots.buttons(tx, vote, voter, person)
             if not each.action.startswith("vote.show")
         ],
-        last=ballots.card(own[0]) if own else None,
+        last=ballot_card(own[0]) if own else None,
         **facts,
     )
 
@@ -123,7 +124,7 @@ def _mine(tx: Tx, vote: Vote, person: Person) -> Any:
             lines.append(Say("vote.mine_none", homes=homes_in_words(tx, vote, voter)))
             continue
         code = str(receipt(before.n, entry_in(before, opened=False)["hash"]))
-        choice = in_words(vote, ballots.choice_in(before))
+        choice = in_words(ballots.choice_in(before))
         lines.append(Say("vote.mine", homes=homes_in_words(tx, vote, voter), choice=choice, receipt=code))
     return lines
 
