@@ -73,7 +73,7 @@ def facts_for(tx: Tx, person: Person, answers: Answers) -> dict[str, Callable[[]
     def similar() -> list[tuple[str, str]]:
         building = _building(answers)
         found = like_these(tx, person.community_id, answers.get("what", ""), building)
-        return [(str(each.id), _similar_line(tx, reader, each)) for each in found[:SIMILAR]]
+        return [(str(each.id), _similar_line(tx, reader, each, person)) for each in found[:SIMILAR]]
 
     return {"kinds": kinds, "buildings": lambda: building_choices(tx, person, reader), "similar": similar}
 
@@ -92,7 +92,11 @@ def _building(answers: Answers) -> str:
     return "" if chosen == WHOLE else chosen
 
 
-def _similar_line(tx: Tx, reader: Reader, purchase: Purchase) -> str:
+def _can_be_supported(purchase: Purchase, person: Person) -> bool:
+    return purchase.state in SUPPORTED and purchase.person_id != person.id
+
+
+def _similar_line(tx: Tx, reader: Reader, purchase: Purchase, person: Person) -> str:
     facts = {
         "number": purchase.number,
         "what": brief(tx, purchase),
@@ -101,7 +105,7 @@ def _similar_line(tx: Tx, reader: Reader, purchase: Purchase) -> str:
         "state": Say(f"purchase.state.{purchase.state}"),
     }
     return reader.say(
-        "purchase.like.support" if purchase.state in SUPPORTED else "purchase.like.look", **facts
+        "purchase.like.support" if _can_be_supported(purchase, person) else "purchase.like.look", **facts
     )
 
 
@@ -131,7 +135,8 @@ def heard(tx: Tx, person: Person, talk: Talk, changed: Collection[str]) -> bool:
         return False
     purchase = tx.session.get_one(Purchase, int(chosen))
     end(tx, talk)
-    perform(tx, person, f"purchase.{'support' if purchase.state in SUPPORTED else 'show'}:{purchase.id}")
+    act = "support" if _can_be_supported(purchase, person) else "show"
+    perform(tx, person, f"purchase.{act}:{purchase.id}")
     return True
 
 

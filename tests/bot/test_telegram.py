@@ -417,9 +417,11 @@ async def test_the_bot_introduces_itself_in_both_languages(town: Town) -> None:
     api, owner = town.api, town.people["owner"]
     foreigner = api.user("Smith", language_code="en")
     await api.until(lambda: ("description", "en") in api.words and api.menu_buttons)
-    assert list(owner.menu()) == ["repair", "my", "agents", "mydata", "forget", "language", "help"]
+    for_owners = ["repair", "votes", "purchase", "purchases", "my", "equipment", "agents", "mydata", "forget"]
+    assert list(owner.menu()) == [*for_owners, "language", "help"]
     assert (owner.menu()["repair"], foreigner.menu()["repair"]) == ("报修", "Report a repair")
-    for_staff = ["tickets", "home", "crew", "committee", "roster", "canvass", "audit", "link", "help"]
+    for_staff = ["tickets", "votes", "poll", "purchases", "home", "crew", "committee", "roster", "equipment"]
+    for_staff += ["canvass", "papers", "audit", "link", "help"]
     await api.until(lambda: list(town.people["boss"].menu(town.office)) == for_staff)
 
 

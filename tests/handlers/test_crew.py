@@ -459,12 +459,12 @@ def of_the_house(building: Building) -> None:
 @pytest.mark.parametrize(
     ("who", "words", "labels"),
     [
-        ("陈女士", "直接打字告诉我", ["报修", "我的", "委托", "English"]),
-        ("吴太太", "直接打字告诉我", ["报修", "我的", "委托", "English"]),
+        ("陈女士", "直接打字告诉我", ["报修", "申请设备", "投票", "我的", "委托", "English"]),
+        ("吴太太", "直接打字告诉我", ["报修", "申请设备", "投票", "我的", "委托", "English"]),
         ("小吴", "业主的表决由业主本人办", ["报修", "我的", "English"]),
         ("Mr Smith", "业主的表决由业主本人办", ["报修", "我的", "English"]),
         ("李师傅", "派给您的工单会直接发到这里", ["待办", "English"]),
-        ("郑主任", "您是业委会成员", ["English"]),
+        ("郑主任", "您是业委会成员", ["投票", "发起征求意见", "English"]),
         ("刘经理", "物业的事请在管理群里办", ["English"]),
         ("路人", "您还没有登记进来", ["申请登记", "English"]),
     ],
@@ -491,10 +491,13 @@ async def test_help_in_the_group_shows_what_staff_can_do(office: Phone) -> None:
     shown = office.sees("这里是物业管理群")
     assert list(shown.buttons) == [
         "待办",
+        "采购申请",
+        "投票",
         "查户",
         "师傅",
         "业委会",
         "名册",
+        "设备",
         "电话名单",
         "操作记录",
         "连接业主群",

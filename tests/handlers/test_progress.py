@@ -193,3 +193,32 @@ async def test_what_waits_for_its_proposer_is_shown_when_they_come_back(
     await building.later(days=10)
     await owner.says("/help")
     owner.sees("申请 1（电动车充电桩）已装好，等您确认", "确认完成", "有问题")
+
+
+async def test_the_clock_brings_the_result_of_its_vote_to_a_request(
+    building: Building, owner: Phone, neighbour: Phone, office: Phone, phone: Callable[[str], Phone]
+) -> None:
+    await ask_for(owner)
+    await noted(office)
+    await reviewed(office, *POLL)
+    for voter in (owner, neighbour, phone("王奶奶")):
+        await voter.taps("赞成")
+    await building.later(days=3, minutes=1)
+    assert requests(building)[0].state == "objecting"
+    await building.restart()
+    await building.later(days=7)
+    assert requests(building)[0].state == "approved"
+    owner.sees("申请 1（电动车充电桩）通过了")
+    office.sees("🧾 采购申请 1 · 已通过，等下单", "已下单")
+
+
+async def test_a_poll_in_which_nobody_voted_rejects_a_request(
+    building: Building, owner: Phone, office: Phone
+) -> None:
+    await ask_for(owner)
+    await noted(office)
+    await reviewed(office, *POLL)
+    await building.later(days=3, minutes=1)
+    await building.later(days=7)
+    assert requests(building)[0].state == "rejected"
+    owner.sees("申请 1（电动车充电桩）没有通过")

@@ -232,6 +232,14 @@ async def test_who_wants_something_else_goes_on(building: Building, owner: Phone
     assert [each.what for each in requests(building)] == [THING, "充电桩"]
 
 
+async def test_who_asks_for_the_same_again_is_shown_their_own(building: Building, owner: Phone) -> None:
+    await ask_for(owner)
+    await ask_for(owner, until="已经有人申请过类似的")
+    await owner.taps(f"看申请 1：{THING} 10 个（3 号楼 · 物业审核中）")
+    owner.sees("经过：", "撤回申请")
+    assert building.read(select(Supporter)) == []
+
+
 async def test_another_building_is_another_matter(owner: Phone, neighbour: Phone) -> None:
     await ask_for(owner)
     await ask_for(neighbour, "充电桩", building="1 号楼", until="具体装在哪里")
