@@ -147,7 +147,7 @@ def remind(tx: Tx, person: None, vote: Vote) -> None:
     """Remind those who have not voted, in waking hours; whose homes have a ballot are left alone."""
     if vote.state != "open" or tx.now > vote.deadline:
         return
-    if vote.reached == 0 and _awake(tx, vote, tx.now) != tx.now:
+    if vote.reached == 0 and awake(tx, vote.community_id, tx.now) != tx.now:
         remind_next(tx, vote, late=True)
         return
     covered = _covered(tx, vote)
@@ -188,25 +188,25 @@ def _covered(tx: Tx, vote: Vote) -> set[int]:
 def remind_next(tx: Tx, vote: Vote, *, late: bool = False) -> None:
     """Set the clock for the next reminder, if one is still to come; a `late` one comes as soon as people are awake."""
     hours = [int(each) for each in policy_of(tx, vote.community_id).remind_hours.split(",") if each.strip()]
-    times = [_awake(tx, vote, vote.deadline - timedelta(hours=each)) for each in hours]
-    times += [_awake(tx, vote, tx.now)] if late else []
+    wanted = [*(vote.deadline - timedelta(hours=each) for each in hours), *([tx.now] if late else [])]
+    last = vote.deadline - LAST_CALL
+    times = [awake(tx, vote.community_id, each, until=last) for each in wanted]
     to_come = [each for each in times if each > max(tx.now, vote.opens_at + SOON)]
     if to_come:
         set_timer(tx, vote.community_id, f"vote.remind:{vote.id}", min(to_come))
 
 
-def _awake(tx: Tx, vote: Vote, at: datetime) -> datetime:
-    """The time itself if people are awake then, else the next such time; the one before if it is over by then."""
-    zone = ZoneInfo(tx.community(vote.community_id).time_zone)
-    first, last = (time.fromisoformat(each) for each in policy_of(tx, vote.community_id).waking.split("-"))
+def awake(tx: Tx, community_id: int, at: datetime, *, until: datetime | None = None) -> datetime:
+    """The time itself if people are awake then, else the next such time; the evening before if that is too late."""
+    zone = ZoneInfo(tx.community(community_id).time_zone)
+    first, last = (time.fromisoformat(each) for each in policy_of(tx, community_id).waking.split("-"))
     local = at.astimezone(zone)
     if first <= local.time() < last:
         return at
     evening = local.date() - timedelta(days=local.time() < first)
     morning = datetime.combine(evening + timedelta(days=1), first, zone)
-    return (
-        morning if morning <= vote.deadline - LAST_CALL else datetime.combine(evening, last, zone) - LAST_CALL
-    )
+    late = until is not None and morning > until
+    return datetime.combine(evening, last, zone) - LAST_CALL if late else morning
 
 
 # --- more time --------------------------------------------------------------------------------------

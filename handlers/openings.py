@@ -103,10 +103,14 @@ def _notice_days(tx: Tx, opening: Opening) -> int:
 
 
 def opening_at(tx: Tx, opening: Opening) -> datetime:
-    """When the vote opens if its notice is published now: as was chosen, but no earlier than the law lets it."""
+    """When the vote opens if its notice is published now: as was chosen, but no earlier than the law lets it.
+
+    The ballots come with a sound, so that it is an hour at which people are awake.
+    """
     earliest = tx.now + timedelta(days=_notice_days(tx, opening))
     chosen = opening.vote["opens"]
-    return max(datetime.fromisoformat(chosen), earliest) if chosen else earliest
+    at = max(datetime.fromisoformat(chosen), earliest) if chosen else earliest
+    return holding.awake(tx, opening.community_id, at)
 
 
 @action("opening.remind", Opening)
