@@ -11,6 +11,7 @@ from bot.logs import set_up
 from store.database import Database
 from store.migrations import upgrade
 from tests.bot_api import BotApi
+from tests.browser_people import BrowserBuilding
 from tests.killing import Nursery
 from tests.people import Building, Phone, StoppedClock, unique
 from tests.postgres import Server
@@ -78,6 +79,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     marks = {mark.name for mark in metafunc.definition.iter_markers()}
     if PHONES & names and "by_hand" not in marks:
         where += [("telegram", "sqlite"), *([] if "in_place" in marks else [("wechat", "sqlite")])]
+    where += [("browser", "sqlite")] if "playground" in marks else []
     ids = [database if messenger == "test" else messenger for messenger, database in where]
     metafunc.parametrize(("messenger", "database_url"), where, indirect=True, ids=ids)
 
@@ -97,6 +99,11 @@ async def building(messenger: str, database_url: str, tmp_path: Path) -> AsyncIt
         await made.close()
         return
     clock = StoppedClock()
+    if messenger == "browser":
+        made = BrowserBuilding(tmp_path / "data", database_url, clock)
+        yield made
+        await made.close()
+        return
     if messenger == "wechat":
         unlimited = {"free_messages": UNLIMITED, "free_hours": UNLIMITED}
         async with WeChatApi(now=lambda: clock.now().timestamp(), **unlimited) as api:

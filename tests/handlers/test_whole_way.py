@@ -47,6 +47,7 @@ def town(building: Building) -> Building:
     return building
 
 
+@pytest.mark.playground
 async def test_from_a_request_to_a_final_decision(
     town: Building, owner: Phone, neighbour: Phone, office: Phone, board: Phone
 ) -> None:
