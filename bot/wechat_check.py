@@ -18,7 +18,14 @@ from bot.wechat_seal import Seal
 MENU: dict[str, Any] = {
     "button": [
         {"type": "click", "name": "报修", "key": "repair"},
-        {"type": "click", "name": "我的", "key": "my"},
+        {
+            "name": "业主",
+            "sub_button": [
+                {"type": "click", "name": "投票", "key": "votes"},
+                {"type": "click", "name": "申请设备", "key": "purchase"},
+                {"type": "click", "name": "我的", "key": "my"},
+            ],
+        },
         {
             "name": "更多",
             "sub_button": [

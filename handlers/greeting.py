@@ -11,8 +11,8 @@ from handlers.tx import Tx
 from store.tables import JoinRequest, Person
 
 FOR_ROLE: dict[str, tuple[str, ...]] = {
-    "help.owner": ("repair.start", "purchase.start", "votes", "my", "agents"),
-    "help.resident": ("repair.start", "my"),
+    "help.owner": ("repair.start", "purchase.start", "votes", "equipment", "my", "agents"),
+    "help.resident": ("repair.start", "equipment", "my"),
     "help.crew": ("repair.open",),
     "help.committee": ("votes", "poll.start"),
     "help.staff_private": (),
@@ -26,6 +26,7 @@ def greet(tx: Tx, person: Person) -> None:
         return
     key = _help_key(tx, person)
     several = ["communities"] if len(communities_of(tx)) > 1 else []
+    asks = ["poll.start"] if "committee" in roles_of(tx, person) and "poll.start" not in FOR_ROLE[key] else []
     more = [Say("role.committee")] if "committee" in roles_of(tx, person) else []
     tell(
         tx,
@@ -34,7 +35,7 @@ def greet(tx: Tx, person: Person) -> None:
         name=person.name,
         community=tx.community(person.community_id).name,
         more=Say("help.more", roles=more) if more and key != "help.committee" else "",
-        buttons=[*FOR_ROLE[key], *several, "language"],
+        buttons=[*FOR_ROLE[key], *asks, *several, "language"],
     )
     show_waiting(tx, person)
 
