@@ -16,6 +16,7 @@ from handlers.addresses import find_home, parts_of
 from handlers.holding import hold
 from handlers.people import buildings_of
 from handlers.policy import policy_of
+from handlers.repair_cards import without_private
 from handlers.talk import Known, ask, here, know, open_talk, start
 from handlers.tell import tell
 from handlers.tx import Tx
@@ -24,6 +25,7 @@ from handlers.votes import are_told_apart
 from store.tables import Home, Person, Talk
 
 SHARES = {"half": "1/2", "two_thirds": "2/3", "three_quarters": "3/4", "plurality": "plurality"}
+PUBLISHED = ("question", "detail", "choices")
 ENTRANCE = re.compile(r"(?:单元|门)$|entrance", re.IGNORECASE)
 FLOOR = re.compile(r"第?\s*(\d{1,2})\s*层|floor\s*(\d{1,2})", re.IGNORECASE)
 
@@ -43,8 +45,8 @@ def _facts(tx: Tx, person: Person, answers: Answers) -> dict[str, Callable[[], A
 
 
 def _heard(tx: Tx, person: Person, talk: Talk, changed: Collection[str]) -> bool:
-    """Choices must be told apart, and a scope must hold homes."""
-    answers, lead = talk.answers, ""
+    """Choices must be told apart, and a scope must hold homes; what may not be published is masked."""
+    answers, lead = _published(tx, person, talk.answers), ""
     if "choices" in changed and answers.get("choices"):
         named = choices_in(answers["choices"])
         if len(named) > MOST_CHOICES:
@@ -60,6 +62,10 @@ def _heard(tx: Tx, person: Person, talk: Talk, changed: Collection[str]) -> bool
     if "most" in changed and answers.get("most", 1) > len(choices_in(answers.get("choices") or "")):
         lead = "poll.most_of"
     if not lead:
+        if answers != talk.answers:
+            talk.answers = answers
+            tx.session.add(talk)
+            tx.session.flush()
         return False
     count = len(choices_in(answers.get("choices") or ""))
     talk.answers = {name: answer for name, answer in answers.items() if name not in changed}
@@ -67,6 +73,12 @@ def _heard(tx: Tx, person: Person, talk: Talk, changed: Collection[str]) -> bool
     tx.session.flush()
     ask(tx, person, talk, lead=lead, most=MOST_CHOICES, count=count)
     return True
+
+
+def _published(tx: Tx, person: Person, answers: Answers) -> Answers:
+    """The answers as everybody will read them: what is published with a vote can never be taken out of it again."""
+    words = {name: without_private(tx, person, answers[name]) for name in PUBLISHED if answers.get(name)}
+    return {**answers, **words}
 
 
 def _usual(tx: Tx, talk: Talk) -> Mapping[str, Any]:
@@ -114,7 +126,7 @@ def _part_of(tx: Tx, community_id: int, part: str, homes: Sequence[Home]) -> tup
 @action("poll.open")
 def open_poll(tx: Tx, person: Person, **answers: Any) -> None:
     """It is open at once, with what was not asked as it usually is."""
-    policy = policy_of(tx, person.community_id)
+    policy, answers = policy_of(tx, person.community_id), _published(tx, person, answers)
     named = choices_in(answers.get("choices") or "")
     poll: dict[str, Any] = {"question": "choose" if named else "yes_no", "choices": named}
     if answers["how"] == "change":

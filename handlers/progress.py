@@ -79,9 +79,9 @@ def installed(tx: Tx, person: Person, purchase: Purchase, **answers: Any) -> Non
         made = equipment.put_up(
             tx,
             purchase.community_id,
-            kind=purchase.what,
+            kind=masked(tx, purchase, purchase.what),
             building=purchase.building,
-            spot=purchase.spot,
+            spot=masked(tx, purchase, purchase.spot),
             count=purchase.count,
             since=tx.now.astimezone(ZoneInfo(tx.community(purchase.community_id).time_zone)).year,
         )

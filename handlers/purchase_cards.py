@@ -10,7 +10,7 @@ from conversations.words import Say
 from handlers import matters
 from handlers.people import homes_of, owns, roles_of
 from handlers.policy import policy_of
-from handlers.repair_cards import PHONE, ROOM, address
+from handlers.repair_cards import address, without_private
 from handlers.tell import Button, close_everywhere, post, tell, tell_staff
 from handlers.tx import Tx
 from store.tables import Opening, Outgoing, Person, Purchase, Supporter
@@ -38,11 +38,7 @@ def proposer_of(tx: Tx, purchase: Purchase) -> Person:
 
 def masked(tx: Tx, purchase: Purchase, text: str) -> str:
     """Free words as the public may read them: no telephone numbers, no rooms, not the name of who asks for it."""
-    proposer = proposer_of(tx, purchase)
-    text = ROOM.sub("***", PHONE.sub("***", text))
-    for known in filter(None, (*(home.room for home in homes_of(tx, proposer)), proposer.name)):
-        text = text.replace(known, "***")
-    return text
+    return without_private(tx, proposer_of(tx, purchase), text)
 
 
 def where(tx: Tx, purchase: Purchase) -> Say:
