@@ -126,7 +126,8 @@ def _row(tx: Tx, act: Action, subject: str, person: Person | None) -> Any:
         raise Refused("refused.unknown")
     key = act.table.__table__.c.id  # type: ignore[attr-defined]
     locked = select(act.table).where(key == int(subject)).with_for_update(key_share=True)
-    row: Any = tx.session.exec(locked).first()
+    # As it is now, whatever was read of it before it was locked.
+    row: Any = tx.session.exec(locked.execution_options(populate_existing=True)).first()
     if row is None:
         raise Refused("refused.unknown")
     community_id = row.id if isinstance(row, Community) else row.community_id
