@@ -18,7 +18,7 @@ from handlers.matters import photos_of
 from handlers.people import holding
 from handlers.repair_cards import address
 from handlers.talk import Known, ask, know, open_talk, start
-from handlers.tell import Button, close_last, place_of, reader_of, tell
+from handlers.tell import Button, close_last, distinct, place_of, reader_of, tell
 from handlers.turnout import ballot_card
 from handlers.tx import Tx
 from handlers.vote_log import entry_in, voter_of
@@ -244,13 +244,13 @@ def _cast(tx: Tx, person: Person, voter: Voter, choice: Any) -> None:
         on_behalf_of=None if capacity == "self" else principal,
         capacity=capacity,
         choice=choice,
-        at=_arrived(tx),
+        at=arrived(tx),
     )
     _tell_cast(tx, voter, person, "ballot.cast", choice=made.choice, code=str(made.receipt))
     tell_receipt(tx, vote, made, principal, by=person)
 
 
-def _arrived(tx: Tx) -> datetime:
+def arrived(tx: Tx) -> datetime:
     """When the message came in: what waited its turn for a moment was not late, what a messenger brings later is."""
     said = tx.said.at if tx.said is not None else tx.now
     return min(tx.now, max(said, tx.now - GRACE))
@@ -332,7 +332,8 @@ def _choices(tx: Tx, person: Person, answers: Answers) -> dict[str, Callable[[],
 
     def choices() -> list[tuple[str, str]]:
         chosen = (answers.get("picked") or {}).get("chosen", [])
-        named = [(str(at), name[:LONGEST_LABEL]) for at, name in enumerate(vote.policy["poll"]["choices"], 1)]
+        names = distinct(name[:LONGEST_LABEL] for name in vote.policy["poll"]["choices"])
+        named = [(str(at), name) for at, name in enumerate(names, 1)]
         made = [(value, f"✓ {name}" if value in chosen else name) for value, name in named]
         made.append((NONE, reader.say("count.none_of_these")))
         made.append((ABSTAIN, reader.say("count.side.abstain")))
@@ -366,7 +367,10 @@ def _heard(tx: Tx, person: Person, talk: Talk, changed: Collection[str]) -> bool
 
 def _asked(tx: Tx, talk: Talk) -> dict[str, Any]:
     vote = vote_of(tx, tx.session.get_one(Voter, talk.answers["voter"]))
-    return {"title": vote.title, "most": vote.policy["poll"]["most"]}
+    names = vote.policy["poll"]["choices"]
+    cut = any(len(name) > LONGEST_LABEL for name in names)
+    full = "".join(f"\n{number}. {name}" for number, name in enumerate(names, 1)) if cut else ""
+    return {"title": vote.title, "most": vote.policy["poll"]["most"], "full": full}
 
 
 know(Known(CHOOSE, _choices, _heard, about=_asked))
@@ -411,6 +415,16 @@ def has_voted(tx: Tx, voter: Voter) -> bool:
     """Whether a ballot for somebody stands, by whomever."""
     rows = select(Ballot.id).where(Ballot.principal_id == voter.id, Ballot.kind == "ballot")
     return tx.session.exec(rows.limit(1)).first() is not None
+
+
+def not_over(tx: Tx, values: Iterable[str]) -> list[str]:
+    """Those of these buttons that are no ballots of a vote that has ended: their buttons stay in the chats."""
+    return [each for each in values if not each.startswith("ballot.") or _goes_on(tx, each)]
+
+
+def _goes_on(tx: Tx, value: str) -> bool:
+    voter = tx.session.get(Voter, int(value.partition(":")[2]))
+    return voter is not None and vote_of(tx, voter).state == "open"
 
 
 def offer(tx: Tx, agent: Agent) -> None:

@@ -16,6 +16,7 @@ from conversations.steps import file_problem, photos_in, visible
 from conversations.words import LANGUAGES, named_language, normal, spoken
 from handlers import judge, reach, repair, roster_chat
 from handlers.actions import perform, stays, tap
+from handlers.ballots import not_over
 from handlers.codes import code_in, code_quoted
 from handlers.greeting import show_waiting
 from handlers.joining import ask_consent, begin, communities, join_buttons, use_contact
@@ -611,7 +612,8 @@ def _says_ballot(tx: Tx, person: Person, place: Place, word: str) -> bool:
     meant = spoken("ballot").get(word)
     standing, _ = _menus(tx, place) if meant else ([], [])
     buttons = [button["value"] for row in standing for button in row.buttons]
-    values = dict.fromkeys(each for each in buttons if each.startswith(f"ballot.{meant}:"))
+    found = dict.fromkeys(each for each in buttons if each.startswith(f"ballot.{meant}:"))
+    values = not_over(tx, found) or list(found)
     if len(values) > 1:
         raise Unclear("ballot.which")
     for value in values:
@@ -656,6 +658,7 @@ def _tap_labelled(tx: Tx, person: Person, place: Place, said: Said, word: str) -
     """Perform the button of this label; one that has gone meanwhile says why it has."""
     standing, gone = _menus(tx, place)
     values = _labelled(standing, word) or _labelled(gone, word)
+    values = not_over(tx, values) or values[:1]
     if len(values) > 1 and not values[0].startswith(REST):  # of long texts the latest is meant
         numbered = any(
             b.get("number") for row in standing + gone for b in row.buttons if b["value"] in values

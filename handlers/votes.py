@@ -13,7 +13,7 @@ from sqlalchemy import bindparam, insert
 from sqlmodel import col, select
 
 from conversations.errors import Refused
-from conversations.words import LANGUAGES, Say, normal, texts
+from conversations.words import LANGUAGES, Say, normal, spoken, texts
 from handlers import tally
 from handlers import vote_shapes as shapes
 from handlers.actions import action
@@ -24,6 +24,7 @@ from handlers.law import MULTI_UNIT, OPTIONS, POLL, SCOPE, Pack, pack_of
 from handlers.numbers import next_number
 from handlers.policy import policy_of
 from handlers.proxies import appointed, log_proxy, revoked
+from handlers.talk import number_in
 from handlers.tell import NEWS, places_of_kind, tell
 from handlers.timers import next_at, set_timer, stop_timer
 from handlers.turnout import delivered_times
@@ -163,12 +164,15 @@ def _poll(pack: Pack, changed: Mapping[str, Any]) -> dict[str, Any]:
 
 def are_told_apart(names: Sequence[str]) -> bool:
     """Whether people can tell the choices from each other, and from what can be chosen besides."""
-    own = ("count.none_of_these", "count.side.abstain")
-    taken = {"", *(normal(texts(language)[key]) for language in LANGUAGES for key in own)}
-    read = {normal(str(name)) for name in names}
-    # Several that were chosen stand side by side with a 、 between them.
-    apart = len(read) == len(names) and not any("、" in name for name in read)
-    return len(names) >= 2 and apart and not read & taken
+    own = ("count.none_of_these", "count.side.abstain", "choose.picked.done")
+    taken = {"", *(normal(texts(language)[key]) for language in LANGUAGES for key in own), *spoken("control")}
+    read = [normal(str(name)) for name in names]
+    # Several that were chosen stand side by side with a 、 between them; what is chosen already has a ✓ before it.
+    apart = len(set(read)) == len(names) and not any("、" in name or name.startswith("✓") for name in read)
+    # Whoever types "2" means the second.
+    numbers = {str(number) for number in range(1, len(names) + 1)}
+    others = any(number_in(each) in numbers - {str(at)} for at, each in enumerate(read, 1))
+    return len(names) >= 2 and apart and not others and not taken & {*read}
 
 
 def _check_values(made: Mapping[str, Any], known: Mapping[str, Any], shape: Mapping[str, Any]) -> None:
