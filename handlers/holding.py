@@ -17,15 +17,17 @@ from handlers.matters import add_event
 from handlers.policy import policy_of
 from handlers.talk import Known, here, know, no_facts, start
 from handlers.tell import BROADCAST, NEWS, Button, post, publish, tell, tell_staff
-from handlers.timers import set_timer, stop_timer
+from handlers.timers import is_set, set_timer, stop_timer
 from handlers.tx import Tx
 from handlers.votes import extend, open_vote
-from store.tables import Ballot, Person, Purchase, Talk, Vote, Voter
+from store.tables import Ballot, HomeRole, Person, Purchase, Talk, Vote, Voter
 
 BATCH = 100
 """Ballots that are written at a time, so that nobody who writes to us waits for them."""
 SOON = timedelta(hours=6)
 """How long after the opening nobody is reminded yet."""
+AFTER_BALLOTS = timedelta(minutes=10)
+"""How long a reminder waits for ballots that are still being sent."""
 LAST_CALL = timedelta(hours=1)
 """Before the deadline: a reminder that would come later comes not at all."""
 
@@ -103,6 +105,20 @@ def begin(tx: Tx, person: None, vote: Vote) -> None:
     remind_next(tx, vote)
 
 
+def tell_former(tx: Tx, vote: Vote, key: str, **options: Any) -> None:
+    """Tell who may vote and owns nothing here any more, whom no notice to the owners reaches."""
+    tied = select(HomeRole.person_id).where(HomeRole.community_id == vote.community_id)
+    rows = (
+        select(Voter.homes, Person)
+        .join(Person, col(Person.id) == col(Voter.person_id))
+        .where(Voter.vote_id == vote.id, Person.name != "", col(Person.id).not_in(tied))
+        .order_by(col(Person.id))
+    )
+    for homes, person in tx.session.exec(rows).all():
+        if homes:
+            tell(tx, person, key, lane=NEWS, **options)
+
+
 def show_board(tx: Tx, vote: Vote) -> None:
     """Let the board show a vote that goes on."""
     post(tx, vote.community_id, "ballot.board", about=about(vote), **announcement(tx, vote))
@@ -146,6 +162,9 @@ def send(tx: Tx, person: None, vote: Vote) -> None:
 def remind(tx: Tx, person: None, vote: Vote) -> None:
     """Remind those who have not voted, in waking hours; whose homes have a ballot are left alone."""
     if vote.state != "open" or tx.now > vote.deadline:
+        return
+    if is_set(tx, f"vote.send:{vote.id}"):  # nobody is reminded of what has not come yet
+        set_timer(tx, vote.community_id, f"vote.remind:{vote.id}", tx.now + AFTER_BALLOTS)
         return
     if vote.reached == 0 and awake(tx, vote.community_id, tx.now) != tx.now:
         remind_next(tx, vote, late=True)
@@ -192,7 +211,9 @@ def remind_next(tx: Tx, vote: Vote, *, late: bool = False) -> None:
     last = vote.deadline - LAST_CALL
     times = [awake(tx, vote.community_id, each, until=last) for each in wanted]
     to_come = [each for each in times if each > max(tx.now, vote.opens_at + SOON)]
-    if to_come:
+    waits = {name: is_set(tx, f"vote.{name}:{vote.id}") for name in ("send", "remind")}
+    reminding = vote.reached != 0 and waits == {"send": False, "remind": True}  # who is left comes first
+    if to_come and not reminding:
         set_timer(tx, vote.community_id, f"vote.remind:{vote.id}", min(to_come))
 
 
@@ -237,16 +258,13 @@ def extended(tx: Tx, person: Person, vote: Vote, days: int) -> None:
     add_event(
         tx, about(vote), "event.vote_extended", person, community_id=vote.community_id, until=vote.deadline
     )
-    publish(
-        tx,
-        vote.community_id,
-        "ballot.extended",
-        about=about(vote),
-        silent=False,
-        buttons=[Button(f"vote.show:{vote.id}", number=vote.number)],
-        before=before,
+    shown: dict[str, Any] = {
+        "buttons": [Button(f"vote.show:{vote.id}", number=vote.number)],
+        "before": before,
         **facts_of(vote),
-    )
+    }
+    publish(tx, vote.community_id, "ballot.extended", about=about(vote), silent=False, **shown)
+    tell_former(tx, vote, "ballot.extended", **shown)
     show_board(tx, vote)
     show_staff(tx, vote)
     remind_next(tx, vote)

@@ -12,11 +12,12 @@ from conversations.words import LANGUAGES, Say
 from handlers import holding, purchases
 from handlers.actions import action
 from handlers.ballot_sheet import is_sealed
-from handlers.ballots import facts_of
+from handlers.ballots import arrived, facts_of
 from handlers.calendar import working_deadline
 from handlers.holding import about, page_of
 from handlers.matters import add_event
 from handlers.policy import policy_of
+from handlers.repair_cards import without_private
 from handlers.talk import Known, end_about, here, know, no_facts, start
 from handlers.tell import Button, close_everywhere, notify, post, tell, tell_staff
 from handlers.timers import set_timer, stop_timer
@@ -25,7 +26,7 @@ from handlers.tx import Tx
 from handlers.vote_log import head_of, voter_of
 from handlers.vote_picture import picture
 from handlers.vote_words import in_words, verdict_in_words
-from handlers.votes import close
+from handlers.votes import GRACE, close
 from store.tables import Media, Objection, Person, Purchase, Role, Talk, Vote
 
 ASK_AGAIN = timedelta(days=1)
@@ -58,7 +59,7 @@ def close_and_publish(tx: Tx, person: None, vote: Vote) -> None:
     _tell_staff(tx, vote)
     if (purchase := purchase_of(tx, vote)) is not None:
         purchases.counted(tx, purchase, vote)
-    set_timer(tx, vote.community_id, f"vote.final:{vote.id}", vote.objections_until)
+    set_timer(tx, vote.community_id, f"vote.final:{vote.id}", vote.objections_until + GRACE)
 
 
 def has_passed(vote: Vote) -> bool:
@@ -99,7 +100,7 @@ def _stands(tx: Tx, vote: Vote) -> Say:
     waiting = sum(each.state == "waiting" for each in filed)
     if vote.annulled_at is not None:
         upheld = next(each for each in filed if each.state == "upheld")
-        return Say("result.annulled", why=upheld.answer, decider=decider(vote))
+        return Say("result.annulled", why=_public_answer(tx, upheld), decider=decider(vote))
     if vote.final_at is not None:
         return Say("result.is_final", at=vote.final_at, count=len(filed))
     if waiting:
@@ -111,6 +112,11 @@ def _stands(tx: Tx, vote: Vote) -> Say:
             decider=decider(vote),
         )
     return Say("result.open_to_objections", until=vote.objections_until, decider=decider(vote))
+
+
+def _public_answer(tx: Tx, filed: Objection) -> str:
+    """What was said to an objection, as everybody may read it."""
+    return without_private(tx, tx.session.get_one(Person, filed.person_id), filed.answer)
 
 
 def _draw(tx: Tx, vote: Vote) -> list[int]:
@@ -139,15 +145,9 @@ def _show_board(tx: Tx, vote: Vote, *, anew: bool = False, photos: Sequence[int]
 
 def _notify(tx: Tx, vote: Vote, key: str, names: Sequence[str] = ("vote.show",), **facts: Any) -> None:
     """Tell everybody in their own chat, with sound: it is what they were asked."""
-    notify(
-        tx,
-        vote.community_id,
-        key,
-        about=about(vote),
-        silent=False,
-        buttons=[Button(f"{name}:{vote.id}", number=vote.number) for name in names],
-        **facts,
-    )
+    facts["buttons"] = [Button(f"{name}:{vote.id}", number=vote.number) for name in names]
+    notify(tx, vote.community_id, key, about=about(vote), silent=False, **facts)
+    holding.tell_former(tx, vote, key, **facts)
 
 
 def _tell_staff(tx: Tx, vote: Vote) -> None:
@@ -200,7 +200,7 @@ def _must_be_open(tx: Tx, person: Person, vote: Vote) -> None:
     voter = voter_of(tx, vote, person)
     if voter is None or not voter.homes:
         raise Refused("objection.not_entitled")
-    if vote.final_at is not None or vote.annulled_at is not None or tx.now > vote.objections_until:
+    if vote.final_at is not None or vote.annulled_at is not None or arrived(tx) > vote.objections_until:
         raise Refused("objection.late", until=vote.objections_until)
     if any(each.person_id == person.id and each.state == "waiting" for each in objections_to(tx, vote)):
         raise Refused("objection.once")
@@ -284,7 +284,8 @@ def uphold(tx: Tx, person: Person, filed: Objection, why: str, **rest: Any) -> N
         tx.session.add(vote)
         tx.session.flush()
         stop_timer(tx, f"vote.final:{vote.id}")
-        _notify(tx, vote, "result.annulled_for_all", why=why, decider=decider(vote), **facts_of(vote))
+        public = _public_answer(tx, filed)
+        _notify(tx, vote, "result.annulled_for_all", why=public, decider=decider(vote), **facts_of(vote))
         _tell_staff(tx, vote)
         _show_board(tx, vote, anew=True)
         if (purchase := purchase_of(tx, vote)) is not None:
@@ -298,7 +299,7 @@ def reject(tx: Tx, person: Person, filed: Objection, why: str, **rest: Any) -> N
     """The result holds; it becomes final when nothing waits any more."""
     vote = _decide(tx, person, filed, "rejected", why)
     _show_board(tx, vote)
-    if vote.objections_until is not None and tx.now >= vote.objections_until:
+    if vote.objections_until is not None and tx.now >= vote.objections_until + GRACE:
         make_final(tx, None, vote)
 
 
@@ -311,7 +312,8 @@ def _decide(tx: Tx, person: Person, filed: Objection, state: str, why: str) -> V
     end_about(tx, f"objection:{filed.id}")
     close_everywhere(tx, f"objection:{filed.id}")
     vote = tx.session.get_one(Vote, filed.vote_id)
-    add_event(tx, about(vote), f"event.objection_{state}", person, community_id=vote.community_id, why=why)
+    public = _public_answer(tx, filed)
+    add_event(tx, about(vote), f"event.objection_{state}", person, community_id=vote.community_id, why=public)
     facts: Mapping[str, Any] = {"why": why, "decider": decider(vote), **facts_of(vote)}
     tell(tx, tx.session.get_one(Person, filed.person_id), f"objection.{state}", **facts)
     tell(tx, here(tx, person), f"objection.{state}_noted", **facts)

@@ -35,6 +35,12 @@ def next_at(tx: Tx, community_id: int, at: time, *, after: datetime | None = Non
     return today if today > after else today + timedelta(days=1)
 
 
+def is_set(tx: Tx, action: str) -> bool:
+    """Whether `action` is due, now or later."""
+    waits = select(Timer.id).where(Timer.action == action, Timer.state == "waiting")
+    return tx.session.exec(waits).first() is not None
+
+
 def stop_timer(tx: Tx, action: str) -> None:
     """Forget that `action` was due, if it was."""
     timer = tx.session.exec(select(Timer).where(Timer.action == action, Timer.state == "waiting")).first()

@@ -282,7 +282,7 @@ async def test_a_result_is_objected_to_answered_and_final(
     office.sees("异议 · 投票 1「3号楼充电桩」", "异议不成立", "异议成立")
     board.sees("收到异议 1 条，1 条等物业服务中心答复")
     await building.restart()
-    await building.later(days=7)
+    await building.later(days=7, seconds=5)
     office.sees("异议 · 投票 1")  # it waits, and is shown each day
     assert building.read(select(Vote))[0].final_at is None
     await office.taps("异议不成立")
@@ -403,5 +403,5 @@ async def test_a_statutory_vote_is_announced_and_begins_by_the_clock(
     await member.says("公告已送达")
     await member.taps("异议不成立")
     owner.sees("您的异议不成立。业主委员会的理由：公告已送达")
-    await building.later(days=7)
+    await building.later(days=7, seconds=5)
     owner.sees("的结果今天生效：通过")

@@ -129,7 +129,7 @@ async def test_from_a_request_to_a_final_decision(
     await neighbour.says("票已送达，提醒过两次，记录在案")
     await neighbour.taps("异议不成立")
     silent.sees("您的异议不成立")
-    await town.later(days=7)
+    await town.later(days=7, seconds=5)
     done.sees("的结果今天生效：通过")
     owner.sees("申请 1")
     (purchase,) = town.read(select(Purchase))
