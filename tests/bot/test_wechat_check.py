@@ -118,7 +118,15 @@ async def test_a_whole_account_is_right(looked: Look, api: WeChatApi) -> None:
 def test_the_menu_has_commands_of_ours() -> None:
     top: list[Any] = MENU["button"]
     buttons = [each for button in top for each in button.get("sub_button", [button])]
-    assert [each["key"] for each in buttons] == ["repair", "votes", "purchase", "my", "help", "language", "mydata"]
+    assert [each["key"] for each in buttons] == [
+        "repair",
+        "votes",
+        "purchase",
+        "my",
+        "help",
+        "language",
+        "mydata",
+    ]
     assert {each["key"] for each in buttons} <= set(COMMANDS)
 
 

@@ -160,7 +160,9 @@ async def test_from_the_settings_to_the_first_owner(
             assert code == 1
             code, words = await ran("wechat", "menu", "--data", data, **environment)
             assert (code, api.methods.menu) == (0, MENU)
-            assert "报修\n业主：投票、申请设备、我的\n更多：帮助、语言 Language、我的资料\n菜单已设好" in words
+            assert (
+                "报修\n业主：投票、申请设备、我的\n更多：帮助、语言 Language、我的资料\n菜单已设好" in words
+            )
             code, words = await ran("wechat", "check", "--data", data, **environment)
             assert re.findall("✗ (.+)", words) == [f"LINLI_WEB__ADDRESS {address}"]  # it is no https
             assert (code, words.count("✓")) == (1, 10)

@@ -11,6 +11,7 @@ from handlers.holding import hold
 from handlers.tx import Tx
 from store.tables import Ballot, Home, HomeRole, Person, Role, Vote, Voter
 from tests.handlers.test_agents import appoints
+from tests.handlers.test_homes import opens
 from tests.people import Building, Phone
 
 
@@ -405,3 +406,35 @@ async def test_a_statutory_vote_is_announced_and_begins_by_the_clock(
     owner.sees("您的异议不成立。业主委员会的理由：公告已送达")
     await building.later(days=7, seconds=5)
     owner.sees("的结果今天生效：通过")
+
+
+async def test_a_guardian_votes_and_the_ward_does_not(
+    building: Building, owner: Phone, neighbour: Phone, office: Phone
+) -> None:
+    await appoints(office, "监护人", "陈女士", "跳过", "跳过", "提交", whose="周先生", home="3-2-1202")
+    await held(building)
+    owner.sees("您代周先生投票：3 号楼 2 单元 1202", "赞成")
+    shown = neighbour.sees("名册上登记了您的监护人，由监护人代投", "详情")
+    assert "赞成" not in shown.buttons
+    (voter,) = building.read(select(Voter).join(Person).where(Person.name == "周先生"))
+    await neighbour.forges(f"ballot.against:{voter.id}")
+    neighbour.sees("这次由监护人代投")
+    await owner.forges(f"ballot.for:{voter.id}")
+    owner.sees("已记录（代周先生）：赞成")
+    neighbour.sees("陈女士代您投了一票：赞成")
+    assert ['"capacity":"guardian"' in each for each in cast_in(building)] == [True]
+
+
+async def test_where_a_home_has_a_representative_only_they_vote(
+    building: Building, owner: Phone, neighbour: Phone, office: Phone
+) -> None:
+    write(building, lambda tx: co_owner(tx, "王奶奶", "1202"))
+    await opens(office, "3-2-1202", "周先生", "设为代表")
+    await held(building)
+    other = building.phone("王奶奶")
+    await neighbour.says("赞成")
+    neighbour.sees("已记录：赞成（3 号楼 2 单元 1202）")
+    other.sees("您共有的 3 号楼 2 单元 1202 有一票：赞成（周先生投）")
+    await building.later(days=3, seconds=10)
+    (vote,) = building.read(select(Vote))
+    assert vote.result["counts"]["for"]["heads"] == 1
