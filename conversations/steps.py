@@ -368,8 +368,8 @@ CHINESE_DIGITS = {c: n for n, c in enumerate("零一二三四五六七八九")} 
 
 
 def whole_number(text: str) -> int | None:
-    """The number in "2", "２", "两台", "3个" or "十二"; None if there is none or it is not certain."""
-    words = unicodedata.normalize("NFKC", visible(text)).rstrip("个台张件只盏把套部户条块份。.").strip()
+    """The number in "2", "２", "两台", "3 天" or "十二"; None if there is none or it is not certain."""
+    words = unicodedata.normalize("NFKC", visible(text)).rstrip("个台张件只盏把套部户条块份天。.").strip()
     if words.isascii() and words.isdigit() and len(words) < 10:
         return int(words)
     tens, ten, ones = words.rpartition("十")

@@ -1,5 +1,6 @@
 """Ballots: in the own chat of everybody who may vote, cast by a tap, a number or a word, with a receipt at once."""
 
+import re
 from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any
@@ -34,6 +35,7 @@ ALONE: dict[str, Any] = {NONE: [], ABSTAIN: "abstain"}
 BRIEF = 400
 LONGEST_LABEL = 40
 SHOWN_HOMES = 3
+CASTS = re.compile(r"ballot\.(?:for|against|abstain|choose):(\d{1,18})")
 AT_ONCE = 5
 """How many ballots somebody who comes back is shown at once."""
 
@@ -138,6 +140,25 @@ def _chooses(vote: Vote) -> bool:
 
 def _is_open(tx: Tx, vote: Vote) -> bool:
     return vote.state == "open" and vote.opens_at <= tx.now <= vote.deadline
+
+
+def still_open(tx: Tx, values: Iterable[str]) -> list[str]:
+    """Buttons of the same words without the ballots of votes that are over; if there are no others, the latest."""
+    found = list(values)
+    gone = {each for each in found for vote in _votes(tx, [each]) if not _is_open(tx, vote)}
+    return [each for each in found if each not in gone] or found[:1]
+
+
+def votes_among(tx: Tx, values: Sequence[str]) -> int:
+    """In how many votes these buttons cast; 0 if one of them casts no ballot."""
+    return len({vote.id for vote in _votes(tx, values)}) if all(map(CASTS.fullmatch, values)) else 0
+
+
+def _votes(tx: Tx, values: Sequence[str]) -> list[Vote]:
+    """The votes of those of the buttons that cast a ballot."""
+    numbers = [int(found[1]) for found in map(CASTS.fullmatch, values) if found is not None]
+    voters = [tx.session.get(Voter, number) for number in numbers]
+    return [vote_of(tx, voter) for voter in voters if voter is not None]
 
 
 def facts_of(vote: Vote) -> dict[str, Any]:
@@ -415,16 +436,6 @@ def has_voted(tx: Tx, voter: Voter) -> bool:
     """Whether a ballot for somebody stands, by whomever."""
     rows = select(Ballot.id).where(Ballot.principal_id == voter.id, Ballot.kind == "ballot")
     return tx.session.exec(rows.limit(1)).first() is not None
-
-
-def not_over(tx: Tx, values: Iterable[str]) -> list[str]:
-    """Those of these buttons that are no ballots of a vote that has ended: their buttons stay in the chats."""
-    return [each for each in values if not each.startswith("ballot.") or _goes_on(tx, each)]
-
-
-def _goes_on(tx: Tx, value: str) -> bool:
-    voter = tx.session.get(Voter, int(value.partition(":")[2]))
-    return voter is not None and vote_of(tx, voter).state == "open"
 
 
 def offer(tx: Tx, agent: Agent) -> None:

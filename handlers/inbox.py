@@ -16,7 +16,7 @@ from conversations.steps import file_problem, photos_in, visible
 from conversations.words import LANGUAGES, named_language, normal, spoken
 from handlers import judge, reach, repair, roster_chat
 from handlers.actions import perform, stays, tap
-from handlers.ballots import not_over
+from handlers.ballots import still_open, votes_among
 from handlers.codes import code_in, code_quoted
 from handlers.greeting import show_waiting
 from handlers.joining import ask_consent, begin, communities, join_buttons, use_contact
@@ -612,10 +612,9 @@ def _says_ballot(tx: Tx, person: Person, place: Place, word: str) -> bool:
     meant = spoken("ballot").get(word)
     standing, _ = _menus(tx, place) if meant else ([], [])
     buttons = [button["value"] for row in standing for button in row.buttons]
-    found = dict.fromkeys(each for each in buttons if each.startswith(f"ballot.{meant}:"))
-    values = not_over(tx, found) or list(found)
+    values = still_open(tx, dict.fromkeys(each for each in buttons if each.startswith(f"ballot.{meant}:")))
     if len(values) > 1:
-        raise Unclear("ballot.which")
+        raise Unclear("ballot.which" if votes_among(tx, values) > 1 else "ballot.which_owner")
     for value in values:
         tap(tx, person, value)
     return bool(values)
@@ -657,8 +656,9 @@ def _numbered(tx: Tx, place: Place, word: str) -> str:
 def _tap_labelled(tx: Tx, person: Person, place: Place, said: Said, word: str) -> bool:
     """Perform the button of this label; one that has gone meanwhile says why it has."""
     standing, gone = _menus(tx, place)
-    values = _labelled(standing, word) or _labelled(gone, word)
-    values = not_over(tx, values) or values[:1]
+    values = still_open(tx, _labelled(standing, word) or _labelled(gone, word))
+    if len(values) > 1 and votes_among(tx, values) == 1:
+        raise Unclear("ballot.which_owner")
     if len(values) > 1 and not values[0].startswith(REST):  # of long texts the latest is meant
         numbered = any(
             b.get("number") for row in standing + gone for b in row.buttons if b["value"] in values

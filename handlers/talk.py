@@ -40,6 +40,7 @@ from store.tables import Person, Place, Talk
 # The value of a question's button: the talk, the step, and an option ("=lift") or a control ("!back").
 VALUE = re.compile(r"(\d{1,17})\.(\w+)([=!])(.{1,40})", re.ASCII)
 CHOSEN = re.compile(r"(?:我?选第?|第)?([0-9０-９一二两三四五六七八九十]{1,3})(?:个|号|吧|项|条)*")
+BUILDING = re.compile(r"([0-9一二两三四五六七八九十]{1,3})(?:号楼|号|楼|栋|幢|座)")
 WAYS_ON = ("my", "help", "language", "purchases")
 LONGEST_NUMBER = 2
 """Digits of a number by which one chooses."""
@@ -335,7 +336,9 @@ def _typed_option(
             return option.value
         if aloud and isinstance(question, Confirm):
             continue
-        if number_in(word) == (option.number or str(number)):
+        if number_in(word) == (option.number or str(number)) or (
+            option.number and _building_in(word) == option.number
+        ):
             return option.value
         chooses = isinstance(question, (Choice, Photos, Confirm))  # elsewhere words may be one's own
         if chooses and len(word) > 1 and any(label.startswith(word) for label in plain):
@@ -372,6 +375,13 @@ def number_in(word: str) -> str:
     found = CHOSEN.fullmatch(word)
     number = whole_number(found[1]) if found is not None else None
     return word if number is None else str(number)
+
+
+def _building_in(word: str) -> str:
+    """The number of a building as people write it: "三号楼", "3栋"; empty if it is none."""
+    found = BUILDING.fullmatch(word)
+    number = whole_number(found[1]) if found is not None else None
+    return "" if number is None else str(number)
 
 
 def _words(script: Script, step: str) -> str:
@@ -507,7 +517,8 @@ def _buttons(talk: Talk, script: Script, step: str, facts: Facts) -> list[Button
         )
         for option in question.options(talk.answers, facts)
     ]
-    controls = ["skip"] if question.optional and not facts.get("photos_so_far") else []
+    begun = isinstance(question, Photos) and facts.get("photos_so_far")
+    controls = ["skip"] if question.optional and not begun else []
     earlier = steps.back(script, talk.answers, facts) != talk.answers
     controls += ["change"] if earlier and isinstance(question, Confirm) else []
     controls += ["back"] if earlier else []

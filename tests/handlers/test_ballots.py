@@ -232,8 +232,9 @@ async def test_an_agent_whose_power_ends_has_no_ballot_any_more(
     await held(building)
     owner.sees("您的房屋：3 号楼 2 单元 1201", "赞成")
     owner.sees("您代周先生投票：3 号楼 2 单元 1202", "赞成")
-    await owner.says("赞成")
-    owner.sees("有几件事都可以「赞成」")
+    for words in ("赞成", "赞成 1", "同意"):
+        await owner.says(words)
+        owner.sees("这次投票您有几张票")
     (voter,) = building.read(select(Voter).join(Person).where(Person.name == "周先生"))
     await neighbour.says("/agents")
     await neighbour.taps("撤销陈女士")
@@ -242,6 +243,18 @@ async def test_an_agent_whose_power_ends_has_no_ballot_any_more(
     await owner.says("赞成")
     owner.sees("已记录：赞成（3 号楼 2 单元 1201）")
     assert len(cast_in(building)) == 1
+
+
+async def test_a_word_means_the_vote_that_goes_on(building: Building, owner: Phone, neighbour: Phone) -> None:
+    await held(building)
+    await owner.taps("反对")
+    await building.later(days=3, seconds=10)
+    await held(building)
+    for who, words in ((owner, "同意"), (neighbour, "赞成")):
+        await who.says(words)
+        who.sees("已记录：赞成")
+    rows = building.read(select(Ballot.vote_id).where(Ballot.kind == "ballot").order_by(Ballot.id))
+    assert rows == [1, 2, 2]
 
 
 async def test_a_poll_is_extended_once_and_all_hear_of_it(

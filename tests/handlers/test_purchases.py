@@ -201,10 +201,21 @@ async def test_a_photo_where_words_were_asked_is_kept(building: Building, owner:
     await owner.sends_photo()
     owner.sees("照片收到了")
     await owner.says("返回")
-    owner.sees("具体装在哪里")
+    owner.sees("具体装在哪里", "跳过")
     for words in ("跳过", WHY, "10", "4.2万", "好了", "提交"):
         await owner.says(words)
     assert building.board.sees("设备申请 1").photos == 1
+
+
+@pytest.mark.parametrize("words", ["三号楼", "3号楼", "3 栋", "三"])
+async def test_a_building_is_named_as_people_do(building: Building, owner: Phone, words: str) -> None:
+    neighbours(building, "钱女士")
+    await ask_for(owner, until="给哪里用")
+    await owner.says(words)
+    owner.sees("具体装在哪里")
+    for words in ("跳过", WHY, "10", "跳过", "跳过", "提交"):
+        await owner.says(words)
+    assert "3 号楼" in posted(building.board)
 
 
 # --- the same once more -----------------------------------------------------------------------------
