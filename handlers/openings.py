@@ -89,7 +89,7 @@ def _show(tx: Tx, opening: Opening, member: Person, *, anew: bool = False, remin
         reminder=Say("opening.reminder_mark") if reminder else "",
         title=vote["title"],
         text=vote["text"],
-        rule=Say(f"count.rule.{vote['rule']}"),
+        rule=Say(f"opening.rule.{vote['rule']}"),
         scope=[Say("where.building", building=each) for each in vote["buildings"] or ()]
         or Say("purchase.whole"),
         opens=Say("opening.opens_at", at=opening_at(tx, opening), days=_notice_days(tx, opening)),

@@ -214,6 +214,7 @@ EXPANSIONS: dict[str, set[str]] = {
     "objection.{}_noted": {f"objection.{state}_noted" for state in ("upheld", "rejected")},
     "{}_none": {"repair.tickets_none", "repair.mine_none"},
     "purchase.state.{}": {f"purchase.state.{state}" for state in PURCHASE_STATES},
+    "opening.rule.{}": {"opening.rule.ordinary", "opening.rule.special"},
     "opening.state.{}": {f"opening.state.{state}" for state in OPENING_STATES},
     "review.law.{}": {f"review.law.{item}" for item in ("5", "6", "7", "8", "9", "poll")},
     "review.kind_{}": {"review.kind_statutory", "review.kind_poll"},

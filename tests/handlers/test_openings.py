@@ -58,7 +58,7 @@ async def test_two_of_the_committee_open_a_statutory_vote(
     second.sees(f"业委会已确认：投票 {vote.number}")
     (purchase,) = requests(building)
     assert (purchase.state, purchase.vote_id) == ("voting", vote.id)
-    assert "投票中" in posted(office)
+    assert "已发起投票" in posted(office)
     await second.forges(f"opening.confirm:{opening.id}")
     second.sees("这次表决已经定了")
     assert len(building.read(select(Vote))) == 1

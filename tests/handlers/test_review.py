@@ -190,7 +190,7 @@ async def test_what_the_company_pays_is_a_poll_at_once(
     last = office.sees("资金：物业出资", "确认，发起")
     assert "⚠" not in last.text
     await office.taps("确认，发起")
-    office.sees("🧾 采购申请 1 · 投票中")
+    office.sees("🧾 采购申请 1 · 已发起投票")
     vote = vote_of(building)
     assert (vote.kind, vote.title) == ("poll", f"3 号楼：{THING} 10 个")
     assert (vote.opens_at, vote.deadline) == (building.clock.now(), building.clock.now() + timedelta(days=3))
@@ -199,7 +199,7 @@ async def test_what_the_company_pays_is_a_poll_at_once(
     assert "陈女士" not in vote.policy["text"]
     (purchase,) = requests(building)
     assert (purchase.vote_id, purchase.state, purchase.payer) == (vote.id, "voting", "company")
-    assert "投票中" in posted(board)
+    assert "已发起投票" in posted(board)
     assert building.read(select(Audit).where(Audit.action == f"review.finish:{purchase.id}")) != []
 
 
@@ -352,7 +352,7 @@ async def test_two_staff_do_not_open_it_twice(building: Building, owner: Phone, 
     assert building.read(select(Talk)) == []
     assert len(building.read(select(Vote))) == 1
     await second.forges(f"review.start:{purchase.id}")
-    second.sees("申请 1 现在是「投票中」")
+    second.sees("申请 1 现在是「已发起投票」")
 
 
 async def test_what_was_typed_about_a_name_is_not_in_the_vote(
