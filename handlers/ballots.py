@@ -77,6 +77,14 @@ def wards_of(vote: Vote) -> set[str]:
     return {each["principal"] for each in vote.roster["legal_agents"]}
 
 
+def is_represented(tx: Tx, vote: Vote, voter: Voter) -> bool:
+    """Whether each home of this number has a representative who is somebody else, and so votes for it."""
+    rows = select(RosterEntry.unit).where(
+        RosterEntry.vote_id == vote.id, col(RosterEntry.position).in_(voter.homes)
+    )
+    return all(unit["rep"] not in (None, voter.number) for unit in tx.session.exec(rows))
+
+
 def capacity_of(tx: Tx, vote: Vote, person: Person, voter: Voter) -> str:
     """As what somebody casts a ballot."""
     if voter.person_id == person.id:
@@ -127,7 +135,8 @@ def _photos(tx: Tx, vote: Vote) -> list[int]:
 def buttons(tx: Tx, vote: Vote, voter: Voter, to: Person) -> list[Button]:
     """What can be pressed below a ballot."""
     show = Button(f"vote.show:{vote.id}", number=vote.number)
-    if not _is_open(tx, vote) or (voter.person_id == to.id and voter.number in wards_of(vote)):
+    ward = voter.person_id == to.id and voter.number in wards_of(vote)
+    if not _is_open(tx, vote) or ward or is_represented(tx, vote, voter):
         return [show]
     names = ["choose"] if _chooses(vote) else SIDES
     return [*(Button(f"ballot.{name}:{voter.id}", number=vote.number) for name in names), show]
@@ -178,6 +187,8 @@ def _facts(tx: Tx, vote: Vote, voter: Voter, to: Person) -> dict[str, Any]:
     whose = Say("ballot.own", homes=homes_in_words(tx, vote, voter))
     if own and voter.number in wards_of(vote):
         whose = Say("ballot.ward")
+    elif is_represented(tx, vote, voter):
+        whose = Say("ballot.represented", homes=homes_in_words(tx, vote, voter))
     elif not own:
         principal = tx.session.get_one(Person, voter.person_id)
         whose = Say("ballot.of_other", who=name_of(principal), homes=homes_in_words(tx, vote, voter))
@@ -307,9 +318,12 @@ def tell_receipt(tx: Tx, vote: Vote, made: Cast, principal: Person, *, by: Perso
     choice = Say("ballot.hidden") if is_sealed(vote.policy) else in_words(made.choice)
     for owner in made.owners:
         spoken_for = owner.id == principal.id
-        key = "ballot.receipt_own" if spoken_for else "ballot.receipt"
         who: Any = Say("ballot.on_paper") if by is None else name_of(by)
         theirs = voter_of(tx, vote, owner)
+        represented = theirs is not None and is_represented(tx, vote, theirs)
+        key = "ballot.receipt_own" if spoken_for else "ballot.receipt"
+        if represented and not spoken_for:
+            key = "ballot.receipt_represented"
         tell(
             tx,
             owner,

@@ -19,7 +19,7 @@ from handlers.talk import Known, here, know, no_facts, start
 from handlers.tell import BROADCAST, NEWS, Button, post, publish, tell, tell_staff
 from handlers.timers import is_set, set_timer, stop_timer
 from handlers.tx import Tx
-from handlers.votes import extend, open_vote
+from handlers.votes import extend, open_vote, was_extended
 from store.tables import Ballot, HomeRole, Person, Purchase, Talk, Vote, Voter
 
 BATCH = 100
@@ -126,7 +126,11 @@ def show_board(tx: Tx, vote: Vote) -> None:
 
 def show_staff(tx: Tx, vote: Vote) -> None:
     """Let the admin group have a card of a vote that is to come or goes on."""
-    names = ["vote.turnout", "vote.show", *(["vote.extend"] if vote.kind == "poll" else [])]
+    names = [
+        "vote.turnout",
+        "vote.show",
+        *(["vote.extend"] if vote.kind == "poll" and not was_extended(tx, vote) else []),
+    ]
     tell_staff(
         tx,
         vote.community_id,
@@ -171,7 +175,7 @@ def remind(tx: Tx, person: None, vote: Vote) -> None:
         return
     covered = _covered(tx, vote)
     for voter, to in _next_batch(tx, vote, f"vote.remind:{vote.id}"):
-        if not covered.issuperset(voter.homes):
+        if not covered.issuperset(voter.homes) and not ballots.is_represented(tx, vote, voter):
             give(tx, vote, voter, to, key="ballot.remind", lane=BROADCAST)
     if vote.reached == 0:
         remind_next(tx, vote)
@@ -240,6 +244,8 @@ def ask_extension(tx: Tx, person: Person, vote: Vote) -> None:
         raise Refused("vote.extend_poll")
     if vote.state != "open":
         raise Refused("vote.closed")
+    if was_extended(tx, vote):
+        raise Refused("vote.extend_once")
     start(tx, person, EXTEND.name, about=about(vote))
 
 

@@ -111,6 +111,8 @@ def _stands(tx: Tx, vote: Vote) -> Say:
             until=vote.objections_until,
             decider=decider(vote),
         )
+    if filed:
+        return Say("result.answered", count=len(filed), until=vote.objections_until, decider=decider(vote))
     return Say("result.open_to_objections", until=vote.objections_until, decider=decider(vote))
 
 

@@ -120,6 +120,9 @@ def _mine(tx: Tx, vote: Vote, person: Person) -> Any:
     lines = []
     for voter in theirs:
         before = standing(tx, vote, voter, person)
+        if before is None and ballots.is_represented(tx, vote, voter):
+            lines.append(Say("ballot.represented", homes=homes_in_words(tx, vote, voter)))
+            continue
         if before is None:
             lines.append(Say("vote.mine_none", homes=homes_in_words(tx, vote, voter)))
             continue

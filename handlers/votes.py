@@ -239,6 +239,12 @@ def _keep(tx: Tx, vote: Vote, frozen: Frozen) -> None:
             tx.session.connection().execute(insert(table), rows[start : start + BATCH])
 
 
+def was_extended(tx: Tx, vote: Vote) -> bool:
+    """Whether a poll has had its more time."""
+    before = select(Ballot.id).where(Ballot.vote_id == vote.id, Ballot.kind == "extend")
+    return tx.session.exec(before).first() is not None
+
+
 # --- by the clock -----------------------------------------------------------------------------------
 
 
@@ -249,8 +255,7 @@ def extend(tx: Tx, vote: Vote, deadline: datetime) -> None:
         raise Refused("vote.extend_poll")
     if vote.state != "open" or tx.now >= vote.deadline:
         raise Refused("vote.closed")
-    before = select(Ballot.id).where(Ballot.vote_id == vote.id, Ballot.kind == "extend")
-    if tx.session.exec(before).first() is not None:
+    if was_extended(tx, vote):
         raise Refused("vote.extend_once")
     if deadline <= vote.deadline:
         raise Refused("vote.extend_later", at=vote.deadline)

@@ -96,6 +96,32 @@ async def test_a_co_owner_has_the_receipt_at_once(building: Building, owner: Pho
     assert "共有人投得不一样，这一户就不计。" in neighbour.last.text
 
 
+async def test_where_somebody_represents_the_home_a_co_owner_is_told_so_and_has_no_buttons(
+    building: Building, owner: Phone, neighbour: Phone
+) -> None:
+    def represented(tx: Tx) -> None:
+        mine = select(HomeRole).join(Person).where(Person.name == "陈女士", HomeRole.role == "owner")
+        tie = tx.session.exec(mine).one()
+        co_owner(tx, "周先生", "1201")
+        tie.represents = True
+        tx.session.add(tie)
+        other = select(HomeRole).join(Person).where(Person.name == "周先生", HomeRole.home_id != tie.home_id)
+        for each in tx.session.exec(other).all():
+            tx.session.delete(each)
+
+    write(building, represented)
+    await held(building)
+    shown = neighbour.sees("3 号楼 2 单元 1201 登记了代表，由代表投票", "详情")
+    assert "赞成" not in shown.buttons
+    await neighbour.taps("详情")
+    assert "您没有投" not in neighbour.last.text
+    neighbour.sees("登记了代表，由代表投票")
+    await owner.taps("赞成")
+    shown = neighbour.sees("您共有的 3 号楼 2 单元 1201 有一票：赞成（陈女士投）")
+    assert "这一户登记了代表，由代表投票" in shown.text
+    assert "都可以投" not in shown.text
+
+
 async def test_in_a_sealed_poll_a_co_owner_hears_of_the_ballot_but_not_of_the_choice(
     building: Building, owner: Phone, neighbour: Phone
 ) -> None:
@@ -271,8 +297,8 @@ async def test_a_poll_is_extended_once_and_all_hear_of_it(
     await building.later(days=3, seconds=10)
     await owner.says("赞成")
     owner.sees("已记录：赞成")
-    await office.taps("延长")
-    await office.says("2")
+    assert "延长" not in office.sees("没投的会自动提醒").buttons
+    await office.forges("vote.extend:1")
     office.sees("已经延长过一次")
     await building.later(days=2)
     owner.sees("结果：")
@@ -285,7 +311,10 @@ async def test_a_result_is_objected_to_answered_and_final(
     await owner.taps("赞成")
     await building.later(days=3, seconds=10)
     shown = board.sees("结果：赞成的够了")
-    assert "对结果有异议，请在 3月12日周四 09:00 前点「我要异议」，由物业服务中心答复" in shown.text
+    assert (
+        "对结果有异议，请在 3月12日周四 09:00 前，在自己的聊天里点「我要异议」，由物业服务中心答复"
+        in shown.text
+    )
     await neighbour.taps("我要异议")
     await neighbour.says("算错了")
     await neighbour.says("算错了，我家没有收到票")
@@ -307,6 +336,21 @@ async def test_a_result_is_objected_to_answered_and_final(
     board.sees("结果已在 3月12日周四 09:00 生效，异议 1 条，都已答复")
     await owner.taps("我要异议")
     owner.sees("异议要在")
+
+
+async def test_an_objection_that_was_answered_stays_in_sight(
+    building: Building, owner: Phone, neighbour: Phone, office: Phone, board: Phone
+) -> None:
+    await held(building, poll={"quorum": "0/1"})
+    await owner.taps("赞成")
+    await building.later(days=3, seconds=10)
+    await neighbour.taps("我要异议")
+    await neighbour.says("算错了，我家没有收到票")
+    await neighbour.taps("提交")
+    await office.taps("异议不成立")
+    await office.says("票已送达，回执在案")
+    await office.taps("异议不成立")
+    board.sees("异议 1 条，都已答复，不成立。3月12日周四 09:00 前还可以在自己的聊天里点「我要异议」")
 
 
 async def test_an_objection_that_is_upheld_ends_the_result(
