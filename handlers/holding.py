@@ -226,12 +226,12 @@ def awake(tx: Tx, community_id: int, at: datetime, *, until: datetime | None = N
     zone = ZoneInfo(tx.community(community_id).time_zone)
     first, last = (time.fromisoformat(each) for each in policy_of(tx, community_id).waking.split("-"))
     local = at.astimezone(zone)
-    if first <= local.time() < last:
+    now = local.time()
+    if first <= now < last or (last <= first and not last <= now < first):  # they may be awake over midnight
         return at
-    evening = local.date() - timedelta(days=local.time() < first)
-    morning = datetime.combine(evening + timedelta(days=1), first, zone)
-    late = until is not None and morning > until
-    return datetime.combine(evening, last, zone) - LAST_CALL if late else morning
+    morning = datetime.combine(local.date() + timedelta(days=now >= first), first, zone)
+    evening = datetime.combine(local.date() - timedelta(days=now < last), last, zone)
+    return evening - LAST_CALL if until is not None and morning > until else morning
 
 
 # --- more time --------------------------------------------------------------------------------------

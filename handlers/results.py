@@ -178,12 +178,13 @@ def decider(vote: Vote) -> Say:
     return Say(f"result.decider.{vote.kind}")
 
 
-def decides(tx: Tx, vote: Vote) -> list[Person]:
-    """The people who decide in their own chats; nobody, if that is for the admin group."""
+def decides(tx: Tx, vote: Vote, filed: Objection) -> list[Person]:
+    """The people who decide in their own chats, but for whoever filed it; nobody, if that is for the admin group."""
     committee = (
         select(Person)
         .join(Role, col(Role.person_id) == col(Person.id))
         .where(Role.community_id == vote.community_id, Role.role == "committee", Person.name != "")
+        .where(Person.id != filed.person_id)
         .order_by(col(Person.id))
     )
     return list(tx.session.exec(committee)) if vote.kind == "statutory" else []
@@ -243,10 +244,12 @@ def _ask_decision(tx: Tx, filed: Objection, vote: Vote) -> None:
     facts = {**facts_of(vote), "what": filed.what, "at": filed.at}
     buttons = [Button(f"objection.{name}:{filed.id}", number=vote.number) for name in ("reject", "uphold")]
     card = f"objection:{filed.id}"
-    people = decides(tx, vote)
+    people = decides(tx, vote, filed)
     for each in people:
         tell(tx, each, "objection.asked", card=card, anew=True, buttons=buttons, **facts)
-    if not people:
+    if not people and vote.kind == "statutory":
+        tell_staff(tx, vote.community_id, "objection.nobody", card=card, anew=True, **facts)
+    elif not people:
         tell_staff(tx, vote.community_id, "objection.asked", card=card, anew=True, buttons=buttons, **facts)
     set_timer(tx, vote.community_id, f"objection.wait:{filed.id}", tx.now + ASK_AGAIN)
 

@@ -96,9 +96,12 @@ def votes_for(tx: Tx, person: Person, row: Any) -> bool:
 
 
 def decides(tx: Tx, person: Person, row: Any) -> bool:
-    """Who decides on the objection in the row: the committee on a vote of the assembly, staff on a poll."""
+    """Who decides on the objection in the row: the committee on a vote of the assembly, staff on a poll.
+
+    Never whoever filed it.
+    """
     vote = tx.session.get(Vote, row.vote_id) if row is not None else None
-    if vote is None:
+    if vote is None or row.person_id == person.id:
         return False
     return committee(tx, person, row) if vote.kind == "statutory" else staff(tx, person, row)
 

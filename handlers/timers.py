@@ -12,6 +12,9 @@ from handlers.tx import House, Tx
 from store.tables import Timer
 
 TRIES = 5
+KEPT = ("vote.", "objection.", "opening.")
+"""What is tried again every hour for good: a vote that nobody closes would hang for ever."""
+HOUR = timedelta(hours=1)
 CLEARED_AFTER = timedelta(minutes=1)
 """How long the last word to somebody who is forgotten may take; then their chat is cleared, too."""
 
@@ -81,8 +84,10 @@ def put_off(session: Session, timer_id: int, error: str, *, now: datetime) -> No
         return
     timer.tries += 1
     timer.error = error
-    timer.due_at = now + timedelta(seconds=10 * 4**timer.tries)
-    if timer.tries >= TRIES:
+    timer.due_at = now + timedelta(seconds=10 * 4 ** min(timer.tries, TRIES))
+    if timer.tries >= TRIES and timer.action.startswith(KEPT):
+        timer.due_at = now + HOUR
+    elif timer.tries >= TRIES:
         timer.state = "failed"
     session.add(timer)
 

@@ -27,7 +27,7 @@ from store.tables import (
     Voter,
 )
 from tests.handlers.test_agents import appoints
-from tests.handlers.test_ballots import cast_in, co_owner, held, one, write
+from tests.handlers.test_ballots import cast_in, co_owner, committee, held, one, write
 from tests.handlers.test_openings import proposed
 from tests.handlers.test_paper import enters
 from tests.handlers.test_purchases import ask_for, neighbours
@@ -572,6 +572,39 @@ async def test_a_batch_that_fails_is_tried_again_and_loses_nobody(
         assert len(asked_of(each)) == 1
 
 
+async def test_a_vote_that_cannot_be_closed_for_hours_is_closed_after_the_mend(
+    building: Building, owner: Phone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from handlers import results
+
+    draw = results._draw
+    await held(building, poll=ANY)
+    await owner.taps("赞成")
+
+    def fails(tx: Tx, vote: Vote) -> list[int]:
+        raise RuntimeError("no fonts")
+
+    monkeypatch.setattr(results, "_draw", fails)
+    await building.later(days=3, seconds=10)
+    for _ in range(40):
+        await building.later(minutes=30)
+    assert building.read(select(Vote))[0].state == "open"
+    monkeypatch.setattr(results, "_draw", draw)
+    await building.later(hours=1)
+    owner.sees("结果：赞成的够了")
+
+
+async def test_who_is_awake_over_midnight_is_reminded(
+    building: Building, owner: Phone, neighbour: Phone
+) -> None:
+    building.set_policy("waking", "20:00-02:00")
+    await held(building)
+    for _ in range(71):
+        await building.later(hours=1)
+    reminded = [text for text in asked_of(neighbour) if text.startswith("还没收到")]
+    assert len(reminded) == 2
+
+
 # --- long words -------------------------------------------------------------------------------------
 
 
@@ -696,6 +729,27 @@ async def test_of_two_objections_the_last_decision_makes_it_final(
         await office.says("票已送达")
         await office.says("异议不成立")
     assert building.read(select(Vote))[0].final_at is not None
+
+
+async def test_nobody_decides_on_an_objection_of_their_own(
+    building: Building, owner: Phone, neighbour: Phone, office: Phone
+) -> None:
+    write(building, lambda tx: committee(tx, "陈女士"))
+    opens = building.clock.now() + timedelta(days=15)
+    lasts = {"opens_at": opens, "deadline": opens + timedelta(days=10)}
+    await held(building, kind="statutory", rule="ordinary", **lasts)
+    await building.later(days=25, seconds=10)
+    await objects(owner)
+    await owner.forges("objection.uphold:1")
+    owner.sees("不归您办理")
+    assert "没有别的成员" in office.sees("异议 · 投票 1").text
+    assert not office.last.buttons
+    write(building, lambda tx: committee(tx, "周先生"))
+    await building.later(days=1)
+    await neighbour.taps("异议不成立")
+    await neighbour.says("票已送达")
+    await neighbour.taps("异议不成立")
+    owner.sees("您的异议不成立。业主委员会的理由：票已送达")
 
 
 # --- requests and papers ----------------------------------------------------------------------------
