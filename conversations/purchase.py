@@ -46,10 +46,17 @@ DECLINE = Script(
     steps={"reason": Text(min=2, max=LONGEST), "sure": Confirm()},
 )
 
+
+def without_estimate(answers: Answers, facts: Facts) -> bool:
+    """Nobody has said what it costs."""
+    return not facts["estimated"]
+
+
 REVIEW = Script(
     name="review",
     finish="review.finish",
     steps={
+        "cost": Money(optional=True, when=without_estimate),
         "payer": Choice(*PAYERS),
         "nature": Choice(*NATURES),
         "kind": Choice(source="kinds"),

@@ -181,8 +181,17 @@ def facts_of(vote: Vote) -> dict[str, Any]:
     }
 
 
+def matter_of(vote: Vote, most: int | None = None) -> dict[str, Any]:
+    """What is asked: the explanation, of at most so many characters, and the choices, if there are some."""
+    text, names = vote.policy["text"], vote.policy["poll"]["choices"] if _chooses(vote) else []
+    shown = text if most is None or len(text) <= most else f"{text[: most - 1]}…"
+    return {
+        "text": Say("ballot.text_mark", text=shown) if shown else "",
+        "choices": Say("ballot.choices_mark", names=list(names)) if names else "",
+    }
+
+
 def _facts(tx: Tx, vote: Vote, voter: Voter, to: Person) -> dict[str, Any]:
-    text = vote.policy["text"]
     own = voter.person_id == to.id
     whose = Say("ballot.own", homes=homes_in_words(tx, vote, voter))
     if own and voter.number in wards_of(vote):
@@ -195,7 +204,7 @@ def _facts(tx: Tx, vote: Vote, voter: Voter, to: Person) -> dict[str, Any]:
     before = standing(tx, vote, voter, to)
     return {
         **facts_of(vote),
-        "text": text if len(text) <= BRIEF else f"{text[: BRIEF - 1]}…",
+        **matter_of(vote, BRIEF),
         "visible": Say(f"ballot.visible.{visible(vote)}"),
         "whose": whose,
         "before": Say("ballot.before_mark", choice=in_words(choice_in(before))) if before is not None else "",

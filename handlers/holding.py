@@ -71,7 +71,7 @@ def announcement(tx: Tx, vote: Vote) -> dict[str, Any]:
     """What the board says of a vote that is to come or goes on; of its choices nothing."""
     return {
         **facts_of(vote),
-        "text": vote.policy["text"] or Say("talk.none"),
+        **ballots.matter_of(vote),
         "opens": vote.opens_at,
         "visible": Say(f"ballot.visible.{ballots.visible(vote)}"),
         "roster": vote.roster_hash,

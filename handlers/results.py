@@ -91,7 +91,15 @@ def shown(tx: Tx, vote: Vote) -> dict[str, Any]:
         "verdict": verdict_in_words(vote.policy, vote.result),
         "head": str(head_of(vote)),
         "page": page_of(tx, vote),
+        "again": _again(tx, vote),
     }
+
+
+def _again(tx: Tx, vote: Vote) -> Say:
+    """By which command anybody can count it again."""
+    if is_sealed(vote.policy):
+        return Say("result.again_sealed")
+    return Say("result.again" if tx.house.vote_page is not None else "result.again_keeper")
 
 
 def _stands(tx: Tx, vote: Vote) -> Say:

@@ -211,7 +211,11 @@ def review_facts(tx: Tx, person: Person, answers: Answers) -> dict[str, Callable
         days = _usual_days(tx, community_id, statutory=statutory)
         return [(days, reader.say("review.days", days=days) + mark)]
 
+    def estimated() -> bool:
+        return tx.session.get_one(Purchase, answers["for"]).cost is not None
+
     return {
+        "estimated": estimated,
         "kinds": kinds,
         "scopes": scopes,
         "buildings": scopes,
@@ -260,7 +264,9 @@ def heard(tx: Tx, person: Person, talk: Talk, changed: Collection[str]) -> bool:
             if each not in changed:
                 answers.pop(each, None)
     lead, facts = "", dict[str, Any]()
-    if "opens" in changed:
+    if "kind" in changed and answers["kind"] == "statutory":
+        lead, facts = _check_committee(tx, person, answers)
+    if "opens" in changed and not lead:
         lead, facts = _read_opening(tx, person, answers)
     if "lasts" in changed and not lead:
         lead, facts = _check_length(tx, person, answers)
@@ -297,6 +303,16 @@ def _read_opening(tx: Tx, person: Person, answers: Answers) -> tuple[str, dict[s
     return lead, facts
 
 
+def _check_committee(tx: Tx, person: Person, answers: Answers) -> tuple[str, dict[str, Any]]:
+    """Whether there is a committee that could open it."""
+    count = len(openings.committee_of(tx, person.community_id))
+    if count >= openings.TOGETHER:
+        return "", {}
+    del answers["kind"]
+    number = tx.session.get_one(Purchase, answers["for"]).number
+    return "review.no_committee", {"count": count, "number": number}
+
+
 def _check_length(tx: Tx, person: Person, answers: Answers) -> tuple[str, dict[str, Any]]:
     pack = _pack(tx, person.community_id)
     if answers.get("kind") != "statutory" or pack.period_days is None:
@@ -314,6 +330,8 @@ def of_review(tx: Tx, talk: Talk) -> dict[str, Any]:
     pack = _pack(tx, purchase.community_id)
     wanted = due(str(answers.get("payer", "")), str(answers.get("nature", "")))
     warnings = []
+    if purchase.cost is None and answers.get("cost") is None:
+        warnings.append(Say("review.warn_cost"))
     if answers.get("kind") == "poll" and wanted.kind == "statutory":
         warnings.append(Say("review.warn_poll", law=Say(f"review.law.{wanted.item}")))
     if answers.get("kind") == "statutory" and answers.get("scope", WHOLE) != WHOLE:
@@ -356,6 +374,7 @@ def finish(tx: Tx, person: Person, purchase: Purchase, **answers: Any) -> None:
     if not purchase.note:
         raise Refused("review.note_first", number=purchase.number)
     purchase.payer, purchase.nature = answers["payer"], answers["nature"]
+    purchase.cost = answers.get("cost") or purchase.cost
     scope = str(answers.get("scope") or WHOLE)
     buildings = None if scope == WHOLE else [scope]
     opens = _moment(tx, purchase.community_id, str(answers["opens"]))

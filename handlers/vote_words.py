@@ -158,11 +158,17 @@ class Words:
         yield say("count.title", kind=kind, title=one_line(self.policy["title"]))
         yield say("count.outcome", verdict=self.verdict(self.result))
         yield say("count.period", start=self.time("opens_at"), end=self.time("deadline"))
+        before = self.policy.get("deadline", self.result["deadline"])
+        if instant(before) != instant(self.result["deadline"]):
+            yield say("count.extended", before=self.shown_time(before))
         yield ""
         yield from self.poll_lines() if self.poll else self.statutory_lines()
 
     def time(self, name: str) -> str:
-        at: datetime = instant(self.result[name]).astimezone(ZoneInfo(self.policy["time_zone"]))
+        return self.shown_time(self.result[name])
+
+    def shown_time(self, written: str) -> str:
+        at: datetime = instant(written).astimezone(ZoneInfo(self.policy["time_zone"]))
         return f"{at:%Y-%m-%d %H:%M}"
 
     def verdict(self, verdict: Mapping[str, Any]) -> Say:

@@ -206,7 +206,7 @@ async def test_the_clock_brings_the_result_of_its_vote_to_a_request(
     await building.later(days=3, minutes=1)
     assert requests(building)[0].state == "objecting"
     await building.restart()
-    await building.later(days=7)
+    await building.later(days=7, minutes=1)
     assert requests(building)[0].state == "approved"
     owner.sees("申请 1（电动车充电桩）通过了")
     office.sees("🧾 采购申请 1 · 已通过，等下单", "已下单")
@@ -219,6 +219,6 @@ async def test_a_poll_in_which_nobody_voted_rejects_a_request(
     await noted(office)
     await reviewed(office, *POLL)
     await building.later(days=3, minutes=1)
-    await building.later(days=7)
+    await building.later(days=7, minutes=1)
     assert requests(building)[0].state == "rejected"
     owner.sees("申请 1（电动车充电桩）没有通过")

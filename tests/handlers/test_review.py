@@ -280,6 +280,7 @@ async def test_an_opening_before_the_notice_is_refused_with_the_earliest_lawful_
 
 async def test_a_city_has_its_own_period(building: Building, owner: Phone, office: Phone) -> None:
     building.set_policy("city", "杭州")
+    committee(building, "周先生", "王奶奶")
     await ask_for(owner)
     await noted(office)
     await reviewed(office, *LAWFUL[:5])
@@ -313,10 +314,28 @@ async def test_without_a_committee_staff_hear_how_to_elect_one(
     committee(building, *members)
     await ask_for(owner)
     await noted(office)
-    await reviewed(office, *LAWFUL)
-    office.sees(f"得由业委会两位成员发起，现在登记了 {len(members)} 位。请发 /committee")
+    await reviewed(office, *LAWFUL[:3])  # at once, not after all questions
+    office.sees(f"得由业委会两位成员发起，现在登记了 {len(members)} 位。请发 /committee", "只征求意见")
     assert requests(building)[0].state == "review"
     assert building.read(select(Opening)) == []
+
+
+async def test_a_committee_that_has_gone_meanwhile_opens_nothing(
+    building: Building, owner: Phone, office: Phone
+) -> None:
+    committee(building, "周先生", "王奶奶")
+    await ask_for(owner)
+    await noted(office)
+    await reviewed(office, *LAWFUL[:-1])
+
+    def leave(session: Session) -> None:
+        for role in session.exec(select(Role).where(Role.role == "committee")).all():
+            session.delete(role)
+
+    building.app.database.write_now(leave)
+    await office.says(LAWFUL[-1])
+    office.sees("得由业委会两位成员发起，现在登记了 0 位。请发 /committee")
+    assert requests(building)[0].state == "review"
     await office.taps("审核并发起投票")
     office.sees("钱从哪里来")
 
@@ -364,3 +383,30 @@ async def test_what_was_typed_about_a_name_is_not_in_the_vote(
     text = vote_of(building).policy["text"]
     assert [word for word in ("陈女士", "13800138000", "13900139000") if word in text] == []
     assert len(building.read(select(Purchase))) == 1
+
+
+async def test_staff_say_what_it_costs_if_nobody_has(
+    building: Building, owner: Phone, office: Phone, board: Phone
+) -> None:
+    await ask_for(owner, cost="跳过")
+    await noted(office)
+    await office.taps("审核并发起投票")
+    office.sees("还没有预算。大约多少钱？", "跳过")
+    await office.says("挺贵的")
+    office.sees("没看懂金额")
+    await office.says("4.2万")
+    for words in POLL[:-1]:
+        await office.says(words)
+    assert "预算还没有写" not in office.sees("请看一下对不对").text
+    await office.says(POLL[-1])
+    board.sees("预算：约 4.2 万元")
+
+
+async def test_a_vote_without_an_estimate_warns(building: Building, owner: Phone, office: Phone) -> None:
+    await ask_for(owner, cost="跳过")
+    await noted(office)
+    await office.taps("审核并发起投票")
+    await office.taps("跳过")
+    for words in POLL[:-1]:
+        await office.says(words)
+    office.sees("⚠ 预算还没有写：业主不知道要花多少钱。", "确认，发起")
