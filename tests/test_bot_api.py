@@ -3,6 +3,7 @@
 import asyncio
 import html
 import random
+import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import cache
@@ -687,16 +688,18 @@ async def test_a_webhook_gets_what_waits(clock: Clock) -> None:
 
 
 async def test_a_webhook_that_is_away(clock: Clock) -> None:
-    async with serve(now=clock, insecure_webhooks=True, webhook_backoff=0.01) as api, client(api) as bot:
-        async with listening(Hook().take) as url:
-            pass
-        api.user("Anna").starts()
-        await bot.set_webhook(url)
-        await api.until(lambda: api.queue.webhook.error)
-        info = await bot.get_webhook_info()
-        assert (info.pending_update_count, info.last_error_message) == (1, "Connection refused")
-        await bot.delete_webhook(drop_pending_updates=True)
-        assert await bot.get_updates() == () and len(api.queue.lost) == 1
+    # A port that is held and listened to by nobody: one that was let go may be another test's server by now.
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{held.getsockname()[1]}/hook"
+        async with serve(now=clock, insecure_webhooks=True, webhook_backoff=0.01) as api, client(api) as bot:
+            api.user("Anna").starts()
+            await bot.set_webhook(url)
+            await api.until(lambda: api.queue.webhook.error)
+            info = await bot.get_webhook_info()
+            assert (info.pending_update_count, info.last_error_message) == (1, "Connection refused")
+            await bot.delete_webhook(drop_pending_updates=True)
+            assert await bot.get_updates() == () and len(api.queue.lost) == 1
 
 
 # --- taps, floods, faults ------------------------------------------------------------------------------

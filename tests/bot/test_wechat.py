@@ -1067,7 +1067,7 @@ def test_a_shortened_text_is_a_whole_beginning(text: str, most: int) -> None:
     if len(line) <= most:
         assert short == line
         return
-    clauses = {line[: found.end()].rstrip(CLOSING) for found in re.finditer(r"[。！？；，,;!?]", line)}
+    clauses = {line[: found.end()].rstrip(CLOSING) for found in re.finditer(r"[。！？；，,;!?]|$", line)}
     words = {f"{line[:end].rstrip(CLOSING)}…" for end in {*boundaries(line), most - 1}}
     assert short in clauses | words
     if short not in clauses and len(short) < most // 2:  # so little only if a longer beginning does not fit

@@ -339,7 +339,7 @@ async def test_a_home_that_is_sold_is_voted_for_by_who_had_it_when_the_vote_was_
     buyer = building.phone("新业主")
     await buyer.says("/votes")
     await buyer.forges("vote.show:1")
-    buyer.sees("名册（2026-03-02）上，在它的范围里没有您名下的房屋")
+    buyer.sees("名册（2026-03-02）上，在它的范围里没有由您投票的房屋")
     await buyer.forges(f"ballot.for:{voter_named(building, '陈女士').id}")
     buyer.sees("不归您办理")
     await owner.taps("赞成")
@@ -371,7 +371,7 @@ async def test_a_roster_that_comes_in_the_midst_changes_no_open_vote(
     added = building.phone("又一位")
     await added.says("/votes")
     await added.forges("vote.show:1")
-    added.sees("没有您名下的房屋")
+    added.sees("没有由您投票的房屋")
     await neighbour.says("/votes")
     await neighbour.says("赞成")
     neighbour.sees("已记录：赞成（3 号楼 2 单元 1202）")
@@ -419,7 +419,7 @@ async def test_a_poll_of_one_building_is_nothing_that_others_are_asked(
     await elsewhere.says("/votes")
     await elsewhere.taps("投票 1")
     shown = elsewhere.sees("范围：3 号楼")
-    assert "在它的范围里没有您名下的房屋" in shown.text
+    assert "在它的范围里没有由您投票的房屋" in shown.text
     await elsewhere.forges(f"ballot.for:{voter_named(building, '陈女士').id}")
     elsewhere.sees("不归您办理")
     await building.later(days=3, seconds=10)
