@@ -98,8 +98,9 @@ def shown(tx: Tx, vote: Vote) -> dict[str, Any]:
 def _again(tx: Tx, vote: Vote) -> Say:
     """By which command anybody can count it again."""
     if is_sealed(vote.policy):
-        return Say("result.again_sealed")
-    return Say("result.again" if tx.house.vote_page is not None else "result.again_keeper")
+        return Say("result.again_sealed", number=vote.number)
+    key = "result.again" if tx.house.vote_page is not None else "result.again_keeper"
+    return Say(key, number=vote.number)
 
 
 def _stands(tx: Tx, vote: Vote) -> Say:

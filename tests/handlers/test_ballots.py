@@ -61,7 +61,7 @@ async def test_a_ballot_comes_is_cast_changed_and_counted(
     neighbour.sees("已记录：赞成")
     await building.later(days=3, seconds=10)
     owner.sees("结果：参与的不够，没有结果", "我要异议")
-    board.sees("结果：参与的不够，没有结果")
+    assert "./linli verify linli-vote-1.zip" in board.sees("结果：参与的不够，没有结果").text
     office.sees("结果：参与的不够，没有结果")
     await owner.taps("我要异议")
     owner.sees("您认为哪里不对")
