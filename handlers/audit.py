@@ -1,6 +1,7 @@
 """The log of what staff and crew did, as staff read it."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from sqlmodel import col, select
 
@@ -9,9 +10,11 @@ from handlers.actions import ACTIONS, action
 from handlers.talk import here
 from handlers.tell import reader_of, tell
 from handlers.tx import Tx
-from store.tables import Audit, Equipment, Person, Purchase, Repair
+from store.tables import Audit, Equipment, Person, Purchase, Repair, Vote
 
 MOST = 100
+MATTERS = (Repair, Purchase, Equipment, Vote)
+"""What has a number by which people call it."""
 
 
 @action("audit", button=True, stays=True)
@@ -48,16 +51,12 @@ def _what(tx: Tx, row: Audit, names: Mapping[int, Person]) -> Say:
     act = ACTIONS.get(name)
     if act is None:
         return Say("audit.gone", action=name)
-    repair = tx.session.get(Repair, int(subject)) if act.table is Repair and subject else None
-    purchase = tx.session.get(Purchase, int(subject)) if act.table is Purchase and subject else None
     about: Say | str = ""
-    line = tx.session.get(Equipment, int(subject)) if act.table is Equipment and subject else None
-    if purchase is not None:
-        about = Say("audit.purchase_mark", number=purchase.number)
-    elif line is not None:
-        about = Say("audit.equipment_mark", number=line.number)
-    elif repair is not None:
-        about = Say("audit.repair_mark", number=repair.number)
-    elif "about" in row.facts:
+    if "about" in row.facts:
         about = Say("audit.who_mark", who=_name(names.get(row.facts["about"])))
+    elif act.table in MATTERS and subject:
+        matter: Any = tx.session.get(act.table, int(subject))
+        about = (
+            Say(f"audit.{act.table.__tablename__}_mark", number=matter.number) if matter is not None else ""
+        )
     return Say("audit.what", act=Say(f"act.{name}"), about=about)

@@ -16,10 +16,10 @@ from handlers.ballot_log import receipt
 from handlers.ballot_sheet import is_sealed
 from handlers.casting import Cast, cast
 from handlers.matters import photos_of
-from handlers.people import holding
+from handlers.proxies import powers_given_to
 from handlers.repair_cards import address
 from handlers.talk import Known, ask, know, open_talk, start
-from handlers.tell import Button, close_last, distinct, place_of, reader_of, tell
+from handlers.tell import Button, close_last, distinct, place_of, tell
 from handlers.turnout import ballot_card
 from handlers.tx import Tx
 from handlers.vote_log import entry_in, voter_of
@@ -48,25 +48,9 @@ def vote_of(tx: Tx, voter: Voter) -> Vote:
     return tx.session.get_one(Vote, voter.vote_id)
 
 
-def may_cast(tx: Tx, person: Person, voter: Voter) -> bool:
-    """Whether somebody may cast this ballot: it is their own, or its owner gave them the power."""
-    if voter.person_id is None or not voter.homes:
-        return False
-    return voter.person_id == person.id or any(
-        each.agent_id == person.id for each in powers_of(tx, [voter.person_id])
-    )
-
-
-def powers_of(tx: Tx, principals: Sequence[int]) -> list[Agent]:
-    """The powers to vote that hold now, of these principals."""
-    rows = select(Agent).where(col(Agent.principal_id).in_(principals), *holding(tx)).order_by(col(Agent.id))
-    return [each for each in tx.session.exec(rows) if is_about_votes(each)]
-
-
 def ballots_for(tx: Tx, vote: Vote, person: Person) -> list[Voter]:
     """The ballots that somebody may cast in a vote: their own first, then those of whom they act for."""
-    given = select(Agent).where(Agent.agent_id == person.id, *holding(tx))
-    principals = [each.principal_id for each in tx.session.exec(given) if is_about_votes(each)]
+    principals = [each.principal_id for each in powers_given_to(tx, person)]
     rows = select(Voter).where(Voter.vote_id == vote.id, col(Voter.person_id).in_([person.id, *principals]))
     found = [each for each in tx.session.exec(rows.order_by(col(Voter.id))) if each.homes]
     return sorted(found, key=lambda each: each.person_id != person.id)
@@ -149,6 +133,16 @@ def _chooses(vote: Vote) -> bool:
 
 def _is_open(tx: Tx, vote: Vote) -> bool:
     return vote.state == "open" and vote.opens_at <= tx.now <= vote.deadline
+
+
+def must_go_on(tx: Tx, vote: Vote) -> None:
+    """Refuse what is only possible while people vote."""
+    if vote.state != "open":
+        raise Refused("vote.closed")
+    if tx.now < vote.opens_at:
+        raise Refused("vote.early", at=vote.opens_at)
+    if tx.now > vote.deadline:
+        raise Refused("vote.late", at=vote.deadline)
 
 
 def still_open(tx: Tx, values: Iterable[str]) -> list[str]:
@@ -356,17 +350,12 @@ def choose(tx: Tx, person: Person, voter: Voter) -> None:
     vote = vote_of(tx, voter)
     if not _chooses(vote):
         raise Refused("vote.unknown_choice")
-    if not _is_open(tx, vote):
-        raise Refused("vote.late" if tx.now > vote.deadline else "vote.early", at=_limit(tx, vote))
+    must_go_on(tx, vote)
     talk = open_talk(tx, person, tx.place) if tx.place is not None else None
     if talk is not None and (talk.script, talk.about) == (CHOOSE.name, f"voter:{voter.id}"):
         ask(tx, person, talk)
         return
     start(tx, person, CHOOSE.name, about=f"voter:{voter.id}", answers={"voter": voter.id})
-
-
-def _limit(tx: Tx, vote: Vote) -> datetime:
-    return vote.deadline if tx.now > vote.deadline else vote.opens_at
 
 
 def _choices(tx: Tx, person: Person, answers: Answers) -> dict[str, Callable[[], Any]]:
@@ -481,9 +470,3 @@ def take_away(tx: Tx, agent: Agent) -> None:
         return
     for voter in tx.session.exec(mine).all():
         close_last(tx, ballot_card(voter), to.id)
-
-
-def shown_in(tx: Tx, to: Person, votes: Iterable[Vote], key: str) -> list[str]:
-    """A line for each vote."""
-    reader = reader_of(tx, to)
-    return [reader.say(key, **facts_of(vote)) for vote in votes]

@@ -25,9 +25,9 @@ from conversations.steps import Answers
 from conversations.words import Say, normal, texts
 from handlers import judge
 from handlers.actions import action
+from handlers.masking import without_numbers
 from handlers.numbers import next_number
 from handlers.people import buildings_of, numbers_as_numbers
-from handlers.repair_cards import PHONE
 from handlers.rights import staff
 from handlers.talk import Known, ask, end_about, here, know, no_facts, start
 from handlers.tell import Button, reader_of, tell
@@ -94,7 +94,7 @@ def facts(tx: Tx, equipment: Equipment) -> Say:
     day = last.astimezone(ZoneInfo(tx.community(equipment.community_id).time_zone)) if last else None
     return Say(
         "equipment.line",
-        kind=_masked(equipment.kind),
+        kind=without_numbers(equipment.kind),
         count=equipment.count,
         where=_where(equipment),
         since=Say("equipment.since_mark", year=equipment.since) if equipment.since else "",
@@ -227,15 +227,10 @@ def _where(equipment: Equipment) -> Say | str:
     place = (
         Say("where.building", building=equipment.building) if equipment.building else Say("equipment.whole")
     )
-    spot = _masked(equipment.spot)
+    spot = without_numbers(equipment.spot)
     if not spot:
         return place
     return Say("equipment.spot", place=place, spot=spot) if equipment.building else spot
-
-
-def _masked(words: str) -> str:
-    """What staff wrote as everybody may read it: without telephone numbers."""
-    return PHONE.sub("***", words)
 
 
 @action("equipment", button=True, stays=True)

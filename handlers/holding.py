@@ -1,6 +1,5 @@
 """Holding a vote: it is made and announced, its ballots go out, and who has not voted is reminded."""
 
-from collections.abc import Mapping
 from datetime import datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -15,6 +14,7 @@ from handlers.actions import action
 from handlers.ballots import facts_of, give
 from handlers.matters import add_event
 from handlers.policy import policy_of
+from handlers.proxies import powers_of
 from handlers.talk import Known, here, know, no_facts, start
 from handlers.tell import BROADCAST, NEWS, Button, post, publish, tell, tell_staff
 from handlers.timers import is_set, set_timer, stop_timer
@@ -68,7 +68,7 @@ def hold(
 
 
 def announcement(tx: Tx, vote: Vote) -> dict[str, Any]:
-    """What the board says of a vote that is to come or goes on; of its choices nothing."""
+    """What the board says of a vote that is to come or goes on; of what was chosen nothing."""
     return {
         **facts_of(vote),
         **ballots.matter_of(vote),
@@ -191,7 +191,7 @@ def _next_batch(tx: Tx, vote: Vote, action: str) -> list[tuple[Voter, Person]]:
         set_timer(tx, vote.community_id, action, tx.now)
     theirs = {each.person_id: each for each in voters if each.person_id is not None and each.homes}
     receivers = [(owner_id, owner_id) for owner_id in theirs]
-    receivers += [(each.principal_id, each.agent_id) for each in ballots.powers_of(tx, list(theirs))]
+    receivers += [(each.principal_id, each.agent_id) for each in powers_of(tx, list(theirs))]
     ids = {to for _, to in receivers}
     people = {each.id: each for each in tx.session.exec(select(Person).where(col(Person.id).in_(ids)))}
     # Who was forgotten is a number, and has no chat.
@@ -249,11 +249,12 @@ def ask_extension(tx: Tx, person: Person, vote: Vote) -> None:
     start(tx, person, EXTEND.name, about=about(vote))
 
 
-def _extended(tx: Tx, talk: Talk) -> Mapping[str, Any]:
+def of_vote(tx: Tx, talk: Talk) -> dict[str, Any]:
+    """Which vote a question is about, for its words."""
     return facts_of(tx.session.get_one(Vote, int(talk.about.partition(":")[2])))
 
 
-know(Known(EXTEND, no_facts, about=lambda tx, talk: dict(_extended(tx, talk))))
+know(Known(EXTEND, no_facts, about=of_vote))
 
 
 @action("vote.extended", Vote)

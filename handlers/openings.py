@@ -4,15 +4,13 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlmodel import col, select
-
 from conversations.errors import Refused
 from conversations.purchase import DROP
 from conversations.words import Say
 from handlers import holding
 from handlers.actions import action
 from handlers.law import pack_of
-from handlers.people import roles_of
+from handlers.people import committee_of, roles_of
 from handlers.policy import policy_of
 from handlers.purchase_cards import (
     add_event,
@@ -28,23 +26,12 @@ from handlers.talk import Known, end_about, know, no_facts, start
 from handlers.tell import close_everywhere, tell
 from handlers.timers import set_timer, stop_timer
 from handlers.tx import Tx
-from store.tables import Opening, Person, Purchase, Role, Talk
+from store.tables import Opening, Person, Purchase, Talk
 
 TOGETHER = 2
 """How many of the committee it takes to open a vote."""
 WAITS = ("proposed", "seconding")
 DAILY = timedelta(days=1)
-
-
-def committee_of(tx: Tx, community_id: int) -> list[Person]:
-    """The members of the owners' committee."""
-    members = (
-        select(Person)
-        .join(Role, col(Role.person_id) == col(Person.id))
-        .where(Role.community_id == community_id, Role.role == "committee")
-        .order_by(col(Person.id))
-    )
-    return list(tx.session.exec(members))
 
 
 # --- proposed ---------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from conversations.words import Say
 from handlers.actions import action
 from handlers.addresses import homes_at
 from handlers.ballot_sheet import is_sealed
-from handlers.ballots import in_words, tell_receipt
+from handlers.ballots import in_words, must_go_on, tell_receipt
 from handlers.casting import Cast, cast
 from handlers.matters import add_photos, photos_of
 from handlers.repair_cards import address, can_be_reached
@@ -170,12 +170,7 @@ def new(tx: Tx, person: Person, vote: Vote) -> None:
 
 def _check(tx: Tx, vote: Vote) -> None:
     """Whether a paper can be entered now."""
-    if vote.state != "open":
-        raise Refused("vote.closed")
-    if tx.now < vote.opens_at:
-        raise Refused("vote.early", at=vote.opens_at)
-    if tx.now > vote.deadline:
-        raise Refused("vote.late", at=vote.deadline)
+    must_go_on(tx, vote)
     if is_sealed(vote.policy):
         raise Refused("paper.sealed")
 

@@ -87,6 +87,17 @@ def crew_of(tx: Tx, community_id: int) -> list[tuple[Person, Role]]:
     )
 
 
+def committee_of(tx: Tx, community_id: int) -> list[Person]:
+    """The members of the owners' committee."""
+    members = (
+        select(Person)
+        .join(Role, col(Role.person_id) == col(Person.id))
+        .where(Role.community_id == community_id, Role.role == "committee", Person.name != "")
+        .order_by(col(Person.id))
+    )
+    return list(tx.session.exec(members))
+
+
 def on_duty(tx: Tx, community_id: int, kind: str, building: str = "") -> list[Person]:
     """The crew whose hours it is and who do this kind in this building; without such, whoever's hours it is."""
     present = [(person, role) for person, role in crew_of(tx, community_id) if is_on_duty(tx, role)]

@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -14,10 +14,9 @@ from conversations.votes import MOST_CHOICES, POLL, choices_in
 from handlers.actions import action
 from handlers.addresses import find_home, parts_of
 from handlers.holding import hold
-from handlers.people import buildings_of
+from handlers.masking import without_private
 from handlers.policy import policy_of
-from handlers.repair_cards import without_private
-from handlers.talk import Known, ask, here, know, open_talk, start
+from handlers.talk import Known, ask, here, know, no_facts, open_talk, start
 from handlers.tell import tell
 from handlers.tx import Tx
 from handlers.vote_roster import floor_of, unit_id
@@ -38,10 +37,6 @@ def begin(tx: Tx, person: Person) -> None:
         ask(tx, person, talk, lead="talk.already")
     else:
         start(tx, person, POLL.name)
-
-
-def _facts(tx: Tx, person: Person, answers: Answers) -> dict[str, Callable[[], Any]]:
-    return {"buildings": lambda: buildings_of(tx, person.community_id)}
 
 
 def _heard(tx: Tx, person: Person, talk: Talk, changed: Collection[str]) -> bool:
@@ -81,11 +76,11 @@ def _published(tx: Tx, person: Person, answers: Answers) -> Answers:
     return {**answers, **words}
 
 
-def _usual(tx: Tx, talk: Talk) -> Mapping[str, Any]:
+def _usual(tx: Tx, talk: Talk) -> dict[str, Any]:
     return {"days": policy_of(tx, talk.community_id).poll_days}
 
 
-know(Known(POLL, _facts, _heard, about=lambda tx, talk: dict(_usual(tx, talk))))
+know(Known(POLL, no_facts, _heard, about=_usual))
 
 
 def scope_in(tx: Tx, community_id: int, text: str) -> dict[str, list[str]] | None:

@@ -9,6 +9,7 @@ from typing import Any
 from sqlmodel import col, select
 
 from handlers.ballot_log import written
+from handlers.people import holding
 from handlers.tx import Tx
 from handlers.vote_log import append, numbered, open_votes, voter_of
 from handlers.vote_roster import is_about_votes
@@ -25,6 +26,18 @@ class Paper:
     n: int
     body: Mapping[str, Any]
     revoked_at: str | None
+
+
+def powers_of(tx: Tx, principals: Sequence[int]) -> list[Agent]:
+    """The powers to vote that hold now, of these principals."""
+    rows = select(Agent).where(col(Agent.principal_id).in_(principals), *holding(tx)).order_by(col(Agent.id))
+    return [each for each in tx.session.exec(rows) if is_about_votes(each)]
+
+
+def powers_given_to(tx: Tx, agent: Person) -> list[Agent]:
+    """The powers to vote for others that somebody holds now."""
+    rows = select(Agent).where(Agent.agent_id == agent.id, *holding(tx)).order_by(col(Agent.id))
+    return [each for each in tx.session.exec(rows) if is_about_votes(each)]
 
 
 def papers(tx: Tx, vote: Vote, agent: Voter, principal: Voter) -> list[Paper]:

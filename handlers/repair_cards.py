@@ -1,6 +1,5 @@
 """What is said about a repair: its facts for each reader, and the cards that show its present state."""
 
-import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,6 +7,7 @@ from sqlmodel import col, select
 
 from conversations.words import Say, texts
 from handlers import matters
+from handlers.masking import without_private
 from handlers.people import crew_of, homes_of, roles_of
 from handlers.policy import policy_of
 from handlers.tell import Button, close_everywhere, close_last, holders, place_of, post, tell, tell_staff
@@ -17,13 +17,6 @@ from store.tables import Event, Home, Outgoing, Person, Repair
 ON_IT = ("accepted", "on_way")
 WORK = ("waiting", *ON_IT)
 BRIEF = 40
-# Telephone numbers, however they are broken up, and rooms ("1301室", "2单元1301").
-PHONE = re.compile(r"\d(?:[^\w\n]{0,3}\d){6,}", re.ASCII)
-ROOM = re.compile(r"(?<=单元)\s*\d{3,4}|\d{3,4}(?=\s*(?:室|号房|房|户))")
-PLAIN = re.compile(
-    r"\d{4}([-/.])\d{1,2}\1\d{1,2}(?:\s+\d{1,2}(?::\d{2})?)?|\d{1,3}(?:,\d{3}){2,3}(?:\.\d{1,2})?", re.ASCII
-)
-"""What has as many digits as a telephone number and is none: a day, an amount."""
 
 
 # --- facts ------------------------------------------------------------------------------------------
@@ -77,15 +70,6 @@ def _named_place(tx: Tx, repair: Repair, public: bool) -> Any:
 def _masked(tx: Tx, repair: Repair, text: str) -> str:
     """Free words as the public may read them: no telephone numbers, no rooms, not the name of who wrote them."""
     return without_private(tx, tx.session.get_one(Person, repair.person_id), text)
-
-
-def without_private(tx: Tx, whose: Person | None, text: str) -> str:
-    """Words without telephone numbers and rooms, and without the name and the rooms of whom they are about."""
-    text = ROOM.sub("***", PHONE.sub(lambda found: found[0] if PLAIN.fullmatch(found[0]) else "***", text))
-    known = [] if whose is None else [*(home.room for home in homes_of(tx, whose)), whose.name]
-    for each in filter(None, known):
-        text = text.replace(each, "***")
-    return text
 
 
 def private(tx: Tx, repair: Repair) -> dict[str, Any]:

@@ -14,20 +14,21 @@ from handlers.actions import action
 from handlers.ballot_sheet import is_sealed
 from handlers.ballots import arrived, facts_of
 from handlers.calendar import working_deadline
-from handlers.holding import about, page_of
+from handlers.holding import about, of_vote, page_of
+from handlers.masking import without_private
 from handlers.matters import add_event
+from handlers.people import committee_of
 from handlers.policy import policy_of
-from handlers.repair_cards import without_private
 from handlers.talk import Known, end_about, here, know, no_facts, start
 from handlers.tell import Button, close_everywhere, notify, post, tell, tell_staff
 from handlers.timers import set_timer, stop_timer
-from handlers.turnout import by_building
 from handlers.tx import Tx
-from handlers.vote_log import head_of, voter_of
+from handlers.vote_log import voter_of
+from handlers.vote_page import turnout_by_building
 from handlers.vote_picture import picture
 from handlers.vote_words import in_words, verdict_in_words
-from handlers.votes import GRACE, close
-from store.tables import Media, Objection, Person, Purchase, Role, Talk, Vote
+from handlers.votes import GRACE, close, published
+from store.tables import Media, Objection, Person, Purchase, Talk, Vote
 
 ASK_AGAIN = timedelta(days=1)
 
@@ -41,6 +42,10 @@ def close_and_publish(tx: Tx, person: None, vote: Vote) -> None:
     if not close(tx, vote):
         return
     holding.stop(tx, vote)
+    vote.turnout = [
+        {"building": each.building, "homes": each.homes, "voted": each.voted}
+        for each in turnout_by_building(published(tx, vote))
+    ]
     vote.objections_until = tx.now + timedelta(days=policy_of(tx, vote.community_id).objection_days)
     tx.session.add(vote)
     tx.session.flush()
@@ -85,14 +90,25 @@ def shown(tx: Tx, vote: Vote) -> dict[str, Any]:
     return {
         **facts_of(vote),
         "words": words,
-        # Where only totals are published, nobody is to learn how many of three homes have voted.
-        "turnout": "" if is_sealed(vote.policy) else Say("result.turnout", list=by_building(tx, vote)),
+        "turnout": _turnout(vote),
         "stands": _stands(tx, vote),
-        "verdict": verdict_in_words(vote.policy, vote.result),
-        "head": str(head_of(vote)),
         "page": page_of(tx, vote),
         "again": _again(tx, vote),
     }
+
+
+def _turnout(vote: Vote) -> Any:
+    """Who took part by building; nothing where only totals are published: it could be one of three homes."""
+    parts = [
+        Say(
+            "result.building",
+            building=Say("where.building", building=each["building"]),
+            voted=each["voted"],
+            homes=each["homes"],
+        )
+        for each in vote.turnout
+    ]
+    return Say("result.turnout", list=parts) if parts else ""
 
 
 def _again(tx: Tx, vote: Vote) -> Say:
@@ -189,14 +205,9 @@ def decider(vote: Vote) -> Say:
 
 def decides(tx: Tx, vote: Vote, filed: Objection) -> list[Person]:
     """The people who decide in their own chats, but for whoever filed it; nobody, if that is for the admin group."""
-    committee = (
-        select(Person)
-        .join(Role, col(Role.person_id) == col(Person.id))
-        .where(Role.community_id == vote.community_id, Role.role == "committee", Person.name != "")
-        .where(Person.id != filed.person_id)
-        .order_by(col(Person.id))
-    )
-    return list(tx.session.exec(committee)) if vote.kind == "statutory" else []
+    if vote.kind != "statutory":
+        return []
+    return [each for each in committee_of(tx, vote.community_id) if each.id != filed.person_id]
 
 
 @action("objection.start", Vote, button=True, stays=True)
@@ -218,16 +229,12 @@ def _must_be_open(tx: Tx, person: Person, vote: Vote) -> None:
         raise Refused("objection.once")
 
 
-def _of_vote(tx: Tx, talk: Talk) -> dict[str, Any]:
-    return facts_of(tx.session.get_one(Vote, int(talk.about.partition(":")[2])))
-
-
 def _of_objection(tx: Tx, talk: Talk) -> dict[str, Any]:
     filed = tx.session.get_one(Objection, int(talk.about.partition(":")[2]))
     return {**facts_of(tx.session.get_one(Vote, filed.vote_id)), "what": filed.what}
 
 
-know(Known(OBJECTION, no_facts, about=_of_vote))
+know(Known(OBJECTION, no_facts, about=of_vote))
 know(Known(UPHOLD, no_facts, about=_of_objection))
 know(Known(REJECT, no_facts, about=_of_objection))
 

@@ -14,7 +14,7 @@ from conversations.words import Reader, Say
 from handlers import equipment, holding, openings
 from handlers.actions import action
 from handlers.law import SCOPE, Pack, pack_of
-from handlers.people import buildings_of
+from handlers.people import buildings_of, committee_of
 from handlers.policy import policy_of
 from handlers.purchase_cards import (
     about,
@@ -305,7 +305,7 @@ def _read_opening(tx: Tx, person: Person, answers: Answers) -> tuple[str, dict[s
 
 def _check_committee(tx: Tx, person: Person, answers: Answers) -> tuple[str, dict[str, Any]]:
     """Whether there is a committee that could open it."""
-    count = len(openings.committee_of(tx, person.community_id))
+    count = len(committee_of(tx, person.community_id))
     if count >= openings.TOGETHER:
         return "", {}
     del answers["kind"]
@@ -426,7 +426,7 @@ def _leaves_review(tx: Tx, purchase: Purchase) -> None:
 
 def _can_be_statutory(tx: Tx, purchase: Purchase, buildings: list[str] | None) -> None:
     """Refuse at once what could not be opened later: no committee, or a roster that does not suffice."""
-    pack, members = _pack(tx, purchase.community_id), openings.committee_of(tx, purchase.community_id)
+    pack, members = _pack(tx, purchase.community_id), committee_of(tx, purchase.community_id)
     if not pack.statutory_here:
         raise Refused("vote.poll_only", reason=dict(pack.reasons))
     if len(members) < openings.TOGETHER:

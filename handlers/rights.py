@@ -3,11 +3,10 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from sqlmodel import select
-
-from handlers.people import holding, is_guest, is_resident, owns, roles_of
+from handlers.people import is_guest, is_resident, owns, roles_of
+from handlers.proxies import powers_given_to
 from handlers.tx import Tx
-from store.tables import Agent, Person, Vote
+from store.tables import Person, Vote
 
 Capacity = Callable[[Tx, Person, Any], bool]
 """As what somebody acts, on the row that the action is about (None if it is about none)."""
@@ -89,10 +88,9 @@ def votes_for(tx: Tx, person: Person, row: Any) -> bool:
     """Who has this number in a vote, or was given the power to vote for who has it."""
     if row is None or row.person_id is None or not row.homes:
         return False
-    given = select(Agent.id).where(
-        Agent.principal_id == row.person_id, Agent.agent_id == person.id, *holding(tx)
+    return row.person_id == person.id or any(
+        each.principal_id == row.person_id for each in powers_given_to(tx, person)
     )
-    return row.person_id == person.id or tx.session.exec(given.limit(1)).first() is not None
 
 
 def decides(tx: Tx, person: Person, row: Any) -> bool:

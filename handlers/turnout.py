@@ -32,9 +32,6 @@ from store.tables import Account, Ballot, Home, Link, Outgoing, Person, Place, R
 MOST_SHOWN = 30
 """How many homes of the canvass list stand in a message, if there is a page for all of them."""
 BATCH = 500
-MOST_KEPT = 100
-_CLOSED: dict[str, list[tuple[str, int, int]]] = {}
-"""The turnout of closed votes by the hash of their last entry, which holds all that was counted."""
 T = TypeVar("T", bound=SQLModel)
 LINK = "\ue002"
 """Stands in the words of a message for the link to its page, which needs the message first."""
@@ -186,26 +183,6 @@ def _voted(tx: Tx, vote: Vote, electorate: Electorate) -> set[int]:
             reps = electorate.slots[slot].reps
             if not reps or principal in reps:
                 found.add(slot)
-    return found
-
-
-def by_building(tx: Tx, vote: Vote) -> list[Say]:
-    """How many homes of each building have a ballot."""
-    return [
-        Say("turnout.building", building=Say("where.building", building=building), voted=voted, homes=homes)
-        for building, voted, homes in _counted(tx, vote)
-    ]
-
-
-def _counted(tx: Tx, vote: Vote) -> list[tuple[str, int, int]]:
-    """Building, homes with a ballot, homes. Of a closed vote it is counted once: thousands look at a result."""
-    if vote.state == "closed" and vote.head in _CLOSED:
-        return _CLOSED[vote.head]
-    found = [(name, each.voted, each.homes) for name, each in turnout_of(tx, vote).buildings.items()]
-    if vote.state == "closed":
-        if len(_CLOSED) >= MOST_KEPT:
-            _CLOSED.clear()
-        _CLOSED[vote.head] = found
     return found
 
 

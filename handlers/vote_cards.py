@@ -18,6 +18,7 @@ from handlers.tell import Button, reader_of, tell
 from handlers.turnout import ballot_card
 from handlers.tx import Tx
 from handlers.vote_log import entry_in
+from handlers.vote_page import scope_in_words
 from store.tables import Person, Vote
 
 LATELY = timedelta(days=30)
@@ -80,7 +81,7 @@ def show(tx: Tx, person: Person, vote: Vote) -> None:
         **announcement(tx, vote),
         "timeline": "\n".join(timeline(tx, about(vote), reader)),
         "mine": _mine(tx, vote, person) if to is person else "",
-        "scope": scope_in_words(vote),
+        "scope": scope_in_words(vote.policy["options"]["scope"]),
     }
     if vote.state == "closed":
         tell(
@@ -130,12 +131,3 @@ def _mine(tx: Tx, vote: Vote, person: Person) -> Any:
         choice = in_words(ballots.choice_in(before))
         lines.append(Say("vote.mine", homes=homes_in_words(tx, vote, voter), choice=choice, receipt=code))
     return lines
-
-
-def scope_in_words(vote: Vote) -> Any:
-    """Whose vote it is."""
-    scope = vote.policy["options"]["scope"]
-    named = [name for name in ("buildings", "entrances", "floors", "homes") if scope.get(name)]
-    if not named:
-        return Say("vote.scope.all")
-    return [Say(f"vote.scope.{name}", names=list(scope[name])) for name in named]

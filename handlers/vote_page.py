@@ -15,10 +15,10 @@ from conversations.words import Reader, Say
 from handlers.ballot_sheet import is_sealed
 from handlers.bundle import Bundle, case_of
 from handlers.matters import timeline
-from handlers.tally import HALF, SPECIAL, area_of, counted
+from handlers.tally import area_of, counted
 from handlers.tx import Tx
 from handlers.vote_log import head_of
-from handlers.vote_words import BOTH, HEADS, MEASURES, PARTICIPATES, Bar, one_line
+from handlers.vote_words import BOTH, HEADS, MEASURES, PARTICIPATES, Bar, bar_of, enough_in_words, one_line
 from store.tables import Objection, Purchase, Vote
 
 MOST_NAMED = 12
@@ -102,19 +102,16 @@ def state_of(vote: Vote, now: datetime) -> str:
 def rule_lines(policy: Mapping[str, Any], reader: Reader) -> Iterator[str]:
     """Who decides, and what is enough, as it was fixed before the vote began."""
     say, options = reader.say, policy["options"]
-    yield say("vote_page.scope", scope=_scope(options["scope"]))
+    yield say("vote_page.scope", scope=scope_in_words(options["scope"]))
     if options["parking_votes"]:
         yield say("vote_page.parking")
     if policy["poll"]:
-        yield from _poll_lines(policy["poll"], reader)
+        yield from _poll_lines(policy, reader)
     else:
-        special = policy["rule"] == "special"
-        of = "participating" if options["abstain_in_denominator"] else "for_against"
-        bar = (Bar(SPECIAL) if special else Bar(HALF, passed=True)).text(of)
         rule = Say(f"count.rule.{policy['rule']}")
         both = _measures(BOTH, "person")
         yield say("vote_page.takes_part", measures=both, bar=PARTICIPATES.text("eligible"))
-        yield say("vote_page.agrees", measures=both, bar=bar, rule=rule)
+        yield say("vote_page.agrees", measures=both, bar=enough_in_words(policy), rule=rule)
         if options["multi_unit"] == "per_unit":
             yield say("count.by_home").replace("\n", " ")
     clause = Say("count.clause_mark", clause=one_line(policy["clause"])) if policy.get("clause") else ""
@@ -124,32 +121,29 @@ def rule_lines(policy: Mapping[str, Any], reader: Reader) -> Iterator[str]:
     yield say(f"vote_page.visible.{visible}")
 
 
-def _poll_lines(poll: Mapping[str, Any], reader: Reader) -> Iterator[str]:
-    say, quorum = reader.say, Bar(Fraction(poll["quorum"]))
-    measures = _measures(MEASURES[poll["weight"]], HEADS[poll["electorate"]])
-    chooses, bar = poll["question"] == "choose", None
+def _poll_lines(policy: Mapping[str, Any], reader: Reader) -> Iterator[str]:
+    say, poll = reader.say, policy["poll"]
+    quorum, bar, chooses = Bar(Fraction(poll["quorum"])), bar_of(policy), poll["question"] == "choose"
+    measures, rule = _measures(MEASURES[poll["weight"]], HEADS[poll["electorate"]]), enough_in_words(policy)
     yield say(f"vote_page.each.{poll['electorate']}")
     if quorum.threshold:
         yield say("vote_page.takes_part", measures=measures, bar=quorum.text("eligible"))
-    if poll["threshold"] != "plurality":
-        share = Fraction(poll["threshold"])
-        of = "chose" if chooses and poll["of"] == "for_against" else poll["of"]
-        bar = Bar(share, passed=share == HALF).text(of)
     if chooses:
         yield say("vote_page.choices", names=list(map(one_line, poll["choices"])), most=poll["most"])
         yield say("vote_page.chosen", rule=Say("count.most_votes"), measures=measures)
     elif bar is None:
-        yield say("vote_page.in_favour_more", rule=Say("count.more_for"), measures=measures)
+        yield say("vote_page.in_favour_more", rule=rule, measures=measures)
     if bar is not None:
         key = "vote_page.chosen_bar" if chooses else "vote_page.in_favour"
-        yield say(key, rule=bar, measures=measures)
+        yield say(key, rule=rule, measures=measures)
 
 
 def _measures(measures: Sequence[str], head: str) -> list[Say]:
     return [Say("count.area") if measure == "area" else Say(f"count.{head}s") for measure in measures]
 
 
-def _scope(scope: Mapping[str, Any]) -> Any:
+def scope_in_words(scope: Mapping[str, Any]) -> Any:
+    """Whose vote it is: places of a kind, or the whole community."""
     parts = [
         Say(
             f"vote_page.scope_{name}",

@@ -17,7 +17,18 @@ from pylopdf_fonts_zh_cn import sans_path
 
 from conversations.words import Say
 from handlers.tally import BASES, READINGS, SIDES
-from handlers.vote_words import BOTH, MEASURES, PARTICIPATES, Amounts, Bar, Words, percent, reader_of
+from handlers.vote_words import (
+    BOTH,
+    MEASURES,
+    PARTICIPATES,
+    Amounts,
+    Bar,
+    Words,
+    bar_of,
+    percent,
+    reader_of,
+    share_of,
+)
 
 WIDTH, LEFT = 1080, 56
 INNER = WIDTH - 2 * LEFT
@@ -296,7 +307,8 @@ class _Picture:
 
     def of_statutory(self) -> None:
         made, result = self.drawing, self.result
-        base, of, bar = self.words.approval()
+        base, bar = self.words.approval()
+        of = share_of(self.policy)
         for measure in BOTH:
             made.one(self.measure(measure), 42, bold=True)
             made.skip(64)
@@ -339,7 +351,7 @@ class _Picture:
     def of_poll(self) -> None:
         made, result, poll = self.drawing, self.result, self.poll
         quorum = Bar(Fraction(poll["quorum"])) if Fraction(poll["quorum"]) else None
-        bar = self.words.threshold()
+        bar = bar_of(self.policy)
         chooses, base = poll["question"] == "choose", result[BASES[poll["of"]]]
         for measure in MEASURES[poll["weight"]]:
             made.one(self.measure(measure), 42, bold=True)

@@ -74,29 +74,49 @@ def readme(policy: Mapping[str, Any], result: Mapping[str, Any], record_date: st
 
 def rule_in_words(policy: Mapping[str, Any]) -> Say:
     """By what it is decided, in one sentence; `policy` as in the bundle."""
-    options, poll = policy["options"], policy.get("poll")
+    poll = policy.get("poll")
     if poll is None:
-        bar = Bar(SPECIAL) if policy["rule"] == "special" else Bar(HALF, passed=True)
         return Say(
             "ballot.rule.statutory",
             participation=PARTICIPATES.text("eligible"),
-            approval=bar.text("participating" if options["abstain_in_denominator"] else "for_against"),
-            silent=Say(f"count.silent.{options['silence']}"),
+            approval=enough_in_words(policy),
+            silent=Say(f"count.silent.{policy['options']['silence']}"),
         )
-    chooses, of = poll["question"] == "choose", poll["of"]
-    rule = Say("count.most_votes" if chooses else "count.more_for")
-    if poll["threshold"] != "plurality":
-        share = Fraction(poll["threshold"])
-        rule = Bar(share, passed=share == HALF).text("chose" if chooses and of == "for_against" else of)
+    quorum = Bar(Fraction(poll["quorum"]))
     return Say(
-        "ballot.rule.choose" if chooses else "ballot.rule.yes_no",
+        "ballot.rule.choose" if poll["question"] == "choose" else "ballot.rule.yes_no",
         by=Say(f"ballot.by.{poll['electorate']}_{poll['weight']}"),
-        participation=Bar(Fraction(poll["quorum"])).text("eligible")
-        if Fraction(poll["quorum"])
-        else Say("ballot.rule.any"),
-        rule=rule,
+        participation=quorum.text("eligible") if quorum.threshold else Say("ballot.rule.any"),
+        rule=enough_in_words(policy),
         most=poll["most"],
     )
+
+
+def bar_of(policy: Mapping[str, Any]) -> "Bar | None":
+    """What must be reached in favour; None: more than others is enough."""
+    poll = policy.get("poll")
+    if poll is None:
+        return Bar(SPECIAL) if policy["rule"] == "special" else Bar(HALF, passed=True)
+    if poll["threshold"] == "plurality":
+        return None
+    share = Fraction(poll["threshold"])
+    return Bar(share, passed=share == HALF)
+
+
+def share_of(policy: Mapping[str, Any]) -> str:
+    """Of what it must be reached, as the words name it."""
+    poll = policy.get("poll")
+    if poll is None:
+        return "participating" if policy["options"]["abstain_in_denominator"] else "for_against"
+    return "chose" if poll["question"] == "choose" and poll["of"] == "for_against" else str(poll["of"])
+
+
+def enough_in_words(policy: Mapping[str, Any]) -> Say:
+    """How much in favour is enough."""
+    bar = bar_of(policy)
+    if bar is not None:
+        return bar.text(share_of(policy))
+    return Say("count.most_votes" if policy["poll"]["question"] == "choose" else "count.more_for")
 
 
 def reader_of(policy: Mapping[str, Any], result: Mapping[str, Any], language: str) -> Reader:
@@ -158,7 +178,7 @@ class Words:
         yield say("count.title", kind=kind, title=one_line(self.policy["title"]))
         yield say("count.outcome", verdict=self.verdict(self.result))
         yield say("count.period", start=self.time("opens_at"), end=self.time("deadline"))
-        before = self.policy.get("deadline", self.result["deadline"])
+        before = self.policy["deadline"]
         if instant(before) != instant(self.result["deadline"]):
             yield say("count.extended", before=self.shown_time(before))
         yield ""
@@ -184,8 +204,9 @@ class Words:
         say, result = self.reader.say, self.result
         yield say("count.participation", bar=PARTICIPATES.text("eligible"))
         yield from self.measured(result["participating"], result["total"], PARTICIPATES, BOTH)
-        base, of, bar = self.approval()
-        yield say("count.approval", rule=Say(f"count.rule.{result['rule']}"), bar=bar.text(of))
+        base, bar = self.approval()
+        rule = Say(f"count.rule.{result['rule']}")
+        yield say("count.approval", rule=rule, bar=enough_in_words(self.policy))
         yield from self.measured(result["for"], base, bar, BOTH)
         if self.policy["options"]["multi_unit"] == "per_unit":
             yield say("count.by_home")
@@ -201,13 +222,12 @@ class Words:
         yield ""
         yield from self.reading_lines()
 
-    def approval(self) -> tuple[Amounts, str, Bar]:
-        """Of what the approval is a share, how that is called, and what it must reach."""
-        result = self.result
-        bar = Bar(SPECIAL) if result["rule"] == "special" else Bar(HALF, passed=True)
-        if self.policy["options"]["abstain_in_denominator"]:
-            return result["participating"], "participating", bar
-        return self.add(result["for"], result["against"]), "for_against", bar
+    def approval(self) -> tuple[Amounts, Bar]:
+        """Of what the approval of a statutory vote is a share, and what it must reach."""
+        result, bar = self.result, bar_of(self.policy)
+        assert bar is not None
+        everybody = share_of(self.policy) == "participating"
+        return result["participating"] if everybody else self.add(result["for"], result["against"]), bar
 
     def reading_lines(self) -> Iterator[str]:
         """What each reading of silence comes to, and whether it matters which one holds."""
@@ -240,10 +260,8 @@ class Words:
         measures, quorum = MEASURES[poll["weight"]], Bar(Fraction(poll["quorum"]))
         yield say("count.participation", bar=quorum.text("eligible"))
         yield from self.measured(result["cast"], result["total"], quorum, measures)
-        base, bar, chooses = result[BASES[poll["of"]]], self.threshold(), poll["question"] == "choose"
-        rule = Say("count.most_votes" if chooses else "count.more_for")
-        if bar is not None:
-            rule = bar.text("chose" if chooses and poll["of"] == "for_against" else poll["of"])
+        base, bar, chooses = result[BASES[poll["of"]]], bar_of(self.policy), poll["question"] == "choose"
+        rule = enough_in_words(self.policy)
         yield say("count.choosing" if chooses else "count.agreeing", rule=rule, most=poll["most"])
         if bar is not None and not chooses:
             yield from self.measured(result["counts"]["for"], base, bar, measures)
@@ -258,13 +276,6 @@ class Words:
                 yield from self.measured(amounts, base, bar, measures)
         yield say("count.sum", name=Say("count.side.abstain"), amount=self.amount(result["abstain"]))
         yield from self.left_out()
-
-    def threshold(self) -> Bar | None:
-        """What must be reached in favour; None: more than others is enough."""
-        if self.poll["threshold"] == "plurality":
-            return None
-        share = Fraction(self.poll["threshold"])
-        return Bar(share, passed=share == HALF)
 
     # --- what both have ---
 

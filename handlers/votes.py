@@ -22,6 +22,7 @@ from handlers.bundle import Bundle, case_of, pack
 from handlers.casting import Cast, cast
 from handlers.law import MULTI_UNIT, OPTIONS, POLL, SCOPE, Pack, pack_of
 from handlers.numbers import next_number
+from handlers.people import committee_of
 from handlers.policy import policy_of
 from handlers.proxies import appointed, log_proxy, revoked
 from handlers.talk import number_in
@@ -32,7 +33,7 @@ from handlers.tx import Tx
 from handlers.vote_log import append, ballots_of, file_hash, head_of, locked, log_of, voter_of
 from handlers.vote_roster import Frozen, freeze
 from handlers.vote_words import readme
-from store.tables import Ballot, Person, Role, RosterEntry, Vote, Voter
+from store.tables import Ballot, Person, Place, RosterEntry, Vote, Voter
 
 __all__ = [
     "Cast",
@@ -315,15 +316,11 @@ def _undelivered(tx: Tx, vote: Vote) -> list[str]:
 
 def _tell_head(tx: Tx, vote: Vote, key: str) -> None:
     """The head goes, without a sound, to the board, to the admin group and to the committee, who keep it."""
-    committee = (
-        select(Person)
-        .join(Role, col(Role.person_id) == col(Person.id))
-        .where(Role.community_id == vote.community_id, Role.role == "committee", Person.name != "")
-        .order_by(col(Person.id))
-    )
-    places = [place for kind in ("board", "staff") for place in places_of_kind(tx, vote.community_id, kind)]
+    readers: list[Person | Place] = [
+        place for kind in ("board", "staff") for place in places_of_kind(tx, vote.community_id, kind)
+    ]
     head = str(head_of(vote))
-    for each in [*places, *tx.session.exec(committee)]:
+    for each in [*readers, *committee_of(tx, vote.community_id)]:
         tell(
             tx,
             each,

@@ -748,6 +748,8 @@ class Vote(SQLModel, table=True):
     """The content of README.txt, since it was closed."""
     reached: int = Field(default=0, sa_type=BigInt, sa_column_kwargs=_later("0"))
     """The highest voter's id to whom the ballot, or the reminder that goes out now, was written."""
+    turnout: list[dict[str, Any]] = _json(list, sa_column_kwargs=_later("'[]'"))
+    """Since it was closed: each building with its homes and those that took part; none where only totals are public."""
     objections_until: datetime | None = _time(default=None)
     final_at: datetime | None = _time(default=None)
     annulled_at: datetime | None = _time(default=None)

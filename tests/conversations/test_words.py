@@ -204,8 +204,9 @@ EXPANSIONS: dict[str, set[str]] = {
     "paper.conflict.{}": {f"paper.conflict.{rule}" for rule in ("latest", "paper_wins", "electronic_wins")},
     **{
         f"{group}.{{}}": {key for key in ALL if key.startswith(f"{group}.")}
-        for group in ("ballot.visible", "ballot.differs", "result.decider", "vote.scope")
+        for group in ("ballot.visible", "ballot.differs", "result.decider")
     },
+    "audit.{}_mark": {f"audit.{table}_mark" for table in ("repair", "purchase", "equipment", "vote")},
     "ballot.by.{}_{}": {
         f"ballot.by.{by}_{of}" for by in ("homes", "persons") for of in ("heads", "area", "both")
     },

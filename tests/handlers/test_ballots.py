@@ -298,6 +298,8 @@ async def test_a_poll_is_extended_once_and_all_hear_of_it(
     await owner.says("赞成")
     owner.sees("已记录：赞成")
     assert "延长" not in office.sees("没投的会自动提醒").buttons
+    await office.says("操作记录")
+    office.sees("延长投票 · 投票 1")
     await office.forges("vote.extend:1")
     office.sees("已经延长过一次")
     await building.later(days=2)
@@ -495,3 +497,17 @@ async def test_where_a_home_has_a_representative_only_they_vote(
     await building.later(days=3, seconds=10)
     (vote,) = building.read(select(Vote))
     assert vote.result["counts"]["for"]["heads"] == 1
+
+
+async def test_a_home_whose_owners_differ_took_part_nowhere_in_the_result(
+    building: Building, owner: Phone, neighbour: Phone, board: Phone
+) -> None:
+    """What the message says of a building is what the page and the count say of it."""
+    write(building, lambda tx: co_owner(tx, "周先生", "1201"))
+    await held(building)
+    await owner.taps("赞成")
+    await neighbour.taps("反对")
+    await building.later(days=3, seconds=10)
+    text = board.sees("结果：参与的不够，没有结果").text
+    assert "共有人意见不一，不计入：1 户" in text
+    assert "各楼参与：1 号楼 0/2 户、2 号楼 0/1 户、3 号楼 1/2 户" in text

@@ -324,7 +324,7 @@ NO_WORDS = {
     "roster_file.storage", "talk.about", "talk.script", "timer.action", "timer.state",
     "roster_entry.unit", "voter.homes", "voter.number", "ballot.entry", "ballot.kind", "ballot.opened",
     "vote.head", "vote.kind", "vote.policy", "vote.policy_hash", "vote.readme", "vote.result", "vote.roster",
-    "vote.roster_hash", "vote.state", "vote.title",
+    "vote.roster_hash", "vote.state", "vote.title", "vote.turnout",
     "equipment.building", "purchase.building", "purchase.state", "purchase.payer", "purchase.nature",
     "notice.buttons", "opening.state", "paper.choice", "paper.photos", "paper.evidence", "paper.state",
     "objection.state",

@@ -29,6 +29,8 @@ def policy(case: dict[str, Any], **more: Any) -> dict[str, Any]:
     kind = "poll" if case.get("poll") else "statutory"
     return {
         "kind": kind,
+        "rule": case.get("rule"),
+        "deadline": case["deadline"],
         "title": "3 号楼加装充电桩 10 个",
         "time_zone": "Asia/Shanghai",
         "options": case["options"],

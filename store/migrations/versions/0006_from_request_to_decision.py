@@ -19,6 +19,7 @@ def upgrade() -> None:
     # Plain ALTER TABLE: a table of millions of rows is not copied.
     op.add_column("notice", sa.Column("buttons", JSON, nullable=False, server_default=sa.text("'[]'")))
     op.add_column("vote", sa.Column("reached", BIG, nullable=False, server_default=sa.text("0")))
+    op.add_column("vote", sa.Column("turnout", JSON, nullable=False, server_default=sa.text("'[]'")))
     for name in ("objections_until", "final_at", "annulled_at"):
         op.add_column("vote", sa.Column(name, TIME, nullable=True))
     with op.batch_alter_table("media") as media:  # what the house itself draws is nobody's
