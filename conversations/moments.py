@@ -25,7 +25,7 @@ def moment_in(text: str, now: datetime) -> datetime | None:
     """
     words = "".join(unicodedata.normalize("NFKC", text).lower().split()).strip("。.!")
     words = re.sub(r"[起开始吧就]+$|^[从在]", "", words)
-    day, rest = _day(words, now.date())
+    day, rest = day_in(words, now.date())
     at = _time(rest)
     if (rest and at is None) or (not rest and day is None):
         return None
@@ -33,8 +33,8 @@ def moment_in(text: str, now: datetime) -> datetime | None:
     return found + timedelta(days=1) if day is None and found <= now else found
 
 
-def _day(words: str, today: date) -> tuple[date | None, str]:
-    """The day at the beginning, and what stands behind it."""
+def day_in(words: str, today: date) -> tuple[date | None, str]:
+    """The day at the beginning of words without blanks, and what stands behind it; one without a year is the next."""
     for word in sorted(DAYS, key=len, reverse=True):
         if words.startswith(word):
             return today + timedelta(days=DAYS[word]), words[len(word) :]

@@ -11,6 +11,7 @@ from sqlmodel import and_, col, or_, select
 
 from conversations.errors import Refused
 from conversations.homes import PROXY
+from conversations.moments import day_in
 from conversations.words import Reader, Say
 from handlers import ballots, proxies
 from handlers.actions import action
@@ -23,7 +24,6 @@ from handlers.tx import Tx
 from store.tables import Agent, Home, HomeRole, Person, Talk
 
 AROUND = re.compile(r"[到至止前\s]|until")
-DAY = re.compile(r"(?:(\d{4})\s*[-年/.]\s*)?(\d{1,2})\s*[-月/.]\s*(\d{1,2})\s*[日号]?")
 
 
 # --- who may act for whom ---------------------------------------------------------------------------
@@ -114,17 +114,9 @@ know(Known(PROXY, no_facts, heard, about=of_whom))
 
 def _day(tx: Tx, person: Person, text: str) -> date | None:
     """The day that was written ("2026-12-31", "12月31日": the next one); None if it is none, or past."""
-    match = DAY.fullmatch(AROUND.sub("", unicodedata.normalize("NFKC", text)))
-    if match is None:
-        return None
     today = tx.now.astimezone(_zone(tx, person.community_id)).date()
-    try:
-        day = date(int(match[1] or today.year), int(match[2]), int(match[3]))
-        if match[1] is None and day < today:
-            day = day.replace(year=today.year + 1)
-    except ValueError:
-        return None
-    return day if day >= today else None
+    day, rest = day_in(AROUND.sub("", unicodedata.normalize("NFKC", text)), today)
+    return day if day is not None and not rest and day >= today else None
 
 
 def _zone(tx: Tx, community_id: int) -> ZoneInfo:

@@ -26,7 +26,7 @@ from handlers.purchase_cards import (
     where,
 )
 from handlers.purchases import must_be, stop_clocks
-from handlers.talk import Known, ask, end_about, here, know, open_talk, start
+from handlers.talk import Known, ask, end_about, here, know, no_facts, open_talk, start
 from handlers.tell import reader_of, tell
 from handlers.tx import Tx
 from handlers.vote_roster import freeze
@@ -35,6 +35,7 @@ from store.tables import Person, Purchase, Talk
 WRITTEN = "%Y-%m-%d %H:%M"
 LONGEST_TITLE = 120
 LINES = 8
+LONGEST_NOTE = 500
 
 
 def _about_talk(tx: Tx, talk: Talk) -> Purchase:
@@ -66,12 +67,9 @@ def note_facts(tx: Tx, person: Person, answers: Answers) -> dict[str, Callable[[
 
     def register() -> list[tuple[str, str]]:
         lines = existing(tx, tx.session.get_one(Purchase, answers["for"]), reader)
-        return [("register", "；".join(lines)[:REVIEW_NOTE])] if lines else []
+        return [("register", "；".join(lines)[:LONGEST_NOTE])] if lines else []
 
     return {"register": register}
-
-
-REVIEW_NOTE = 500
 
 
 def of_request(tx: Tx, talk: Talk) -> dict[str, Any]:
@@ -86,7 +84,7 @@ def of_request(tx: Tx, talk: Talk) -> dict[str, Any]:
 
 
 know(Known(NOTE, note_facts, about=of_request))
-know(Known(DECLINE, lambda tx, person, answers: {}, about=of_request))
+know(Known(DECLINE, no_facts, about=of_request))
 
 
 @action("purchase.register", Purchase, button=True, stays=True)
