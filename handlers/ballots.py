@@ -444,6 +444,25 @@ def show_waiting(tx: Tx, person: Person) -> None:
         give(tx, vote, voter, person)
 
 
+def answer_without_ballot(tx: Tx, person: Person) -> bool:
+    """Somebody votes by a word, and no ballot lies before them: it comes again, or they hear why there is none.
+
+    False if nobody votes on anything at present.
+    """
+    votes = open_votes_of(tx, person.community_id)
+    if not votes:
+        return False
+    mine = [(vote, voter) for vote in votes for voter in ballots_for(tx, vote, person)]
+    if not mine:
+        raise Refused("vote.not_yours", date=votes[0].record_date.isoformat())
+    opened = [(vote, voter) for vote, voter in mine if _is_open(tx, vote)]
+    if not opened:
+        must_go_on(tx, mine[0][0])
+    for vote, voter in opened[:AT_ONCE]:
+        give(tx, vote, voter, person)
+    return True
+
+
 def has_voted(tx: Tx, voter: Voter) -> bool:
     """Whether a ballot for somebody stands, by whomever."""
     rows = select(Ballot.id).where(Ballot.principal_id == voter.id, Ballot.kind == "ballot")

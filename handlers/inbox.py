@@ -16,7 +16,7 @@ from conversations.steps import file_problem, photos_in, visible
 from conversations.words import LANGUAGES, named_language, normal, spoken
 from handlers import judge, reach, repair, roster_chat
 from handlers.actions import perform, stays, tap
-from handlers.ballots import still_open, votes_among
+from handlers.ballots import answer_without_ballot, still_open, votes_among
 from handlers.codes import code_in, code_quoted
 from handlers.greeting import show_waiting
 from handlers.joining import ask_consent, begin, communities, join_buttons, use_contact
@@ -608,16 +608,18 @@ def _says_whether_repaired(tx: Tx, person: Person, place: Place, word: str) -> b
 
 
 def _says_ballot(tx: Tx, person: Person, place: Place, word: str) -> bool:
-    """An owner says in words of their own what they choose, where one ballot lies before them."""
+    """An owner says in words of their own what they choose; where no ballot lies before them, they hear why."""
     meant = spoken("ballot").get(word)
-    standing, _ = _menus(tx, place) if meant else ([], [])
+    if not meant or place.kind != "private":  # colleagues agree with each other
+        return False
+    standing, _ = _menus(tx, place)
     buttons = [button["value"] for row in standing for button in row.buttons]
     values = still_open(tx, dict.fromkeys(each for each in buttons if each.startswith(f"ballot.{meant}:")))
     if len(values) > 1:
         raise Unclear("ballot.which" if votes_among(tx, values) > 1 else "ballot.which_owner")
     for value in values:
         tap(tx, person, value)
-    return bool(values)
+    return bool(values) or answer_without_ballot(tx, person)
 
 
 def _disputes() -> list[str]:

@@ -165,7 +165,9 @@ def staff_buttons(purchase: Purchase) -> list[Button]:
 
 def support_button(purchase: Purchase) -> list[Button]:
     """Below what is published, as long as it can be supported."""
-    return _buttons(purchase, "purchase.support") if purchase.state in SUPPORTED else []
+    if purchase.state not in SUPPORTED:
+        return []
+    return [Button(f"purchase.support:{purchase.id}", number=purchase.number, owners=True)]
 
 
 def opening_of(tx: Tx, purchase: Purchase) -> Opening | None:

@@ -172,7 +172,9 @@ def _show_board(tx: Tx, vote: Vote, *, anew: bool = False, photos: Sequence[int]
 
 def _notify(tx: Tx, vote: Vote, key: str, names: Sequence[str] = ("vote.show",), **facts: Any) -> None:
     """Tell everybody in their own chat, with sound: it is what they were asked."""
-    facts["buttons"] = [Button(f"{name}:{vote.id}", number=vote.number) for name in names]
+    facts["buttons"] = [
+        Button(f"{name}:{vote.id}", number=vote.number, owners=name != "vote.show") for name in names
+    ]
     notify(tx, vote.community_id, key, about=about(vote), silent=False, **facts)
     holding.tell_former(tx, vote, key, **facts)
 

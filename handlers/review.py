@@ -207,7 +207,7 @@ def review_facts(tx: Tx, person: Person, answers: Answers) -> dict[str, Callable
 
     def lengths() -> list[tuple[int, str]]:
         days = _usual_days(tx, community_id, statutory=statutory)
-        return [(days, reader.say("review.days", days=days) + mark)]
+        return [(days, reader.say("review.days", days=days) + reader.say("review.usual_mark"))]
 
     def estimated() -> bool:
         return tx.session.get_one(Purchase, answers["for"]).cost is not None
@@ -334,6 +334,9 @@ def of_review(tx: Tx, talk: Talk) -> dict[str, Any]:
         warnings.append(Say("review.warn_poll", law=Say(f"review.law.{wanted.item}")))
     if answers.get("kind") == "statutory" and answers.get("scope", WHOLE) != WHOLE:
         warnings.append(Say("review.warn_scope"))
+    usual = _usual_days(tx, purchase.community_id, statutory=answers.get("kind") == "statutory")
+    if "lasts" in answers and answers["lasts"] < usual:
+        warnings.append(Say("review.warn_short", days=answers["lasts"], usual=usual))
     statutory = answers.get("kind") == "statutory"
     period = pack.period_days
     reader = tx.reader(purchase.community_id)

@@ -29,6 +29,8 @@ class Button:
     number: int = 0
     typed: str = ""
     """What to type for it instead of its place among the others."""
+    owners: bool = False
+    """Of a notice: it stands below the copies of owners only."""
 
     def shown(self, reader: Reader) -> dict[str, str]:
         """The button as the row keeps it: with the number of its matter, so that "接单 17" can be typed."""
@@ -362,7 +364,9 @@ def notify(
             key=key,
             facts=pack(facts),
             photos=list(photos),
-            buttons=[{"action": each.action, "number": each.number} for each in buttons],
+            buttons=[
+                {"action": each.action, "number": each.number, "owners": each.owners} for each in buttons
+            ],
             but_person_id=but.id if but else None,
             lane=BROADCAST,
             silent=silent,
@@ -498,11 +502,18 @@ def _write_batch(tx: Tx, notice: Notice, people: list[Person]) -> None:
         held = notice.silent and waits_for_digest(tx, messenger)
         chats[person_id] = (place_id, "held" if held else "waiting")  # the one heard last stays
     facts = unpack(notice.facts)
+    owning = select(HomeRole.person_id).where(
+        HomeRole.role == "owner", col(HomeRole.person_id).in_([person.id for person in people])
+    )
+    owners = set(tx.session.exec(owning))
+    buttons = [Button(**each) for each in notice.buttons]
     words, below = {}, {}
     for language in {person.language for person in people}:
         reader = replace(tx.reader(notice.community_id, language), lasting=True)
         words[language], rest = fitting(tx, reader.say(notice.key, **facts), notice.community_id)
-        below[language] = shown_buttons(reader, [*(Button(**each) for each in notice.buttons), *rest])
+        for owns in (True, False):
+            theirs = [each for each in buttons if owns or not each.owners]
+            below[language, owns] = shown_buttons(reader, [*theirs, *rest])
     rows = [
         {
             "community_id": notice.community_id,
@@ -513,7 +524,7 @@ def _write_batch(tx: Tx, notice: Notice, people: list[Person]) -> None:
             "card": f"board:{notice.about}",
             "change": "send",
             "text": words[person.language],
-            "buttons": below[person.language],
+            "buttons": below[person.language, person.id in owners],
             "photos": notice.photos,
             "silent": notice.silent,
             **FRESH,

@@ -17,7 +17,7 @@ from handlers.talk import here
 from handlers.tell import Button, reader_of, tell
 from handlers.turnout import ballot_card
 from handlers.tx import Tx
-from handlers.vote_log import entry_in
+from handlers.vote_log import entry_in, voter_of
 from handlers.vote_page import scope_in_words
 from store.tables import Person, Vote
 
@@ -88,7 +88,7 @@ def show(tx: Tx, person: Person, vote: Vote) -> None:
             tx,
             to,
             "vote.show_closed",
-            buttons=_after(tx, vote, to is person),
+            buttons=_after(tx, vote, person) if to is person else (),
             **{**facts, **results.shown(tx, vote)},
         )
         return
@@ -108,9 +108,12 @@ def show(tx: Tx, person: Person, vote: Vote) -> None:
     )
 
 
-def _after(tx: Tx, vote: Vote, private: bool) -> list[Button]:
+def _after(tx: Tx, vote: Vote, person: Person) -> list[Button]:
+    """Who may vote may object, until the result is final."""
+    voter = voter_of(tx, vote, person)
     opened = vote.final_at is None and vote.annulled_at is None
-    return [Button(f"objection.start:{vote.id}", number=vote.number)] if private and opened else []
+    entitled = voter is not None and bool(voter.homes)
+    return [Button(f"objection.start:{vote.id}", number=vote.number)] if opened and entitled else []
 
 
 def _mine(tx: Tx, vote: Vote, person: Person) -> Any:

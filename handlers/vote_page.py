@@ -177,14 +177,12 @@ def turnout_by_building(bundle: Bundle) -> list[Turnout]:
     if is_sealed(bundle.policy):
         return []
     votes = counted(case_of(bundle.policy, bundle.roster, bundle.log))
-    held = {unit["id"]: unit for unit in bundle.roster["units"]}
     rows: dict[str, list[tuple[str, bool, bool, Decimal]]] = {}
-    for name, slot in votes.electorate.slot_of.items():
-        found, unit = votes.electorate.slots[slot], held[name]
-        area = Decimal(area_of(unit) or "0")
-        rows.setdefault(unit["building"], []).append(
-            (name, found.choice is not None, not found.ballots, area)
-        )
+    for unit in bundle.roster["units"]:
+        if (slot := votes.electorate.slot_of.get(unit["id"])) is not None:
+            found, area = votes.electorate.slots[slot], Decimal(area_of(unit) or "0")
+            home = (unit["id"], found.choice is not None, not found.ballots, area)
+            rows.setdefault(unit["building"], []).append(home)
     return [
         Turnout(
             building=building,

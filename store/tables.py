@@ -397,7 +397,7 @@ class Notice(SQLModel, table=True):
     but_person_id: int | None = _ref("person", default=None)
     lane: int
     buttons: list[dict[str, Any]] = _json(list, sa_column_kwargs=_later("'[]'"))
-    """What stands below it: the action ("vote.show:17") and the number of its matter."""
+    """What stands below it: the action ("vote.show:17"), the number of its matter, and whether only owners get it."""
     silent: bool = True
     reached: int = Field(default=0, sa_type=BigInt)
     """The highest person's id that the fan-out has passed."""

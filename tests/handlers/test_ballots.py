@@ -511,3 +511,48 @@ async def test_a_home_whose_owners_differ_took_part_nowhere_in_the_result(
     text = board.sees("结果：参与的不够，没有结果").text
     assert "共有人意见不一，不计入：1 户" in text
     assert "各楼参与：1 号楼 0/2 户、2 号楼 0/1 户、3 号楼 1/2 户" in text
+
+
+async def test_who_votes_by_a_word_without_a_ballot_hears_why(
+    building: Building, owner: Phone, office: Phone, phone: Any
+) -> None:
+    opens = building.clock.now() + timedelta(days=15)
+    await owner.says("同意")
+    owner.sees("没看懂这句话")  # nobody votes on anything
+    await held(
+        building, kind="statutory", rule="ordinary", opens_at=opens, deadline=opens + timedelta(days=10)
+    )
+    await owner.says("赞成")
+    owner.sees("投票还没开始，3月17日 09:00 开始")
+    tenant = phone("Mr Smith")
+    await tenant.says("我反对")
+    tenant.sees("没有由您投票的房屋。租客和家人不能投")
+    before = len(office.chat.messages)
+    await office.says("同意")  # said to a colleague
+    assert len(office.chat.messages) == before
+    await building.later(days=15)
+    await building.later(seconds=1)
+    await owner.taps("弃权")
+    owner.sees("已记录：弃权")
+
+
+async def test_a_tenant_is_offered_nothing_that_is_the_owners(
+    building: Building, owner: Phone, phone: Any
+) -> None:
+    tenant = phone("Mr Smith")
+    await held(building)
+    await building.later(days=3, seconds=10)
+    owner.sees("结果：", "详情", "我要异议")
+    assert list(tenant.sees("结果：").buttons) == ["详情"]
+    await tenant.taps("详情")
+    assert "我要异议" not in tenant.sees("租客和家人不能投").buttons
+
+
+async def test_the_buildings_of_a_result_stand_in_their_order(building: Building, board: Phone) -> None:
+    """Also where somebody owns homes in several of them."""
+    for room, who in (("1202", "陈女士"), ("803", "陈女士"), ("101", "周先生"), ("1504", "周先生")):
+        write(building, lambda tx, room=room, who=who: co_owner(tx, who, room))
+    await held(building, kind="poll", poll={"electorate": "persons", "quorum": "0/1"})
+    await building.later(days=3, seconds=10)
+    text = board.sees("各楼参与").text
+    assert "各楼参与：1 号楼 0/2 户、2 号楼 0/1 户、3 号楼 0/2 户" in text

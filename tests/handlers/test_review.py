@@ -268,7 +268,7 @@ async def test_an_opening_before_the_notice_is_refused_with_the_earliest_lawful_
         await office.says(words)
         office.sees(answer)
     await office.says("3月20日 10点")
-    office.sees("投几天？", "15 天（按规定）")
+    office.sees("投几天？", "15 天（默认）")
     for words, answer in (("0", "请回复 1 到 120"), ("121", "请回复 1 到 120"), ("很多天", "没看懂数量")):
         await office.says(words)
         office.sees(answer)
@@ -410,3 +410,14 @@ async def test_a_vote_without_an_estimate_warns(building: Building, owner: Phone
     for words in POLL[:-1]:
         await office.says(words)
     office.sees("⚠ 预算还没有写：业主不知道要花多少钱。", "确认，发起")
+
+
+async def test_a_shorter_vote_than_usual_warns(building: Building, owner: Phone, office: Phone) -> None:
+    """Whoever types "1" for the only length that is offered gets one day, and must see it."""
+    committee(building, "周先生", "王奶奶")
+    await ask_for(owner)
+    await noted(office)
+    await reviewed(office, *LAWFUL[:5])
+    office.sees("投几天？", "15 天（默认）")
+    await office.says("1")
+    office.sees("⚠ 只投 1 天，通常是 15 天：很多业主可能来不及投。", "确认，发起")
