@@ -10,7 +10,7 @@ from sqlmodel import col, select
 from conversations.errors import Refused
 from conversations.steps import Answers
 from conversations.votes import CHOOSE
-from conversations.words import Say
+from conversations.words import LANGUAGES, Say, normal, texts
 from handlers.actions import action
 from handlers.ballot_log import receipt
 from handlers.ballot_sheet import is_sealed
@@ -145,11 +145,18 @@ def must_go_on(tx: Tx, vote: Vote) -> None:
         raise Refused("vote.late", at=vote.deadline)
 
 
-def still_open(tx: Tx, values: Iterable[str]) -> list[str]:
-    """Buttons of the same words without the ballots of votes that are over; if there are no others, the latest."""
+def still_open(tx: Tx, person: Person, values: Iterable[str]) -> list[str]:
+    """Buttons of the same words without the ballots of votes that are over; if nothing is open, the latest of those."""
     found = list(values)
     gone = {each for each in found for vote in _votes(tx, [each]) if not _is_open(tx, vote)}
-    return [each for each in found if each not in gone] or found[:1]
+    left = [each for each in found if each not in gone]
+    return left if left or not found or _has_ballot(tx, person) else found[:1]
+
+
+def _has_ballot(tx: Tx, person: Person) -> bool:
+    """Whether there is something on which somebody can vote now."""
+    votes = [each for each in open_votes_of(tx, person.community_id) if _is_open(tx, each)]
+    return any(ballots_for(tx, each, person) for each in votes)
 
 
 def votes_among(tx: Tx, values: Sequence[str]) -> int:
@@ -442,6 +449,28 @@ def show_waiting(tx: Tx, person: Person) -> None:
     ]
     for vote, voter in waiting[:AT_ONCE]:
         give(tx, vote, voter, person)
+
+
+def picked_by_name(tx: Tx, values: Iterable[str], word: str) -> tuple[str, dict[str, Any]] | None:
+    """What names a choice of the poll whose ballot lies open: the action that casts it, and what was picked."""
+    for value in values:
+        voter = tx.session.get(Voter, int(value.partition(":")[2]))
+        if voter is None or not _is_open(tx, vote_of(tx, voter)):
+            continue
+        named = {
+            normal(name): str(at) for at, name in enumerate(vote_of(tx, voter).policy["poll"]["choices"], 1)
+        }
+        for language in LANGUAGES:
+            named[normal(texts(language)["count.none_of_these"])] = NONE
+            named[normal(texts(language)["count.side.abstain"])] = ABSTAIN
+        if word in named:
+            return f"ballot.chosen:{voter.id}", {"chosen": [named[word]], "done": True}
+    return None
+
+
+def is_choosing(tx: Tx, community_id: int) -> bool:
+    """Whether there is a poll that asks for one of several."""
+    return any(_chooses(each) for each in open_votes_of(tx, community_id))
 
 
 def answer_without_ballot(tx: Tx, person: Person) -> bool:

@@ -14,9 +14,8 @@ from conversations.errors import Refused, Unclear
 from conversations.said import MOST_CHARACTERS, Said
 from conversations.steps import file_problem, photos_in, visible
 from conversations.words import LANGUAGES, named_language, normal, spoken
-from handlers import judge, reach, repair, roster_chat
+from handlers import ballots, judge, reach, repair, roster_chat
 from handlers.actions import perform, stays, tap
-from handlers.ballots import answer_without_ballot, still_open, votes_among
 from handlers.codes import code_in, code_quoted
 from handlers.greeting import show_waiting
 from handlers.joining import ask_consent, begin, communities, join_buttons, use_contact
@@ -609,17 +608,31 @@ def _says_whether_repaired(tx: Tx, person: Person, place: Place, word: str) -> b
 
 def _says_ballot(tx: Tx, person: Person, place: Place, word: str) -> bool:
     """An owner says in words of their own what they choose; where no ballot lies before them, they hear why."""
+    if place.kind != "private":  # colleagues agree with each other
+        return False
     meant = spoken("ballot").get(word)
-    if not meant or place.kind != "private":  # colleagues agree with each other
+    choosing = ballots.is_choosing(tx, person.community_id)
+    if not (meant or choosing):
         return False
     standing, _ = _menus(tx, place)
     buttons = [button["value"] for row in standing for button in row.buttons]
-    values = still_open(tx, dict.fromkeys(each for each in buttons if each.startswith(f"ballot.{meant}:")))
+    said = dict.fromkeys(each for each in buttons if meant and each.startswith(f"ballot.{meant}:"))
+    values = ballots.still_open(tx, person, said)
     if len(values) > 1:
-        raise Unclear("ballot.which" if votes_among(tx, values) > 1 else "ballot.which_owner")
+        several = ballots.votes_among(tx, values) > 1
+        raise Unclear("ballot.which" if several else "ballot.which_owner")
     for value in values:
         tap(tx, person, value)
-    return bool(values) or answer_without_ballot(tx, person)
+    if values:
+        return True
+    lies = [
+        b["value"] for row in standing[:1] for b in row.buttons if b["value"].startswith("ballot.choose:")
+    ]
+    picked = ballots.picked_by_name(tx, lies, word) if choosing else None
+    if picked is not None:
+        perform(tx, person, picked[0], picked=picked[1])
+        return True
+    return bool(meant) and ballots.answer_without_ballot(tx, person)
 
 
 def _disputes() -> list[str]:
@@ -658,8 +671,8 @@ def _numbered(tx: Tx, place: Place, word: str) -> str:
 def _tap_labelled(tx: Tx, person: Person, place: Place, said: Said, word: str) -> bool:
     """Perform the button of this label; one that has gone meanwhile says why it has."""
     standing, gone = _menus(tx, place)
-    values = still_open(tx, _labelled(standing, word) or _labelled(gone, word))
-    if len(values) > 1 and votes_among(tx, values) == 1:
+    values = ballots.still_open(tx, person, _labelled(standing, word) or _labelled(gone, word))
+    if len(values) > 1 and ballots.votes_among(tx, values) == 1:
         raise Unclear("ballot.which_owner")
     if len(values) > 1 and not values[0].startswith(REST):  # of long texts the latest is meant
         numbered = any(

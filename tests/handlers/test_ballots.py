@@ -556,3 +556,24 @@ async def test_the_buildings_of_a_result_stand_in_their_order(building: Building
     await building.later(days=3, seconds=10)
     text = board.sees("各楼参与").text
     assert "各楼参与：1 号楼 0/2 户、2 号楼 0/1 户、3 号楼 0/2 户" in text
+
+
+async def test_a_choice_is_named_under_its_ballot(building: Building, owner: Phone, neighbour: Phone) -> None:
+    await held(building)
+    await owner.taps("赞成")
+    await building.later(days=3, seconds=10)
+    await held(building, title="门厅颜色", poll={"question": "choose", "choices": ["米白", "浅灰"]})
+    owner.sees("选项：米白、浅灰", "去投票")
+    await owner.says("浅灰")
+    owner.sees("已记录：浅灰")
+    await owner.says("弃权")  # the buttons of the first vote still stand above
+    owner.sees("已记录：弃权")
+    await owner.says("以上都不选")
+    owner.sees("已记录：以上都不选")
+    await owner.says("赞成")
+    owner.sees("投票 2：门厅颜色", "去投票")
+    await neighbour.says("/language")
+    await neighbour.says("中文")
+    await neighbour.says("浅灰")  # another menu lies before them
+    neighbour.sees("没看懂这句话")
+    assert len(cast_in(building)) == 4
