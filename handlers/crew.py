@@ -10,7 +10,7 @@ from sqlmodel import col, select
 from conversations.crew import BUILDINGS, DISMISS, ELECT, HIRE, HOURS, SKILLS, TRADES, hours_in
 from conversations.errors import Refused
 from conversations.words import LANGUAGES, Say, normal, spoken, texts
-from handlers import repair
+from handlers import assigning, work
 from handlers.actions import action
 from handlers.addresses import ADDRESS_AND_NAME, one_named, parts_of
 from handlers.agents import tell_revoked
@@ -141,7 +141,7 @@ def of_whom(tx: Tx, talk: Talk) -> dict[str, Any]:
     if role is None:
         return {"who": talk.answers.get("name", ""), "role": "", "tickets": ""}
     who = tx.session.get_one(Person, role.person_id)
-    count = repair.tickets_of(tx, who) if role.role == "crew" else 0
+    count = assigning.tickets_of(tx, who) if role.role == "crew" else 0
     return {
         "who": who.name or Say("person.forgotten"),
         "role": Say(f"role.{role.role}"),
@@ -343,7 +343,7 @@ def removed(tx: Tx, person: Person, role: Role, **answers: Any) -> None:
     tx.session.delete(role)
     tx.session.flush()
     tx.known.clear()
-    moved, left = repair.release(tx, who) if was == "crew" else (0, 0)
+    moved, left = work.release(tx, who) if was == "crew" else (0, 0)
     for each in lost_a_tie(tx, who):
         tell_revoked(tx, each)
     tell(tx, who, "crew.dismissed", role=Say(f"role.{was}"), office=office(tx, who.community_id))

@@ -3,7 +3,7 @@
 from sqlmodel import select
 
 from conversations.words import Say
-from handlers import ballots, progress, repair
+from handlers import ballots, progress, repair_lists
 from handlers.people import communities_of, is_guest, is_resident, owns, roles_of
 from handlers.repair_cards import office
 from handlers.tell import tell
@@ -71,6 +71,6 @@ def _waits(tx: Tx, person: Person) -> bool:
 
 def show_waiting(tx: Tx, person: Person) -> None:
     """Show what waits for an answer of somebody who comes in or comes back."""
-    repair.show_waiting(tx, person)
+    repair_lists.show_waiting(tx, person)
     progress.show_waiting(tx, person)
     ballots.show_waiting(tx, person)

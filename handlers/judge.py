@@ -5,6 +5,9 @@ from functools import lru_cache
 from sqlmodel import col, select
 
 import moderation.urgency
+from conversations.repair import COMMON
+from conversations.steps import Answers
+from conversations.words import LANGUAGES, texts
 from handlers.tx import Tx
 from moderation.rulebook import CommunityRule as Extra
 from moderation.rulebook import RuleSet
@@ -16,6 +19,25 @@ def urgency(tx: Tx, community_id: int, text: str, language: str = "zh") -> Verdi
     """How urgent a report is, with the reasons in the reader's language."""
     extra = tx.once("rules", community_id, lambda: _extra(tx, community_id))
     return moderation.urgency.judge(text, _rules(extra) if extra else None, language)
+
+
+def report(tx: Tx, community_id: int, answers: Answers, language: str = "zh") -> Verdict:
+    """The judgement of a report; the place counts as said, since "里面困了人" means a lift after 电梯."""
+    place, what = answers.get("place", ""), answers.get("what", "")
+    label = texts("zh")[f"repair.place.{place}"] if place in COMMON else ""
+    return urgency(tx, community_id, f"{label}，{what}" if label else what, language)
+
+
+def reasons(tx: Tx, community_id: int, answers: Answers) -> list[dict[str, str]]:
+    """The rules' sentences in every language, each with the words of the report that decided."""
+    judged = {language: report(tx, community_id, answers, language).why for language in LANGUAGES}
+    return [
+        {
+            language: f"{why.sentence}（{'、'.join(why.words)}）"
+            for language, why in zip(judged, reason, strict=True)
+        }
+        for reason in zip(*judged.values(), strict=True)
+    ]
 
 
 def _extra(tx: Tx, community_id: int) -> tuple[Extra, ...]:

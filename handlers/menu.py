@@ -16,6 +16,7 @@ from handlers import (  # noqa: F401  whose actions the commands name
     progress,
     purchases,
     repair,
+    repair_lists,
     review,
     vote_cards,
 )
@@ -91,9 +92,9 @@ def my(tx: Tx, person: Person) -> None:
     """One's own matters: what an owner reported, what the crew has to do, what staff have to watch."""
     in_group = tx.place is not None and tx.place.kind == "staff"
     if in_group or ("crew" in roles_of(tx, person) and not is_resident(tx, person)):
-        repair.open_list(tx, person)
+        repair_lists.open_list(tx, person)
     else:
-        repair.mine(tx, person)
+        repair_lists.mine(tx, person)
         purchases.mine(tx, person)
 
 

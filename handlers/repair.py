@@ -4,48 +4,40 @@ from collections.abc import Callable, Collection, Sequence
 from datetime import timedelta
 from typing import Any
 
-from sqlmodel import col, func, select
+from sqlmodel import col, select
 
-from conversations.errors import NotNow, Refused
-from conversations.repair import DONE, EMERGENCY, MORE, REOPEN, REPAIR, WALK_IN, where_in
+from conversations.errors import NotNow
+from conversations.repair import EMERGENCY, MORE, REPAIR, WALK_IN, where_in
 from conversations.said import File
 from conversations.steps import Answers, LazyFacts
 from conversations.words import LANGUAGES, Say, texts
 from handlers import judge
 from handlers.actions import action, perform
-from handlers.calendar import working_deadline
-from handlers.matters import timeline
+from handlers.assigning import assign
 from handlers.numbers import next_number
+from handlers.paging import ring
 from handlers.people import (
-    best_for,
     buildings_of,
     communities_of,
-    crew_of,
     homes_of,
     is_resident,
-    on_duty,
-    roles_of,
     speak_as,
 )
 from handlers.policy import policy_of
 from handlers.repair_cards import (
-    ON_IT,
+    LONGEST,
+    OPEN,
     WORK,
     add_event,
     add_photos,
+    add_words,
     address,
     advice,
     assigned,
     because,
-    board,
-    brief,
-    buttons_for,
     called,
     can_be_reached,
-    close_cards,
-    events,
-    looked_at,
-    name_of,
+    must_be,
     office,
     owner_buttons,
     photos_of,
@@ -53,25 +45,22 @@ from handlers.repair_cards import (
     public,
     refresh,
     show_card,
+    show_to_who_has_it,
     staff_card,
     tell_owner,
     to_reporter,
     where,
 )
+from handlers.repair_end import reopen
 from handlers.talk import Known, ask, end, end_about, here, know, no_facts, open_talk, start
-from handlers.tell import URGENT, Button, publish, reader_of, take_back, tell
+from handlers.tell import URGENT, publish, reader_of, take_back, tell
 from handlers.timers import set_timer, stop_timer
 from handlers.tx import Tx
 from moderation.urgency import Verdict
 from store.tables import HomeRole, Person, Repair, Talk
 
-OPEN = (*WORK, "done")
 SAME_EMERGENCY = timedelta(hours=1)
 ANY_DANGER = ("other", "hazard")  # kinds of a cry for help that names no danger
-OVERDUE_AGAIN = timedelta(days=1)
-UNSAID = timedelta(minutes=10)
-"""How long who says that it is not repaired has to say what is wrong; then the crew hears of it without."""
-LONGEST = 4096
 
 
 # --- the talks --------------------------------------------------------------------------------------
@@ -91,7 +80,7 @@ def facts_for(tx: Tx, person: Person, answers: Answers) -> dict[str, Callable[[]
         return [(name, reader.say("where.building", building=name)) for name in names]
 
     def verdict() -> str:
-        return _judged(tx, person, answers).verdict if answers.get("what") else ""
+        return judge.report(tx, person.community_id, answers).verdict if answers.get("what") else ""
 
     def communities() -> list[tuple[str, str]]:
         return [(str(each.id), each.name) for _, each in communities_of(tx)]
@@ -110,13 +99,6 @@ def of_whom(tx: Tx, talk: Talk) -> dict[str, Any]:
     return {"who": owner.name or Say("person.forgotten")}
 
 
-def _judged(tx: Tx, person: Person, answers: Answers, language: str = "zh") -> Verdict:
-    """The judgement of a report; the place counts as said, since "里面困了人" means a lift after 电梯."""
-    place, what = answers.get("place", ""), answers.get("what", "")
-    label = texts("zh")[f"repair.place.{place}"] if place in ("lift", "garage", "hall") else ""
-    return judge.urgency(tx, person.community_id, f"{label}，{what}" if label else what, language)
-
-
 def heard(tx: Tx, person: Person, talk: Talk, changed: Collection[str]) -> bool:
     """Danger never waits for the end of the form: the page leaves with the answer that shows it."""
     if "community" in changed and answers_elsewhere(tx, person, talk):
@@ -126,7 +108,7 @@ def heard(tx: Tx, person: Person, talk: Talk, changed: Collection[str]) -> bool:
     answers = talk.answers
     if not answers.get("what"):
         return False
-    verdict = _judged(tx, person, answers).verdict
+    verdict = judge.report(tx, person.community_id, answers).verdict
     if answers.get("danger") == "now" or verdict == "urgent":
         end(tx, talk)
         _page_at_once(tx, person, answers)
@@ -171,7 +153,7 @@ def _is_doubtful(tx: Tx, person: Person, talk: Talk) -> bool:
     return (
         bool(answers.get("what"))
         and "danger" not in answers
-        and _judged(tx, person, answers).verdict != "normal"
+        and judge.report(tx, person.community_id, answers).verdict != "normal"
     )
 
 
@@ -211,21 +193,6 @@ def urgent_in_more(tx: Tx, person: Person, talk: Talk, text: str, files: Sequenc
     perform(tx, person, f"repair.add{talk.about.removeprefix('repair')}", photos=photos, note=note)
 
 
-def urgent_in_reopening(tx: Tx, person: Person, talk: Talk, text: str, files: Sequence[File]) -> None:
-    """What is still wrong is dangerous."""
-    end(tx, talk)
-    perform(tx, person, f"repair.reopen{talk.about.removeprefix('repair')}", why=text)
-
-
-def reopen_without_words(tx: Tx, person: Person, talk: Talk) -> bool:
-    """Take a dispute whose question stays unanswered for what it is: it is not repaired."""
-    repair = tx.session.get(Repair, int(talk.about.removeprefix("repair:")))
-    if repair is None or repair.state not in ("done", "closed"):
-        return False
-    reopen(tx, person, repair, "")
-    return True
-
-
 def _files(answers: Answers) -> list[Any]:
     return list((answers.get("photos") or {}).get("files", []))
 
@@ -241,8 +208,6 @@ know(Known(REPAIR, facts_for, heard, urgent=urgent_in_form, dropped=rescue))
 know(Known(WALK_IN, facts_for, heard, urgent=urgent_in_form, dropped=rescue, about=of_whom))
 know(Known(EMERGENCY, facts_for, heard_place, urgent=urgent_again, ends_in_silence=True))
 know(Known(MORE, no_facts, urgent=urgent_in_more))
-know(Known(DONE, no_facts))
-know(Known(REOPEN, no_facts, urgent=urgent_in_reopening, dropped=reopen_without_words))
 
 
 @action("repair.start", button=True, stays=True)
@@ -297,7 +262,7 @@ def emergency(
 ) -> None:
     """Register and page at once; then ask only what helps the crew to find the place."""
     by, person = person, _for_whom(tx, person, answers)
-    verdict = _judged(tx, person, answers)
+    verdict = judge.report(tx, person.community_id, answers)
     before = _same_emergency(tx, person, verdict.kind, answers)
     if before is not None:
         _more_of_it(tx, person, before, answers, verdict, confirmed=confirmed)
@@ -324,7 +289,7 @@ def emergency(
     )
     if by is not person:
         _tell_entered(tx, by, person, repair)
-    _ring(tx, repair)
+    ring(tx, repair)
     publish(
         tx,
         repair.community_id,
@@ -383,22 +348,16 @@ def _more_of_it(
     named = repair.kind in ANY_DANGER and verdict.kind not in ANY_DANGER
     repair.kind = verdict.kind if named else repair.kind
     repair.confirmed = repair.confirmed or confirmed
-    _add_words(repair, answers.get("what", ""))
+    add_words(repair, answers.get("what", ""))
     _locate(tx, person, repair, answers)
     add_photos(tx, person, repair, answers.get("photos"))
-    _show_to_who_has_it(tx, repair)
+    show_to_who_has_it(tx, repair)
     first = reader_of(tx, person).show(advice(repair.kind)) if named else ""
     tell_owner(tx, repair, "repair.added", lead=first)
     refresh(tx, repair)
     talk = open_talk(tx, person, tx.place) if tx.place is not None else None
     if talk is not None:
         ask(tx, person, talk)
-
-
-def _show_to_who_has_it(tx: Tx, repair: Repair) -> None:
-    if repair.crew_id is not None and repair.state in WORK:
-        crew = tx.session.get_one(Person, repair.crew_id)
-        show_card(tx, repair, crew, anew=True, lane=URGENT if repair.urgent else None)
 
 
 @action("repair.unconfirmed", Talk)
@@ -413,9 +372,9 @@ def unconfirmed(tx: Tx, person: None, talk: Talk) -> None:
 @action("repair.affirm", Repair, button=True)
 def affirm(tx: Tx, person: Person, repair: Repair) -> None:
     """What was paged without an answer is really happening."""
-    _must_be(repair, *WORK)
+    must_be(repair, *WORK)
     repair.confirmed = True
-    _show_to_who_has_it(tx, repair)
+    show_to_who_has_it(tx, repair)
     tell_owner(tx, repair, "repair.affirmed")
     refresh(tx, repair)
 
@@ -465,8 +424,8 @@ def _tell_entered(tx: Tx, by: Person, owner: Person, repair: Repair) -> None:
 
 
 def _report(tx: Tx, person: Person, answers: Answers, *, entered: bool = False) -> Repair:
-    repair = _register(tx, person, answers, _judged(tx, person, answers), urgent=False)
-    _assign(tx, repair)
+    repair = _register(tx, person, answers, judge.report(tx, person.community_id, answers), urgent=False)
+    assign(tx, repair)
     tell_owner(
         tx,
         repair,
@@ -510,7 +469,7 @@ def _register(
         kind=verdict.kind,
         urgent=urgent,
         confirmed=confirmed,
-        why=_reasons(tx, person, answers) if urgent else [],
+        why=judge.reasons(tx, person.community_id, answers) if urgent else [],
         reported_at=tx.now,
     )
     _locate(tx, person, repair, answers)
@@ -519,18 +478,6 @@ def _register(
     add_photos(tx, person, repair, answers.get("photos"))
     add_event(tx, repair, "event.reported_urgent" if urgent else "event.reported", person)
     return repair
-
-
-def _reasons(tx: Tx, person: Person, answers: Answers) -> list[dict[str, str]]:
-    """The rules' sentences in every language, each with the words of the report that decided."""
-    judged = {language: _judged(tx, person, answers, language).why for language in LANGUAGES}
-    return [
-        {
-            language: f"{why.sentence}（{'、'.join(why.words)}）"
-            for language, why in zip(judged, reason, strict=True)
-        }
-        for reason in zip(*judged.values(), strict=True)
-    ]
 
 
 def _locate(tx: Tx, person: Person, repair: Repair, answers: Answers) -> None:
@@ -567,7 +514,7 @@ def locate(tx: Tx, person: Person, repair: Repair, answers: Answers) -> None:
 def _show_photos(tx: Tx, repair: Repair) -> None:
     """New photos need a new message: a message that stands cannot be given more."""
     if repair.crew_id is not None:
-        _show_to_who_has_it(tx, repair)
+        show_to_who_has_it(tx, repair)
         return
     for person in called(tx, repair):
         show_card(tx, repair, person, anew=True, lane=URGENT if repair.urgent else None)
@@ -586,318 +533,26 @@ def located(tx: Tx, person: Person, repair: Repair, **answers: Any) -> None:
     )
 
 
-# --- paging and assigning ---------------------------------------------------------------------------
-
-
-def _ring(tx: Tx, repair: Repair, but: Person | None = None) -> None:
-    """Page whoever is on duty, from the second time on the whole crew and the admin group, until somebody accepts.
-
-    `but` has just said that they cannot go.
-    """
-    repair.ring += 1
-    everybody = [
-        person
-        for person, _ in crew_of(tx, repair.community_id)
-        if (but is None or person.id != but.id) and can_be_reached(tx, person)
-    ]
-    duty = {person.id for person in on_duty(tx, repair.community_id, repair.kind, repair.building)}
-    chosen = [person for person in everybody if repair.ring > 1 or person.id in duty]
-    for person in chosen or everybody:
-        show_card(tx, repair, person, key="repair.page", anew=True, lane=URGENT)
-    louder = repair.ring > 1 or not chosen
-    staff_card(
-        tx,
-        repair,
-        key="repair.page_staff_again" if louder else "repair.page_staff",
-        anew=True,
-        lane=URGENT,
-    )
-    if repair.ring == 2:
-        tell_owner(tx, repair, "repair.still_nobody", lane=URGENT, phone=office(tx, repair.community_id))
-    tx.session.add(repair)
-    minutes = policy_of(tx, repair.community_id).page_again_minutes
-    set_timer(tx, repair.community_id, f"repair.page:{repair.id}", tx.now + timedelta(minutes=minutes))
-    add_event(tx, repair, "event.paged", None, count=len(chosen or everybody))
-
-
-@action("repair.page", Repair)
-def page(tx: Tx, person: None, repair: Repair) -> None:
-    """Nobody has accepted yet: page again, louder."""
-    if repair.state == "waiting" and repair.urgent:
-        _ring(tx, repair)
-
-
-def _assign(tx: Tx, repair: Repair, but: Person | None = None) -> None:
-    """Put one member of the crew in charge (who can do it and has the fewest open tickets), with a deadline.
-
-    A deadline that was promised stays. With nobody left, the admin group is told.
-    """
-    chosen = _least_busy(tx, repair, but)
-    repair.crew_id = chosen.id if chosen else None
-    if repair.due_at is None:
-        days = policy_of(tx, repair.community_id).repair_days
-        _set_deadline(tx, repair, working_deadline(tx, repair.community_id, days))
-    tx.session.add(repair)
-    tx.session.flush()
-    if chosen is not None:
-        show_card(tx, repair, chosen, key="repair.ticket", anew=True)
-        staff_card(tx, repair)
-    else:
-        staff_card(tx, repair, key="repair.unassigned_staff", anew=True)
-
-
-def _set_deadline(tx: Tx, repair: Repair, due_at: Any) -> None:
-    repair.due_at = due_at
-    set_timer(tx, repair.community_id, f"repair.overdue:{repair.id}", due_at)
-
-
-def _least_busy(tx: Tx, repair: Repair, but: Person | None) -> Person | None:
-    """Who can do it and has the fewest open tickets; between equals, whose own trade it is."""
-    crew = [
-        each
-        for each in crew_of(tx, repair.community_id)
-        if (but is None or each[0].id != but.id) and can_be_reached(tx, each[0])
-    ]
-    able = best_for(crew, repair.kind, repair.building)
-    ranked = sorted(
-        able, key=lambda each: (tickets_of(tx, each[0]), repair.kind not in each[1].skills, each[0].id)
-    )
-    return ranked[0][0] if ranked else None
-
-
-@action("repair.overdue", Repair)
-def overdue(tx: Tx, person: None, repair: Repair) -> None:
-    """The deadline has passed: the crew in charge, the admin group, the board and the owner are told, once a day."""
-    if repair.state not in WORK or repair.due_at is None:
-        return
-    if repair.crew_id is not None:
-        crew = tx.session.get_one(Person, repair.crew_id)
-        show_card(tx, repair, crew, key="repair.overdue_crew", anew=True)
-    staff_card(tx, repair, key="repair.overdue_staff", anew=True)
-    told = [
-        event for event in events(tx, repair) if event.key == "event.overdue" and event.at >= repair.due_at
-    ]
-    if not told:  # the owner and the board hear of it once
-        tell_owner(tx, repair, "repair.overdue", **{**private(tx, repair), "what": brief(repair)})
-        add_event(tx, repair, "event.overdue", None)
-        board(tx, repair)
-    set_timer(tx, repair.community_id, f"repair.overdue:{repair.id}", tx.now + OVERDUE_AGAIN)
-
-
-# --- the crew's taps --------------------------------------------------------------------------------
-
-
-@action("repair.accept", Repair, button=True)
-def accept(tx: Tx, person: Person, repair: Repair) -> None:
-    """One tap, and it is theirs; a second tap of the same person does no harm. An emergency now has a deadline."""
-    if repair.state in ON_IT and repair.crew_id == person.id:
-        show_card(tx, repair, person, anew=True)
-        return
-    if repair.state in ON_IT:
-        raise Refused("refused.taken", who=name_of(tx, repair.crew_id))
-    _must_be(repair, "waiting")
-    repair.state, repair.crew_id = "accepted", person.id
-    stop_timer(tx, f"repair.page:{repair.id}")
-    if repair.urgent:
-        hours = policy_of(tx, repair.community_id).urgent_hours
-        _set_deadline(tx, repair, tx.now + timedelta(hours=hours))
-    add_event(tx, repair, "event.accepted", person)
-    tell_owner(tx, repair, "repair.accepted", who=person.name, lane=URGENT if repair.urgent else None)
-    refresh(tx, repair)
-
-
-def tickets_of(tx: Tx, person: Person) -> int:
-    """How many tickets a member of the crew has in hand."""
-    theirs = select(func.count()).where(Repair.crew_id == person.id, col(Repair.state).in_(WORK))
-    return tx.session.exec(theirs).one()
-
-
-def release(tx: Tx, person: Person) -> tuple[int, int]:
-    """Give the tickets of somebody who has left the crew to others; how many, and for how many nobody was left."""
-    theirs = select(Repair).where(Repair.crew_id == person.id, col(Repair.state).in_(WORK))
-    given = tx.session.exec(theirs.order_by(*IN_ORDER).with_for_update()).all()
-    for repair in given:
-        promised = repair.state in ON_IT
-        _give_back(tx, person, repair)
-        if repair.crew_id is not None and not promised:  # its owner was told who would come
-            tell_owner(tx, repair, "repair.reassigned", who=assigned(tx, repair), due=repair.due_at)
-    close_cards(tx, person)
-    return len(given), sum(repair.crew_id is None and not repair.urgent for repair in given)
-
-
-@action("repair.decline", Repair, button=True)
-def decline(tx: Tx, person: Person, repair: Repair) -> None:
-    """Cannot go: an emergency goes on paging the others, an ordinary ticket goes to somebody else."""
-    if repair.crew_id not in (None, person.id):
-        raise Refused("refused.taken", who=name_of(tx, repair.crew_id))
-    _must_be(repair, *WORK)
-    tell(tx, person, "repair.declined", number=repair.number)
-    _give_back(tx, person, repair)
-
-
-def _give_back(tx: Tx, person: Person, repair: Repair) -> None:
-    """Somebody else has to go."""
-    was_theirs, was_promised = repair.crew_id == person.id, repair.state in ON_IT
-    repair.state, repair.crew_id = "waiting", None
-    end_about(tx, f"repair:{repair.id}", "done")
-    add_event(tx, repair, "event.declined", person)
-    if was_promised:
-        tell_owner(tx, repair, "repair.declined_owner", who=person.name)
-    if repair.urgent:
-        repair.due_at = None
-        stop_timer(tx, f"repair.overdue:{repair.id}")
-        _ring(tx, repair, but=person)
-    elif was_theirs:
-        _assign(tx, repair, but=person)
-    refresh(tx, repair)
-
-
-@action("repair.go", Repair, button=True)
-def go(tx: Tx, person: Person, repair: Repair) -> None:
-    """On the way."""
-    _must_be(repair, *ON_IT)
-    if repair.state == "accepted":
-        repair.state = "on_way"
-        add_event(tx, repair, "event.on_way", person)
-        tell_owner(tx, repair, "repair.on_way", who=person.name)
-    refresh(tx, repair)
-
-
-@action("repair.finish", Repair, button=True, stays=True)
-def finish(tx: Tx, person: Person, repair: Repair) -> None:
-    """Ask for a photo and a word on what was done; both may be skipped."""
-    _must_be(repair, *ON_IT)
-    start(tx, person, "done", about=f"repair:{repair.id}")
-
-
-@action("repair.done", Repair)
-def done(tx: Tx, person: Person, repair: Repair, **answers: Any) -> None:
-    """The work is done: the owner is asked whether it is."""
-    _must_be(repair, *ON_IT)
-    repair.state = "done"
-    photos = add_photos(tx, person, repair, answers.get("photos"))
-    note = answers.get("note") or ""
-    add_event(tx, repair, "event.done", person, note=note)
-    stop_timer(tx, f"repair.overdue:{repair.id}")
-    tell(tx, person, "repair.done_crew", number=repair.number)
-    tell_owner(
-        tx,
-        repair,
-        "repair.done",
-        who=person.name,
-        note=Say("repair.note", note=note) if note else "",
-        photos=photos,
-    )
-    _ask_again_later(tx, repair)
-    refresh(tx, repair)
-
-
-def _still_works(tx: Tx, crew: Person) -> bool:
-    return "crew" in roles_of(tx, crew) and can_be_reached(tx, crew)
-
-
-def _ask_again_later(tx: Tx, repair: Repair) -> Any:
-    days = policy_of(tx, repair.community_id).confirm_days
-    set_timer(tx, repair.community_id, f"repair.silence:{repair.id}", tx.now + timedelta(days=days))
-    return tx.now + timedelta(days=days)
-
-
-@action("repair.silence", Repair)
-def silence(tx: Tx, person: None, repair: Repair) -> None:
-    """The owner has not said whether it is repaired: ask once more, then take it as repaired."""
-    if repair.state != "done":
-        return
-    finished = [event for event in events(tx, repair) if event.key in ("event.done", "event.reminded")]
-    if finished[-1].key == "event.done":
-        add_event(tx, repair, "event.reminded", None)
-        tell_owner(tx, repair, "repair.remind", until=_ask_again_later(tx, repair), what=brief(repair))
-        return
-    repair.state = "closed"
-    add_event(tx, repair, "event.closed_silent", None)
-    tell_owner(tx, repair, "repair.closed_silent", what=brief(repair))
-    refresh(tx, repair)
-
-
-# --- the owner's taps -------------------------------------------------------------------------------
-
-
-@action("repair.confirm", Repair, button=True)
-def confirm(tx: Tx, person: Person, repair: Repair) -> None:
-    """The owner says that it is repaired: the end."""
-    _must_be(repair, "done")
-    repair.state = "closed"
-    stop_timer(tx, f"repair.silence:{repair.id}")
-    end_about(tx, f"repair:{repair.id}", REOPEN.name)
-    add_event(tx, repair, "event.closed", person)
-    tell_owner(tx, repair, "repair.closed")
-    refresh(tx, repair)
-
-
-@action("repair.dispute", Repair, button=True, stays=True)
-def dispute(tx: Tx, person: Person, repair: Repair) -> None:
-    """The owner says that it is not repaired: ask what is wrong."""
-    _must_be(repair, "done", "closed")
-    start(tx, person, "reopen", about=f"repair:{repair.id}")
-    set_timer(tx, repair.community_id, f"repair.disputed:{repair.id}", tx.now + UNSAID)
-
-
-@action("repair.disputed", Repair)
-def disputed(tx: Tx, person: None, repair: Repair) -> None:
-    """It is not repaired, the owner said, and did not say what is wrong: the crew hears of it all the same."""
-    asked = select(Talk).where(Talk.script == REOPEN.name, Talk.about == f"repair:{repair.id}")
-    for talk in tx.session.exec(asked).all():
-        owner = tx.session.get_one(Person, talk.person_id)
-        end(tx, talk)
-        reopen_without_words(tx, owner, talk)
-
-
-@action("repair.reopen", Repair)
-def reopen(tx: Tx, person: Person, repair: Repair, why: str) -> None:
-    """Back to the crew in charge with a new deadline; an emergency, or what has become one, is paged."""
-    _must_be(repair, "done", "closed")
-    repair.state, repair.due_at = "waiting", None
-    for clock in ("silence", "disputed"):
-        stop_timer(tx, f"repair.{clock}:{repair.id}")
-    _add_words(repair, why)
-    add_event(tx, repair, "event.reopened", person)
-    said = {"what": why, "place": repair.place}
-    verdict = _judged(tx, person, said)
-    if verdict.verdict == "urgent":
-        repair.urgent, repair.kind, repair.why = True, verdict.kind, _reasons(tx, person, said)
-    if repair.urgent:
-        repair.ring, repair.crew_id = 0, None
-        _ring(tx, repair)
-    elif repair.crew_id is not None and _still_works(tx, crew := tx.session.get_one(Person, repair.crew_id)):
-        days = policy_of(tx, repair.community_id).repair_days
-        _set_deadline(tx, repair, working_deadline(tx, repair.community_id, days))
-        show_card(tx, repair, crew, key="repair.reopened_crew", anew=True)
-    else:
-        _assign(tx, repair)
-    after = Say("repair.next_due", due=repair.due_at) if repair.due_at else Say("repair.next_urgent")
-    tell_owner(tx, repair, "repair.reopened", after=after, **private(tx, repair))
-    refresh(tx, repair)
-
-
 @action("repair.more", Repair, button=True, stays=True)
 def more(tx: Tx, person: Person, repair: Repair) -> None:
     """Photos or words to add."""
-    _must_be(repair, *OPEN)
+    must_be(repair, *OPEN)
     start(tx, person, "more", about=f"repair:{repair.id}")
 
 
 @action("repair.add", Repair)
 def add(tx: Tx, person: Person, repair: Repair, **answers: Any) -> None:
     """Add photos or words, also to what is said to be done; words that show danger raise the report."""
-    _must_be(repair, *OPEN)
+    must_be(repair, *OPEN)
     photos = add_photos(tx, person, repair, answers.get("photos"))
-    _add_words(repair, answers.get("note") or "")
+    add_words(repair, answers.get("note") or "")
     said = {"what": answers.get("note") or "", "place": repair.place}
-    verdict = _judged(tx, person, said)
+    verdict = judge.report(tx, person.community_id, said)
     if verdict.verdict == "urgent" and repair.state == "done":
         reopen(tx, person, repair, said["what"])
         return
     if verdict.verdict == "urgent" and not repair.urgent:
-        repair.kind, repair.why = verdict.kind, _reasons(tx, person, said)
+        repair.kind, repair.why = verdict.kind, judge.reasons(tx, person.community_id, said)
         _raise(tx, repair, person)
         tell_owner(
             tx,
@@ -922,7 +577,7 @@ def add(tx: Tx, person: Person, repair: Repair, **answers: Any) -> None:
 @action("repair.raise", Repair, button=True, grave=True)
 def raise_(tx: Tx, person: Person, repair: Repair) -> None:
     """It has become urgent, the owner or the staff say: no rule is asked."""
-    _must_be(repair, *WORK)
+    must_be(repair, *WORK)
     by_owner = repair.person_id == person.id
     if not repair.urgent:
         key = "repair.why_reporter" if by_owner else "repair.why_staff"
@@ -944,16 +599,16 @@ def _raise(tx: Tx, repair: Repair, person: Person) -> None:
     if repair.state == "waiting":
         repair.crew_id, repair.due_at = None, None
         stop_timer(tx, f"repair.overdue:{repair.id}")
-        _ring(tx, repair)
+        ring(tx, repair)
     else:
-        _show_to_who_has_it(tx, repair)
+        show_to_who_has_it(tx, repair)
         staff_card(tx, repair, anew=True)
 
 
 @action("repair.withdraw", Repair, button=True, grave=True)
 def withdraw(tx: Tx, person: Person, repair: Repair) -> None:
     """The owner needs it no more."""
-    _must_be(repair, *WORK)
+    must_be(repair, *WORK)
     repair.state = "withdrawn"
     end_about(tx, f"repair:{repair.id}")
     stop_timer(tx, f"repair.page:{repair.id}")
@@ -965,111 +620,3 @@ def withdraw(tx: Tx, person: Person, repair: Repair) -> None:
             tell(tx, crew, "repair.withdrawn_crew", **private(tx, repair))
     take_back(tx, repair.community_id, f"repair:{repair.id}")
     refresh(tx, repair)
-
-
-# --- looking ----------------------------------------------------------------------------------------
-
-
-@action("repair.show", Repair, button=True, stays=True)
-def show(tx: Tx, person: Person, repair: Repair) -> None:
-    """One repair with its timeline, and what the person can do with it."""
-    staff_here = tx.place is not None and tx.place.kind == "staff"
-    to = tx.place if staff_here and tx.place else person
-    reader = reader_of(tx, to)
-    lines = timeline(tx, f"repair:{repair.id}", reader)
-    tell(
-        tx,
-        to,
-        "repair.show",
-        **private(tx, repair),
-        assigned=assigned(tx, repair),
-        timeline="\n".join(lines),
-        photos=photos_of(tx, repair),
-        buttons=() if staff_here else buttons_for(tx, repair, person),
-        last=None if staff_here else looked_at(tx, repair, person),
-    )
-
-
-@action("repair.open", button=True, stays=True)
-def open_list(tx: Tx, person: Person) -> None:
-    """The open tickets: the crew's own in the order in which to go, or all of them for staff in the group."""
-    in_group = tx.place is not None and tx.place.kind == "staff"
-    all_of_them = in_group or "crew" not in roles_of(tx, person)
-    repairs = _open_repairs(tx, person.community_id) if all_of_them else _to_do(tx, person)
-    _list(tx, person, repairs, "repair.tickets")
-
-
-def show_waiting(tx: Tx, person: Person) -> None:
-    """What waits for an answer: work that its reporter has not confirmed, tickets that the crew has in hand."""
-    asked = select(Repair).where(Repair.person_id == person.id, Repair.state == "done")
-    for repair in tx.session.exec(asked.order_by(col(Repair.id)).limit(10)).all():
-        tell_owner(tx, repair, "repair.waits", what=brief(repair))
-    if "crew" in roles_of(tx, person) and _to_do(tx, person):
-        open_list(tx, person)
-
-
-def mine(tx: Tx, person: Person) -> None:
-    """What the person reported, newest first: the open ones, else the last few."""
-    everything = select(Repair).where(Repair.person_id == person.id).order_by(col(Repair.id).desc())
-    opened = tx.session.exec(everything.where(col(Repair.state).in_(OPEN)).limit(10)).all()
-    _list(tx, person, opened or tx.session.exec(everything.limit(3)).all(), "repair.mine")
-
-
-def _list(tx: Tx, person: Person, repairs: Sequence[Repair], key: str) -> None:
-    to = tx.place if tx.place is not None and tx.place.kind == "staff" else person
-    reader = reader_of(tx, to)
-    lines = [
-        reader.say(
-            "repair.line_urgent" if repair.urgent else "repair.line",
-            **{**private(tx, repair), "what": brief(repair)},
-        )
-        for repair in repairs
-    ]
-    tell(
-        tx,
-        to,
-        key if lines else f"{key}_none",
-        list="\n".join(lines),
-        buttons=[Button(f"repair.show:{repair.id}", number=repair.number) for repair in repairs[:10]],
-    )
-
-
-IN_ORDER = (col(Repair.urgent).desc(), col(Repair.due_at).nulls_first(), col(Repair.id))
-
-
-def _open_repairs(tx: Tx, community_id: int) -> Sequence[Repair]:
-    at_work = select(Repair).where(Repair.community_id == community_id, col(Repair.state).in_(WORK))
-    return tx.session.exec(at_work.order_by(*IN_ORDER).limit(20)).all()
-
-
-def _tickets(tx: Tx, person: Person) -> Sequence[Repair]:
-    """What a member of the crew has in hand."""
-    theirs = select(Repair).where(Repair.crew_id == person.id, col(Repair.state).in_(WORK))
-    return tx.session.exec(theirs.order_by(*IN_ORDER).limit(20)).all()
-
-
-def _to_do(tx: Tx, person: Person) -> Sequence[Repair]:
-    """What a member of the crew has in hand, and what waits for anybody."""
-    free = select(Repair).where(
-        Repair.community_id == person.community_id, Repair.state == "waiting", col(Repair.crew_id).is_(None)
-    )
-    waiting = tx.session.exec(free.order_by(*IN_ORDER).limit(20)).all()
-    return [
-        *(each for each in waiting if each.urgent),
-        *_tickets(tx, person),
-        *(e for e in waiting if not e.urgent),
-    ]
-
-
-# --- small things -----------------------------------------------------------------------------------
-
-
-def _must_be(repair: Repair, *states: str) -> None:
-    if repair.state not in states:
-        raise Refused("refused.over", number=repair.number, state=Say(f"state.{repair.state}"))
-
-
-def _add_words(repair: Repair, words: str) -> None:
-    """What is told after the report is for the crew and the staff: it may hold a door's code."""
-    if words and words not in (*repair.what.split("；"), *repair.added.split("；")):
-        repair.added = "；".join(filter(None, (repair.added, words)))[:LONGEST]

@@ -5,17 +5,30 @@ from typing import Any
 
 from sqlmodel import col, select
 
+from conversations.errors import Refused
 from conversations.words import Say, texts
 from handlers import matters
 from handlers.masking import without_private
 from handlers.people import crew_of, homes_of, roles_of
 from handlers.policy import policy_of
-from handlers.tell import Button, close_everywhere, close_last, holders, place_of, post, tell, tell_staff
+from handlers.tell import (
+    URGENT,
+    Button,
+    close_everywhere,
+    close_last,
+    holders,
+    place_of,
+    post,
+    tell,
+    tell_staff,
+)
 from handlers.tx import Tx
 from store.tables import Event, Home, Outgoing, Person, Repair
 
 ON_IT = ("accepted", "on_way")
 WORK = ("waiting", *ON_IT)
+OPEN = (*WORK, "done")
+LONGEST = 4096
 BRIEF = 40
 
 
@@ -134,6 +147,18 @@ def assigned(tx: Tx, repair: Repair) -> Any:
     return name_of(tx, repair.crew_id) or Say("person.forgotten")
 
 
+def must_be(repair: Repair, *states: str) -> None:
+    """Refuse what cannot be done with it any more, or not yet."""
+    if repair.state not in states:
+        raise Refused("refused.over", number=repair.number, state=Say(f"state.{repair.state}"))
+
+
+def add_words(repair: Repair, words: str) -> None:
+    """What is told after the report is for the crew and the staff: it may hold a door's code."""
+    if words and words not in (*repair.what.split("；"), *repair.added.split("；")):
+        repair.added = "；".join(filter(None, (repair.added, words)))[:LONGEST]
+
+
 # --- buttons ----------------------------------------------------------------------------------------
 
 
@@ -195,6 +220,13 @@ def show_card(
         assigned=assigned(tx, repair),
         **private(tx, repair),
     )
+
+
+def show_to_who_has_it(tx: Tx, repair: Repair) -> None:
+    """Show the one who has it in hand the present state as a new message."""
+    if repair.crew_id is not None and repair.state in WORK:
+        crew = tx.session.get_one(Person, repair.crew_id)
+        show_card(tx, repair, crew, anew=True, lane=URGENT if repair.urgent else None)
 
 
 def _card_key(repair: Repair) -> str:

@@ -374,7 +374,8 @@ def test_every_state_has_a_name() -> None:
 def test_the_states_are_those_of_the_code() -> None:
     """The states that this test lists are the ones that the handlers give to a repair."""
     given: set[str] = {"waiting"}
-    for node in ast.walk(ast.parse((ROOT / "handlers" / "repair.py").read_text("utf-8"))):
+    code = [ast.parse(path.read_text("utf-8")) for path in (ROOT / "handlers").glob("*.py")]
+    for node in (each for tree in code for each in ast.walk(tree)):
         if isinstance(node, ast.Assign) and "repair.state" in ast.unparse(node.targets[0]):
             values = node.value.elts if isinstance(node.value, ast.Tuple) else [node.value]
             given.add(next(value.value for value in values if isinstance(value, ast.Constant)))
