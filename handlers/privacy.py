@@ -17,7 +17,6 @@ from handlers.ballots import in_words
 from handlers.people import accounts_of, is_guest, owns
 from handlers.phones import masked, phone_of
 from handlers.policy import policy_of
-from handlers.repair import release
 from handlers.repair_cards import address, office, where
 from handlers.talk import end
 from handlers.tell import Button, reader_of, stranger_card, tell, tell_staff
@@ -25,6 +24,7 @@ from handlers.timers import CLEARED_AFTER, next_at, set_timer
 from handlers.turnout import delivered_times
 from handlers.tx import Tx
 from handlers.votes import ballots_of
+from handlers.work import release
 from store import scrub
 from store.scrub import Word
 from store.tables import (
@@ -34,10 +34,13 @@ from store.tables import (
     Code,
     Community,
     Event,
+    Example,
+    Follower,
     Home,
     HomeRole,
     Inbox,
     JoinRequest,
+    Letter,
     Link,
     Media,
     Notice,
@@ -189,16 +192,38 @@ def _requests(tx: Tx, person: Person) -> list[Say]:
 
 
 def _repairs(tx: Tx, person: Person) -> list[Say]:
+    """The repairs that one reported or follows, and what one wrote and read through them."""
     reported = select(Repair).where(Repair.person_id == person.id).order_by(col(Repair.id))
+    followed = (
+        select(Repair, Follower)
+        .join(Follower, col(Follower.repair_id) == col(Repair.id))
+        .where(Follower.person_id == person.id)
+        .order_by(col(Follower.id))
+    )
+    letters = select(Letter).where(or_(col(Letter.person_id) == person.id, col(Letter.to_id) == person.id))
     return [
-        Say(
-            "mydata.repair",
-            number=each.number,
-            where=where(tx, each),
-            what="；".join(filter(None, (each.what, each.added))),
-            state=Say(f"state.{each.state}"),
-        )
-        for each in tx.session.exec(reported)
+        *(
+            Say(
+                "mydata.repair",
+                number=each.number,
+                where=where(tx, each),
+                what="；".join(filter(None, (each.what, each.added))),
+                state=Say(f"state.{each.state}"),
+            )
+            for each in tx.session.exec(reported)
+        ),
+        *(
+            Say("mydata.followed", number=repair.number, at=each.at, what=each.what or Say("talk.none"))
+            for repair, each in tx.session.exec(followed).all()
+        ),
+        *(
+            Say(
+                "mydata.letter" if each.person_id == person.id else "mydata.letter_got",
+                at=each.at,
+                text=each.text,
+            )
+            for each in tx.session.exec(letters.order_by(col(Letter.id)))
+        ),
     ]
 
 
@@ -439,6 +464,11 @@ def _erase_matters(tx: Tx, person: Person) -> None:
     """Photos of matters that are over, and the name in one's own; the matters stay with the home or the community."""
     _drop_photos(tx, col(Media.person_id) == person.id)
     _drop_papers(tx, col(Voter.person_id) == person.id)
+    connection = tx.session.connection()
+    connection.execute(delete(Follower).where(col(Follower.person_id) == person.id))
+    connection.execute(
+        delete(Letter).where(or_(col(Letter.person_id) == person.id, col(Letter.to_id) == person.id))
+    )
     own = {
         "repair": _ids(tx, Repair, col(Repair.person_id) == person.id),
         "purchase": _ids(tx, Purchase, col(Purchase.person_id) == person.id),
@@ -463,6 +493,7 @@ def _erase_matters(tx: Tx, person: Person) -> None:
         tx.reader(person.community_id).say("person.erased"),
         {
             "repair": col(Repair.person_id) == person.id,
+            "example": col(Example.about).in_(about),
             "purchase": col(Purchase.person_id) == person.id,
             "opening": col(Opening.id).in_(openings),
             "objection": col(Objection.person_id) == person.id,

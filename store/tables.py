@@ -246,7 +246,8 @@ class RosterFile(SQLModel, table=True):
 
 
 class Role(SQLModel, table=True):
-    """A person's work in the community: staff, crew or committee; crew with skills, buildings and duty hours."""
+    """A person's work in the community: staff, crew, committee or manager (who is called when no crew comes); crew
+    with skills, buildings and duty hours."""
 
     __table_args__ = (UniqueConstraint("person_id", "role"), Index("ix_role_of", "community_id", "role"))
     id: int = _id()
@@ -395,6 +396,8 @@ class Notice(SQLModel, table=True):
     facts: dict[str, Any] = _json(dict)
     photos: list[int] = _json(list)
     but_person_id: int | None = _ref("person", default=None)
+    audience: str = Field(default="", sa_column_kwargs=_later("''"))
+    """Whom it is for: followers:17 (of that repair), building:3; empty: everybody who lives or owns here."""
     lane: int
     buttons: list[dict[str, Any]] = _json(list, sa_column_kwargs=_later("'[]'"))
     """What stands below it: the action ("vote.show:17"), the number of its matter, and whether only owners get it."""
@@ -568,12 +571,116 @@ class Repair(SQLModel, table=True):
     why: list[dict[str, str]] = _json(list)
     """The reasons, each in every language."""
     state: str = "waiting"
-    """waiting, accepted, on_way, done, closed or withdrawn"""
+    """waiting, accepted, on_way, parts (it waits for parts), access (for access), done, closed, withdrawn or merged
+    (into another one)"""
     crew_id: int | None = _ref("person", default=None)
     ring: int = 0
     """How often it was paged."""
     reported_at: datetime = _time()
     due_at: datetime | None = _time(default=None)
+    incident: bool = Field(default=False, sa_column_kwargs=_later("false"))
+    """Staff opened it for everybody whom it concerns ("3 号楼停水"); it gathers the reports of it."""
+    expected_at: datetime | None = _time(default=None)
+    """Of an incident: when staff expect it to end."""
+    merged_id: int | None = _ref("repair", default=None, index=True)
+    """Of one that is merged: the one that it is part of."""
+    homes: int = Field(default=1, sa_column_kwargs=_later("1"))
+    """How many have reported it: whoever did first, and those who follow."""
+    accepted_at: datetime | None = _time(default=None)
+    """When somebody first had it."""
+    done_at: datetime | None = _time(default=None)
+    """When the crew last said that it is repaired."""
+    paused_at: datetime | None = _time(default=None)
+    """Since when its clock stands: it waits for parts or for access ..."""
+    paused_until: datetime | None = _time(default=None)
+    """... and until when."""
+    paused_seconds: int = Field(default=0, sa_column_kwargs=_later("0"))
+    """How long its clock has stood before."""
+    cost: int | None = Field(default=None, sa_type=BigInt)
+    """What its owner has to pay, in 0.01 yuan."""
+    cost_for: str = _text(default="", sa_column_kwargs=_later("''"))
+    cost_state: str = Field(default="", sa_column_kwargs=_later("''"))
+    """asked, agreed or refused; empty: nothing has to be paid"""
+    urged_at: datetime | None = _time(default=None)
+    """When somebody who waits for it last urged."""
+    reopened: int = Field(default=0, sa_column_kwargs=_later("0"))
+    """How often its owner said that it is not repaired."""
+    stars: int | None = None
+    """What its owner thinks of the work, 1 to 5."""
+    praise: str = _text(default="", sa_column_kwargs=_later("''"))
+
+
+class Follower(SQLModel, table=True):
+    """Somebody who has reported the same thing, and hears what becomes of it."""
+
+    __table_args__ = (UniqueConstraint("repair_id", "person_id"),)
+    id: int = _id()
+    community_id: int = _ref("community")
+    repair_id: int = _ref("repair")
+    person_id: int = _ref("person", index=True)
+    what: str = _text(default="")
+    """In their words."""
+    place: str = ""
+    """Where they see it: home, hall …; empty: they did not say."""
+    sure: bool = True
+    """False: it was taken for the same, and they have not said yet whether it is."""
+    at: datetime = _time()
+
+
+class Letter(SQLModel, table=True):
+    """What two people write to each other through a matter, without knowing each other's number."""
+
+    id: int = _id()
+    community_id: int = _ref("community")
+    about: str = Field(index=True)
+    person_id: int = _ref("person", index=True)
+    """Who wrote it."""
+    to_id: int | None = _ref("person", default=None, index=True)
+    """To whom; empty: to the property office."""
+    text: str = _text(default="")
+    files: list[int] = _json(list)
+    """The ids of the photos and recordings that came with it."""
+    at: datetime = _time()
+
+
+class Spot(SQLModel, table=True):
+    """A place that has a QR code on its wall: whoever scans it need not say where they are."""
+
+    __table_args__ = (UniqueConstraint("community_id", "number"),)
+    id: int = _id()
+    community_id: int = _ref("community")
+    number: int
+    code: str = Field(unique=True)
+    """What the QR code says; it opens nothing."""
+    place: str
+    """hall, lift, garage or other"""
+    building: str = ""
+    spot: str = _text(default="")
+    """In words: 2 号梯"""
+    retired_at: datetime | None = _time(default=None)
+    created_at: datetime = _time()
+
+
+class Example(SQLModel, table=True):
+    """A judgement that people corrected: what the rules said of a text, and what it is."""
+
+    id: int = _id()
+    community_id: int = _ref("community", index=True)
+    judgement: str = "urgency"
+    text: str = _text()
+    """Without telephone numbers, rooms and the name of who wrote it."""
+    verdict: str
+    """What the rules said: urgent, ask or normal."""
+    label: str
+    """What it is: urgent or normal."""
+    kind: str = "other"
+    about: str = ""
+    """The matter: repair:17"""
+    reason: str = _text(default="")
+    """Why, in the words of who corrected it."""
+    pseudonym: int = Field(default=0, sa_type=BigInt)
+    """Who corrected it."""
+    at: datetime = _time()
 
 
 class Media(SQLModel, table=True):

@@ -28,10 +28,13 @@ from store.tables import (
     Account,
     Attempt,
     Code,
+    Example,
+    Follower,
     Home,
     HomeRole,
     Inbox,
     JoinRequest,
+    Letter,
     Media,
     Objection,
     Opening,
@@ -186,6 +189,7 @@ async def zhao(building: Building, office: Phone, crew: Phone, neighbour: Phone,
     paper = {"files": [{"storage": kept.storage, "mime": kept.mime, "size": kept.size}], "done": True}
     write(building, lambda tx: vote(tx, CHEN, paper))
     write(building, lambda tx: requests(tx, CHEN))
+    write(building, lambda tx: follows(tx, CHEN))
     write(building, lambda tx: bind_account(tx, one(tx, CHEN), "pigeon", SECOND, agreed=True))
     await phone.says(f"{CHEN}想问：" + "这里的话很长。" * 400)
     await phone.says("/mydata")
@@ -271,6 +275,30 @@ def requests(tx: Tx, name: str) -> None:
     tx.session.flush()
 
 
+def follows(tx: Tx, name: str) -> None:
+    """Somebody else's repair that one follows, and two letters that were written through it; a corrected judgement."""
+    who, other = one(tx, name), one(tx, "周先生")
+    (repair,) = tx.session.exec(select(Repair).where(Repair.person_id == other.id)).all()
+    mine = {"community_id": who.community_id, "at": tx.now}
+    about = f"repair:{repair.id}"
+    for row in (
+        Follower.model_validate(
+            {**mine, "repair_id": repair.id, "person_id": who.id, "what": f"{name}家也是"}
+        ),
+        Letter.model_validate(
+            {**mine, "about": about, "person_id": who.id, "to_id": other.id, "text": f"{name}在家"}
+        ),
+        Letter.model_validate(
+            {**mine, "about": about, "person_id": other.id, "to_id": who.id, "text": f"{name}好"}
+        ),
+    ):
+        tx.session.add(row)
+    (own,) = tx.session.exec(select(Repair).where(Repair.number == 1)).all()
+    shown = {"text": f"{name}家漏水", "verdict": "normal", "label": "urgent", "about": f"repair:{own.id}"}
+    tx.session.add(Example.model_validate({**mine, **shown}))
+    tx.session.flush()
+
+
 # --- /mydata ----------------------------------------------------------------------------------------
 
 SHOWN_AND_ERASED = {
@@ -278,8 +306,11 @@ SHOWN_AND_ERASED = {
     "agent.agent_id",
     "agent.principal_id",
     "code.person_id",
+    "follower.person_id",
     "home_role.person_id",
     "join_request.person_id",
+    "letter.person_id",
+    "letter.to_id",
     "media.person_id",
     "objection.person_id",
     "opening.opened_by",
@@ -327,7 +358,9 @@ NO_WORDS = {
     "vote.roster_hash", "vote.state", "vote.title", "vote.turnout",
     "equipment.building", "purchase.building", "purchase.state", "purchase.payer", "purchase.nature",
     "notice.buttons", "opening.state", "paper.choice", "paper.photos", "paper.evidence", "paper.state",
-    "objection.state",
+    "objection.state", "notice.audience", "repair.cost_state", "follower.place", "letter.about", "letter.files",
+    "spot.building", "spot.code", "spot.place", "example.about", "example.judgement", "example.kind",
+    "example.label", "example.verdict",
 }  # fmt: skip
 """Columns of text in which no free words stand that could name somebody, or that are erased with their row.
 
@@ -380,6 +413,9 @@ async def test_mydata_shows_all_that_is_stored(building: Building, zhao: Phone, 
         "申请 2 · ",
         "支持申请 3 · 今天 09:00",
         f"业委会发起表决「{CHEN}提议的充电桩」",
+        f"报修 3：我也是（今天 09:00）· {CHEN}家也是",
+        f"您写给对方：{CHEN}在家",
+        f"对方写给您：{CHEN}好",
         "照片 4 张",
         "邀请码 2 个",
         f"{CHEN}家的门",
