@@ -12,11 +12,13 @@ from handlers.masking import without_private
 from handlers.people import crew_of, homes_of, roles_of
 from handlers.policy import policy_of
 from handlers.tell import (
+    NEWS,
     URGENT,
     Button,
     close_everywhere,
     close_last,
     holders,
+    notify,
     place_of,
     post,
     tell,
@@ -26,7 +28,9 @@ from handlers.tx import Tx
 from store.tables import Event, Home, Outgoing, Person, Repair
 
 ON_IT = ("accepted", "on_way")
-WORK = ("waiting", *ON_IT)
+PAUSED = ("parts", "access")
+IN_HAND = (*ON_IT, *PAUSED)
+WORK = ("waiting", *IN_HAND)
 OPEN = (*WORK, "done")
 LONGEST = 4096
 BRIEF = 40
@@ -173,6 +177,14 @@ def owner_buttons(repair: Repair) -> list[Button]:
         worse = [] if repair.urgent else ["raise"]
         names = [*([] if repair.confirmed else ["affirm"]), "more", *worse, "withdraw"]
     return _buttons(repair, names)
+
+
+def follower_buttons(repair: Repair) -> list[Button]:
+    """What somebody who follows it can do with it now."""
+    names = {"done": ["dispute", "show"], "closed": ["dispute"], "withdrawn": [], "merged": []}.get(
+        repair.state
+    )
+    return _buttons(repair, ["show"] if names is None else names)
 
 
 def crew_buttons(repair: Repair, person: Person) -> list[Button]:
@@ -328,6 +340,33 @@ def tell_owner(tx: Tx, repair: Repair, key: str, **options: Any) -> None:
             **options,
         },
     )
+
+
+def tell_followers(tx: Tx, repair: Repair, key: str, **facts: Any) -> None:
+    """Say something to all who follow it, in batches that follow."""
+    if repair.homes == 1:
+        return
+    notify(
+        tx,
+        repair.community_id,
+        key,
+        about=to_reporter(repair),
+        audience=f"followers:{repair.id}",
+        silent=False,
+        lane=NEWS,
+        buttons=follower_buttons(repair),
+        **{"number": repair.number, **facts},
+    )
+
+
+def tell_concerned(tx: Tx, repair: Repair, key: str, **options: Any) -> None:
+    """Say something to its reporter and to all who follow it, to these in words of their own if there are some."""
+    tell_owner(tx, repair, key, **options)
+    theirs = key.replace("repair.", "follow.", 1)
+    facts = {
+        name: fact for name, fact in options.items() if name not in ("buttons", "last", "lane", "photos")
+    }
+    tell_followers(tx, repair, theirs if theirs in texts("zh") else key, **facts)
 
 
 def can_be_reached(tx: Tx, person: Person) -> bool:

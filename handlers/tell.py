@@ -5,12 +5,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, case, func, insert, literal, true, update
+from sqlalchemy import ColumnElement, and_, case, func, insert, literal, or_, true, update
 from sqlmodel import Session, col, select
 
 from conversations.words import LANGUAGES, Reader, cut, pack, unpack
 from handlers.tx import Tx
-from store.tables import Account, HomeRole, Notice, Outgoing, Person, Place, Rest
+from store.tables import Account, Follower, Home, HomeRole, Notice, Outgoing, Person, Place, Repair, Rest
 
 # Lanes: a lower one always goes first.
 URGENT, ANSWER, NEWS, BROADCAST = range(4)
@@ -354,9 +354,11 @@ def notify(
     silent: bool = True,
     but: Person | None = None,
     buttons: Sequence[Button] = (),
+    audience: str = "",
+    lane: int = BROADCAST,
     **facts: Any,
 ) -> None:
-    """Put a message into every owner's own chat, in batches that follow."""
+    """Put a message into the own chat of everybody whom it is for (see `_readers`), in batches that follow."""
     tx.session.add(
         Notice(
             community_id=community_id,
@@ -368,7 +370,8 @@ def notify(
                 {"action": each.action, "number": each.number, "owners": each.owners} for each in buttons
             ],
             but_person_id=but.id if but else None,
-            lane=BROADCAST,
+            audience=audience,
+            lane=lane,
             silent=silent,
             created_at=tx.now,
         )
@@ -468,7 +471,7 @@ def fan_out(tx: Tx, notice_id: int) -> bool:
         .where(
             Person.community_id == notice.community_id,
             col(Person.id) > notice.reached,
-            col(Person.id).in_(select(HomeRole.person_id)),
+            _readers(notice.audience),
         )
         .order_by(col(Person.id))
         .limit(FAN_OUT)
@@ -480,6 +483,24 @@ def fan_out(tx: Tx, notice_id: int) -> bool:
         notice.reached = people[-1].id
     tx.session.add(notice)
     return True
+
+
+def _readers(audience: str) -> ColumnElement[bool]:
+    """Whom a notice is for: everybody who owns a home here or lives in one; "followers:17": who follows that repair;
+    "concerned:17": they, and everybody of its building."""
+    kind, _, number = audience.partition(":")
+    if not kind:
+        return col(Person.id).in_(select(HomeRole.person_id))
+    following = col(Person.id).in_(select(Follower.person_id).where(Follower.repair_id == int(number)))
+    if kind == "followers":
+        return following
+    its = select(Repair.building).where(Repair.id == int(number)).scalar_subquery()
+    there = (
+        select(HomeRole.person_id)
+        .join(Home, col(Home.id) == col(HomeRole.home_id))
+        .where(or_(its == "", col(Home.building) == its))
+    )
+    return or_(following, col(Person.id).in_(there))
 
 
 def lay_aside(tx: Tx, notice_id: int, error: str) -> None:
@@ -521,7 +542,7 @@ def _write_batch(tx: Tx, notice: Notice, people: list[Person]) -> None:
             "person_id": person.id,
             "place_id": chats[person.id][0] if person.id in chats else None,
             "lane": notice.lane,
-            "card": f"board:{notice.about}",
+            "card": notice.about if notice.audience.startswith("followers") else f"board:{notice.about}",
             "change": "send",
             "text": words[person.language],
             "buttons": below[person.language, person.id in owners],
