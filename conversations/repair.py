@@ -43,6 +43,26 @@ def at_home(answers: Answers, facts: Facts) -> bool:
     return answers.get("place") == "home"
 
 
+def wordless(answers: Answers, facts: Facts) -> bool:
+    """Only a photo or a recording has come, without a word: it may be anything."""
+    return bool(answers.get("wordless")) and not answers.get("what")
+
+
+def seen_before(answers: Answers, facts: Facts) -> bool:
+    """Something like it has been reported and is not repaired yet."""
+    return bool(facts.get("similar"))
+
+
+def asked_at_home(answers: Answers, facts: Facts) -> bool:
+    """Somebody has to open the door, and the form is filled in step by step."""
+    return at_home(answers, facts) and not answers.get("spoken")
+
+
+def by_steps(answers: Answers, facts: Facts) -> bool:
+    """The form is filled in step by step, or photos came; who said it in one sentence needs one tap more."""
+    return not answers.get("spoken") or bool(answers.get("photos"))
+
+
 def place_in(text: str) -> str:
     """The place that a sentence names, if it names exactly one: "厨房水管爆了" → home; else empty."""
     words = normal(text)
@@ -114,6 +134,16 @@ def free_note(step: str, text: str, answers: Answers, facts: Facts) -> Answers:
     return {"note": note} if len(note) <= NOTE else {}
 
 
+def free_whether(step: str, text: str, answers: Answers, facts: Facts) -> Answers:
+    """Free words where it was asked whether it is the same: what names a place of one's own is another one."""
+    return {"same": "no", "spot": text} if place_in(text) == "home" else {}
+
+
+def never(answers: Answers, facts: Facts) -> bool:
+    """The step is never asked; its answer comes with another one's."""
+    return "spot" in answers
+
+
 def place_steps(*, optional: bool) -> dict[str, Step]:
     """The questions of where it is."""
     return {
@@ -131,6 +161,7 @@ REPAIR = Script(
     finish="repair.report",
     free=free_report,
     steps={
+        "sight": Choice("now", "calm", yes="now", no="calm", when=wordless),
         "danger": Choice("now", "calm", yes="now", no="calm", when=sounds_dangerous),
         "community": Choice(source="communities", when=of_several_communities),
         "place": PLACE["place"],
@@ -138,8 +169,9 @@ REPAIR = Script(
         "home": PLACE["home"],
         "building": PLACE["building"],
         "spot": PLACE["spot"],
-        "entry": Choice("any_time", "call_first", when=at_home),
-        "photos": Photos(most=6, optional=True),
+        "same": Choice("none", source="similar", when=seen_before, no="none"),
+        "entry": Choice("any_time", "call_first", when=asked_at_home),
+        "photos": Photos(most=6, optional=True, when=by_steps),
         "sure": Confirm(),
     },
 )
@@ -154,6 +186,36 @@ EMERGENCY = Script(
     words="repair",
     free=free_place,
     steps={**place_steps(optional=True), "photos": Photos(most=6, optional=True)},
+)
+
+# What is wrong in a report is changed under the last look.
+CORRECT = Script(
+    name="correct",
+    finish="repair.corrected",
+    words="repair",
+    free=free_report,
+    steps={
+        "place": PLACE["place"],
+        "what": Text(max=LONGEST),
+        "home": PLACE["home"],
+        "building": PLACE["building"],
+        "spot": PLACE["spot"],
+        "entry": Choice("any_time", "call_first", when=at_home, optional=True),
+        "sure": Confirm(),
+    },
+)
+
+LOWER = Script(name="lower", finish="repair.lowered", steps={"why": Text(min=2, max=200)})
+
+# Somebody else has reported an emergency like it: the page has left already, for that one.
+SAME = Script(
+    name="same",
+    finish="repair.whether_same",
+    free=free_whether,
+    steps={
+        "same": Choice("yes", "no", yes="yes", no="no"),
+        "spot": Text(max=LONGEST, when=never, optional=True),
+    },
 )
 
 MORE = Script(

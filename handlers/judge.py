@@ -8,11 +8,12 @@ import moderation.urgency
 from conversations.repair import COMMON
 from conversations.steps import Answers
 from conversations.words import LANGUAGES, texts
+from handlers.masking import without_private
 from handlers.tx import Tx
 from moderation.rulebook import CommunityRule as Extra
 from moderation.rulebook import RuleSet
 from moderation.urgency import Verdict
-from store.tables import CommunityRule
+from store.tables import CommunityRule, Example, Person, Repair
 
 
 def urgency(tx: Tx, community_id: int, text: str, language: str = "zh") -> Verdict:
@@ -38,6 +39,27 @@ def reasons(tx: Tx, community_id: int, answers: Answers) -> list[dict[str, str]]
         }
         for reason in zip(*judged.values(), strict=True)
     ]
+
+
+def keep_example(tx: Tx, repair: Repair, label: str, person: Person, reason: str = "") -> None:
+    """Keep what people say a report is, if the rules say something else of it: the next rules learn from it."""
+    answers = {"what": repair.what, "place": repair.place}
+    verdict = report(tx, repair.community_id, answers)
+    if verdict.verdict == label or not repair.what:
+        return
+    tx.session.add(
+        Example(
+            community_id=repair.community_id,
+            text=without_private(tx, tx.session.get_one(Person, repair.person_id), repair.what),
+            verdict=verdict.verdict,
+            label=label,
+            kind=verdict.kind,
+            about=f"repair:{repair.id}",
+            reason=reason,
+            pseudonym=person.pseudonym,
+            at=tx.now,
+        )
+    )
 
 
 def _extra(tx: Tx, community_id: int) -> tuple[Extra, ...]:

@@ -28,6 +28,7 @@ class Policy(BaseModel):
     unconfirmed_seconds: int = Field(60, ge=10, le=3600)
     talk_hours: int = Field(24, ge=1, le=720)
     reports_a_day: int = Field(20, ge=1, le=1000)
+    many_homes: int = Field(3, ge=2, le=1000)
     said_days: int = Field(180, ge=1, le=3650)
     sent_days: int = Field(1095, ge=30, le=36500)
     guest_days: int = Field(30, ge=1, le=3650)

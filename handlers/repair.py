@@ -6,14 +6,17 @@ from typing import Any
 
 from sqlmodel import col, select
 
-from conversations.errors import NotNow
-from conversations.repair import EMERGENCY, MORE, REPAIR, WALK_IN, where_in
+from conversations.errors import NotNow, Refused
+from conversations.repair import CORRECT, EMERGENCY, LOWER, MORE, REPAIR, WALK_IN, where_in
+from conversations.repair import LONGEST as SAID
 from conversations.said import File
 from conversations.steps import Answers, LazyFacts
 from conversations.words import LANGUAGES, Say, texts
 from handlers import judge
 from handlers.actions import action, perform
-from handlers.assigning import assign
+from handlers.assigning import assign, set_deadline
+from handlers.calendar import working_deadline
+from handlers.following import more_of_others, offered, pass_on, same_emergency
 from handlers.numbers import next_number
 from handlers.paging import ring
 from handlers.people import (
@@ -35,6 +38,7 @@ from handlers.repair_cards import (
     advice,
     assigned,
     because,
+    board_buttons,
     called,
     can_be_reached,
     must_be,
@@ -47,6 +51,7 @@ from handlers.repair_cards import (
     show_card,
     show_to_who_has_it,
     staff_card,
+    tell_concerned,
     tell_owner,
     to_reporter,
     where,
@@ -82,10 +87,22 @@ def facts_for(tx: Tx, person: Person, answers: Answers) -> dict[str, Callable[[]
     def verdict() -> str:
         return judge.report(tx, person.community_id, answers).verdict if answers.get("what") else ""
 
+    def similar() -> list[tuple[str, str]]:
+        if not (answers.get("what") and answers.get("place")):
+            return []
+        kind = judge.report(tx, person.community_id, answers).kind
+        return [(value, reader.show(label)) for value, label in offered(tx, owner, kind, answers)]
+
     def communities() -> list[tuple[str, str]]:
         return [(str(each.id), each.name) for _, each in communities_of(tx)]
 
-    return {"homes": homes, "buildings": buildings, "verdict": verdict, "communities": communities}
+    return {
+        "homes": homes,
+        "buildings": buildings,
+        "verdict": verdict,
+        "communities": communities,
+        "similar": similar,
+    }
 
 
 def _for_whom(tx: Tx, person: Person, answers: Answers) -> Person:
@@ -93,10 +110,27 @@ def _for_whom(tx: Tx, person: Person, answers: Answers) -> Person:
     return tx.session.get_one(Person, answers["for"]) if "for" in answers else person
 
 
+def of_report(tx: Tx, talk: Talk) -> dict[str, Any]:
+    """What the last look says beside the answers: how the report is judged."""
+    kind = judge.report(tx, talk.community_id, talk.answers).kind
+    bare = talk.answers.get("spoken") and not talk.answers.get("photos")
+    photos = Say("repair.photos_mark") if bare else ""
+    return {"judged": Say("repair.judged", kind=Say(f"kind.{kind}"), photos=photos)}
+
+
 def of_whom(tx: Tx, talk: Talk) -> dict[str, Any]:
     """For whom staff speak, for the words of the questions."""
     owner = tx.session.get_one(Person, talk.answers["for"])
-    return {"who": owner.name or Say("person.forgotten")}
+    return {"who": owner.name or Say("person.forgotten"), **of_report(tx, talk)}
+
+
+def of_matter(tx: Tx, talk: Talk) -> dict[str, Any]:
+    """Which repair the questions are about."""
+    return {"number": tx.session.get_one(Repair, _about(talk)).number}
+
+
+def _about(talk: Talk) -> int:
+    return int(talk.about.removeprefix("repair:"))
 
 
 def heard(tx: Tx, person: Person, talk: Talk, changed: Collection[str]) -> bool:
@@ -106,7 +140,16 @@ def heard(tx: Tx, person: Person, talk: Talk, changed: Collection[str]) -> bool:
     if "what" in changed and "danger" not in changed:  # "no danger" was said of other words
         talk.answers = {name: answer for name, answer in talk.answers.items() if name != "danger"}
     answers = talk.answers
+    if answers.get("same", "none") != "none":
+        _join_instead(tx, person, talk)
+        return True
+    if answers.get("sight") == "now":
+        end(tx, talk)
+        _page_at_once(tx, person, answers)
+        return True
     if not answers.get("what"):
+        if "sight" in answers:
+            stop_timer(tx, f"repair.unconfirmed:{talk.id}")
         return False
     verdict = judge.report(tx, person.community_id, answers).verdict
     if answers.get("danger") == "now" or verdict == "urgent":
@@ -118,6 +161,23 @@ def heard(tx: Tx, person: Person, talk: Talk, changed: Collection[str]) -> bool:
     else:
         stop_timer(tx, f"repair.unconfirmed:{talk.id}")
     return False
+
+
+def _join_instead(tx: Tx, person: Person, talk: Talk) -> None:
+    """It has been reported: who reports it again follows it, or adds to their own report."""
+    answers, owner = talk.answers, _for_whom(tx, person, talk.answers)
+    end(tx, talk)
+    stop_timer(tx, f"repair.unconfirmed:{talk.id}")
+    repair = tx.session.get_one(Repair, int(answers["same"]))
+    if repair.person_id == owner.id:
+        perform(tx, owner, f"repair.add:{repair.id}", photos=answers.get("photos"), note=answers["what"])
+    else:
+        perform(tx, owner, f"repair.join:{repair.id}", what=answers["what"])
+        if _files(answers):
+            add_photos(tx, owner, repair, answers["photos"])
+            _show_photos(tx, repair)
+    if owner is not person:
+        _tell_entered(tx, person, owner, repair)
 
 
 def _page_at_once(tx: Tx, person: Person, answers: Answers) -> None:
@@ -150,16 +210,24 @@ def _doubt(tx: Tx, talk: Talk) -> None:
 
 def _is_doubtful(tx: Tx, person: Person, talk: Talk) -> bool:
     answers = talk.answers
-    return (
+    return _is_wordless(answers) or (
         bool(answers.get("what"))
         and "danger" not in answers
         and judge.report(tx, person.community_id, answers).verdict != "normal"
     )
 
 
+def _is_wordless(answers: Answers) -> bool:
+    """Only a photo or a recording has come, and nobody has said yet whether it is a danger."""
+    return bool(answers.get("wordless")) and not answers.get("what") and "sight" not in answers
+
+
 def rescue(tx: Tx, person: Person, talk: Talk) -> bool:
-    """A form that sounds dangerous is pushed aside by another talk: page it as not confirmed."""
-    if not _is_doubtful(tx, person, talk):
+    """A form that sounds dangerous is pushed aside by another talk: page it as not confirmed.
+
+    Not a mere photo: whoever goes on to something else is there, and in no fear.
+    """
+    if _is_wordless(talk.answers) or not _is_doubtful(tx, person, talk):
         return False
     emergency(tx, person, talk.answers, confirmed=False, ask_where=False)
     return True
@@ -193,6 +261,13 @@ def urgent_in_more(tx: Tx, person: Person, talk: Talk, text: str, files: Sequenc
     perform(tx, person, f"repair.add{talk.about.removeprefix('repair')}", photos=photos, note=note)
 
 
+def urgent_in_correction(tx: Tx, person: Person, talk: Talk, text: str, files: Sequence[File]) -> None:
+    """What is put right shows danger."""
+    end(tx, talk)
+    photos = {"files": [file.model_dump() for file in files], "done": True}
+    perform(tx, person, f"repair.add:{_about(talk)}", photos=photos, note=text)
+
+
 def _files(answers: Answers) -> list[Any]:
     return list((answers.get("photos") or {}).get("files", []))
 
@@ -204,10 +279,12 @@ def heard_place(tx: Tx, person: Person, talk: Talk, changed: Collection[str]) ->
     return False
 
 
-know(Known(REPAIR, facts_for, heard, urgent=urgent_in_form, dropped=rescue))
+know(Known(REPAIR, facts_for, heard, urgent=urgent_in_form, dropped=rescue, about=of_report))
 know(Known(WALK_IN, facts_for, heard, urgent=urgent_in_form, dropped=rescue, about=of_whom))
 know(Known(EMERGENCY, facts_for, heard_place, urgent=urgent_again, ends_in_silence=True))
 know(Known(MORE, no_facts, urgent=urgent_in_more))
+know(Known(CORRECT, facts_for, urgent=urgent_in_correction, about=of_matter))
+know(Known(LOWER, no_facts, about=of_matter))
 
 
 @action("repair.start", button=True, stays=True)
@@ -237,8 +314,9 @@ def read_free(tx: Tx, person: Person, text: str, files: Sequence[File] = ()) -> 
         return True
     if not is_resident(tx, person) or not (files or verdict.verdict == "ask" or verdict.kind != "other"):
         return False
-    talk = start(tx, person, "repair", answers=_spoken_report(tx, person, text, files, {}))
-    if verdict.verdict == "ask":
+    answers = _spoken_report(tx, person, text, files, {})
+    talk = start(tx, person, "repair", answers={**answers, "spoken" if text else "wordless": True})
+    if verdict.verdict == "ask" or not text:
         _doubt(tx, talk)
     return True
 
@@ -258,9 +336,18 @@ def _spoken_report(tx: Tx, person: Person, text: str, files: Sequence[File], bef
 
 @action("repair.emergency")
 def emergency(
-    tx: Tx, person: Person, answers: Answers, confirmed: bool = True, ask_where: bool = True
+    tx: Tx,
+    person: Person,
+    answers: Answers,
+    confirmed: bool = True,
+    ask_where: bool = True,
+    *,
+    alone: bool = False,
 ) -> None:
-    """Register and page at once; then ask only what helps the crew to find the place."""
+    """Register and page at once; then ask only what helps the crew to find the place.
+
+    What others have reported already they follow, unless they have said that it is another one (`alone`).
+    """
     by, person = person, _for_whom(tx, person, answers)
     verdict = judge.report(tx, person.community_id, answers)
     before = _same_emergency(tx, person, verdict.kind, answers)
@@ -268,6 +355,15 @@ def emergency(
         _more_of_it(tx, person, before, answers, verdict, confirmed=confirmed)
         if by is not person:
             _tell_entered(tx, by, person, before)
+        return
+    found = None if alone else same_emergency(tx, person, verdict.kind, answers)
+    if found is not None:
+        others, likeness = found
+        more_of_others(tx, person, others, answers, kind=verdict.kind, certain=likeness == "same")
+        if add_photos(tx, person, others, answers.get("photos")):
+            _show_photos(tx, others)
+        if by is not person:
+            _tell_entered(tx, by, person, others)
         return
     repair = _register(tx, person, answers, verdict, urgent=True, confirmed=confirmed)
     tell(
@@ -298,6 +394,7 @@ def emergency(
         photos=photos_of(tx, repair),
         silent=repair.place in ("", "home"),
         but=person,
+        buttons=board_buttons(repair),
         **public(tx, repair),
     )
     if ask_where and tx.place is not None and tx.place.kind == "private":
@@ -441,6 +538,7 @@ def _report(tx: Tx, person: Person, answers: Answers, *, entered: bool = False) 
         about=f"repair:{repair.id}",
         photos=photos_of(tx, repair),
         but=person,
+        buttons=board_buttons(repair),
         **public(tx, repair),
     )
     return repair
@@ -469,7 +567,7 @@ def _register(
         kind=verdict.kind,
         urgent=urgent,
         confirmed=confirmed,
-        why=judge.reasons(tx, person.community_id, answers) if urgent else [],
+        why=_why(tx, person, answers) if urgent else [],
         reported_at=tx.now,
     )
     _locate(tx, person, repair, answers)
@@ -478,6 +576,13 @@ def _register(
     add_photos(tx, person, repair, answers.get("photos"))
     add_event(tx, repair, "event.reported_urgent" if urgent else "event.reported", person)
     return repair
+
+
+def _why(tx: Tx, person: Person, answers: Answers) -> list[dict[str, str]]:
+    """Why it is urgent; a photo or a recording alone may be anything."""
+    if not answers.get("what"):
+        return [{language: texts(language)["repair.why_wordless"] for language in LANGUAGES}]
+    return judge.reasons(tx, person.community_id, answers)
 
 
 def _locate(tx: Tx, person: Person, repair: Repair, answers: Answers) -> None:
@@ -580,6 +685,7 @@ def raise_(tx: Tx, person: Person, repair: Repair) -> None:
     must_be(repair, *WORK)
     by_owner = repair.person_id == person.id
     if not repair.urgent:
+        judge.keep_example(tx, repair, "urgent", person)
         key = "repair.why_reporter" if by_owner else "repair.why_staff"
         repair.why = [{language: texts(language)[key] for language in LANGUAGES}]
         _raise(tx, repair, person)
@@ -605,10 +711,73 @@ def _raise(tx: Tx, repair: Repair, person: Person) -> None:
         staff_card(tx, repair, anew=True)
 
 
+@action("repair.lower", Repair, button=True, stays=True)
+def lower(tx: Tx, person: Person, repair: Repair) -> None:
+    """It is not urgent, staff say: ask why, since its reporter is told."""
+    must_be(repair, *WORK)
+    if not repair.urgent:
+        raise Refused("repair.not_urgent", number=repair.number)
+    start(tx, person, LOWER.name, about=f"repair:{repair.id}")
+
+
+@action("repair.lowered", Repair)
+def lowered(tx: Tx, person: Person, repair: Repair, why: str) -> None:
+    """An ordinary repair from now on: nobody is paged any more, and it has a deadline."""
+    must_be(repair, *WORK)
+    if not repair.urgent:
+        raise Refused("repair.not_urgent", number=repair.number)
+    judge.keep_example(tx, repair, "normal", person, why)
+    repair.urgent, repair.ring, repair.due_at = False, 0, None
+    stop_timer(tx, f"repair.page:{repair.id}")
+    add_event(tx, repair, "event.lowered", person, why=why)
+    if repair.state == "waiting":
+        assign(tx, repair)
+    else:
+        set_deadline(
+            tx,
+            repair,
+            working_deadline(tx, repair.community_id, policy_of(tx, repair.community_id).repair_days),
+        )
+        show_to_who_has_it(tx, repair)
+    tell_concerned(tx, repair, "repair.lowered", why=why, due=repair.due_at, assigned=assigned(tx, repair))
+    refresh(tx, repair)
+
+
+@action("repair.correct", Repair, button=True, stays=True)
+def correct(tx: Tx, person: Person, repair: Repair) -> None:
+    """Show what was reported; each answer can be changed."""
+    must_be(repair, *WORK)
+    answers: Answers = {"place": repair.place, "what": repair.what[:SAID], "building": repair.building}
+    answers |= {"home": str(repair.home_id or ""), "spot": repair.spot, "entry": repair.entry}
+    known = {name: value for name, value in answers.items() if value}
+    start(tx, person, CORRECT.name, about=f"repair:{repair.id}", answers=known)
+
+
+@action("repair.corrected", Repair)
+def corrected(tx: Tx, person: Person, repair: Repair, **answers: Any) -> None:
+    """It says something else now; what has become dangerous is raised, nothing is lowered by it."""
+    must_be(repair, *WORK)
+    repair.what = answers["what"]
+    repair.spot = repair.building = ""
+    _locate(tx, person, repair, answers)
+    verdict = judge.report(tx, person.community_id, answers)
+    add_event(tx, repair, "event.corrected", person)
+    if verdict.verdict == "urgent" and not repair.urgent:
+        repair.kind, repair.why = verdict.kind, judge.reasons(tx, person.community_id, answers)
+        _raise(tx, repair, person)
+    else:
+        repair.kind = verdict.kind if verdict.kind != "other" else repair.kind
+        show_to_who_has_it(tx, repair)
+    tell_owner(tx, repair, "repair.corrected", **private(tx, repair))
+    refresh(tx, repair)
+
+
 @action("repair.withdraw", Repair, button=True, grave=True)
 def withdraw(tx: Tx, person: Person, repair: Repair) -> None:
-    """The owner needs it no more."""
+    """The owner needs it no more; if others wait for it, it goes on as theirs."""
     must_be(repair, *WORK)
+    if pass_on(tx, person, repair):
+        return
     repair.state = "withdrawn"
     end_about(tx, f"repair:{repair.id}")
     stop_timer(tx, f"repair.page:{repair.id}")

@@ -6,7 +6,7 @@ from typing import Any
 from sqlmodel import col, select
 
 from conversations.errors import Refused
-from conversations.words import Say, texts
+from conversations.words import Reader, Say, texts
 from handlers import matters
 from handlers.masking import without_private
 from handlers.people import crew_of, homes_of, roles_of
@@ -20,12 +20,13 @@ from handlers.tell import (
     holders,
     notify,
     place_of,
-    post,
+    places_of_kind,
+    reader_of,
     tell,
     tell_staff,
 )
 from handlers.tx import Tx
-from store.tables import Event, Home, Outgoing, Person, Repair
+from store.tables import Event, Follower, Home, Outgoing, Person, Repair
 
 ON_IT = ("accepted", "on_way")
 PAUSED = ("parts", "access")
@@ -34,6 +35,8 @@ WORK = ("waiting", *IN_HAND)
 OPEN = (*WORK, "done")
 LONGEST = 4096
 BRIEF = 40
+MOST_VOICES = 3
+MOST_STEPS = 4
 
 
 # --- facts ------------------------------------------------------------------------------------------
@@ -95,7 +98,7 @@ def private(tx: Tx, repair: Repair) -> dict[str, Any]:
         "mark": Say("repair.mark_urgent" if repair.urgent else "repair.mark"),
         "number": repair.number,
         "where": where(tx, repair),
-        "what": "；".join(filter(None, (repair.what, repair.added))) or Say("talk.none"),
+        "what": _with_homes(tx, repair, "；".join(filter(None, (repair.what, repair.added)))),
         "kind": Say(f"kind.{repair.kind}"),
         "why": because(repair),
         "entry": Say("repair.entry_mark", entry=Say(f"repair.entry.{repair.entry}")) if repair.entry else "",
@@ -110,18 +113,40 @@ def public(tx: Tx, repair: Repair) -> dict[str, Any]:
     return {
         "number": repair.number,
         "where": where(tx, repair, public=True),
-        "what": _masked(tx, repair, repair.what) or Say(f"kind.{repair.kind}"),
+        "what": _counted(repair, _masked(tx, repair, repair.what) or Say(f"kind.{repair.kind}")),
         "kind": Say(f"kind.{repair.kind}"),
         "state": Say(f"state.{repair.state}"),
         "urgent": Say("repair.urgent_mark") if repair.urgent else "",
         "due": Say("repair.due_mark", due=repair.due_at) if repair.due_at and repair.state in WORK else "",
+        "steps": "",
     }
+
+
+def _with_homes(tx: Tx, repair: Repair, what: str) -> Any:
+    """What was reported, with how many have reported it and what the last ones said, for those who go there."""
+    shown: Any = what or Say("talk.none")
+    if repair.homes == 1:
+        return shown
+    said = select(Follower).where(Follower.repair_id == repair.id, Follower.what != "")
+    last = tx.session.exec(said.order_by(col(Follower.id).desc()).limit(MOST_VOICES)).all()
+    words = "；".join(dict.fromkeys(cut_short(each.what) for each in reversed(last) if each.what != what))
+    counted = _counted(repair, shown)
+    return Say("repair.voices", what=counted, voices=words) if words else counted
+
+
+def _counted(repair: Repair, what: Any) -> Any:
+    return Say("repair.of_many", what=what, count=repair.homes) if repair.homes > 1 else what
 
 
 def brief(repair: Repair) -> Any:
     """What is broken, in one line of a list."""
-    what = " ".join(repair.what.split())
-    return (what if len(what) <= BRIEF else f"{what[: BRIEF - 1]}…") or Say(f"kind.{repair.kind}")
+    return cut_short(repair.what) or Say(f"kind.{repair.kind}")
+
+
+def cut_short(text: str) -> str:
+    """Words in one line of a list."""
+    line = " ".join(text.split())
+    return line if len(line) <= BRIEF else f"{line[: BRIEF - 1]}…"
 
 
 def because(repair: Repair) -> Any:
@@ -172,10 +197,11 @@ def _buttons(repair: Repair, names: Sequence[str]) -> list[Button]:
 
 def owner_buttons(repair: Repair) -> list[Button]:
     """What its reporter can do with it now."""
-    names = {"done": ["confirm", "dispute", "more"], "closed": ["dispute"], "withdrawn": []}.get(repair.state)
+    over: dict[str, list[str]] = {"withdrawn": [], "merged": []}
+    names = {"done": ["confirm", "dispute", "more"], "closed": ["dispute"], **over}.get(repair.state)
     if names is None:
         worse = [] if repair.urgent else ["raise"]
-        names = [*([] if repair.confirmed else ["affirm"]), "more", *worse, "withdraw"]
+        names = [*([] if repair.confirmed else ["affirm"]), "more", *worse, "correct", "withdraw"]
     return _buttons(repair, names)
 
 
@@ -185,6 +211,11 @@ def follower_buttons(repair: Repair) -> list[Button]:
         repair.state
     )
     return _buttons(repair, ["show"] if names is None else names)
+
+
+def board_buttons(repair: Repair) -> list[Button]:
+    """What a neighbour can do who reads of it in their own chat."""
+    return _buttons(repair, ["join", "show"]) if is_common(repair) else []
 
 
 def crew_buttons(repair: Repair, person: Person) -> list[Button]:
@@ -202,15 +233,25 @@ def crew_buttons(repair: Repair, person: Person) -> list[Button]:
 
 def staff_buttons(repair: Repair) -> list[Button]:
     """What the admin group can do with it now."""
-    may_raise = not repair.urgent and repair.state in WORK
-    return _buttons(repair, ["raise", "show"] if may_raise else ["show"])
+    judged = ["lower" if repair.urgent else "raise"] if repair.state in WORK and not repair.incident else []
+    return _buttons(repair, [*judged, "show"])
 
 
 def buttons_for(tx: Tx, repair: Repair, person: Person) -> list[Button]:
     """What somebody who looks at it in their own chat can do with it."""
     if repair.person_id == person.id:
         return owner_buttons(repair)
-    return crew_buttons(repair, person) if "crew" in roles_of(tx, person) else []
+    if "crew" in roles_of(tx, person):
+        return crew_buttons(repair, person)
+    if follows(tx, person, repair):
+        return follower_buttons(repair)
+    return _buttons(repair, ["join"]) if repair.state in WORK else []
+
+
+def follows(tx: Tx, person: Person, repair: Repair) -> bool:
+    """Whether somebody has reported it, too."""
+    theirs = select(Follower.id).where(Follower.repair_id == repair.id, Follower.person_id == person.id)
+    return tx.session.exec(theirs).first() is not None
 
 
 # --- cards ------------------------------------------------------------------------------------------
@@ -270,8 +311,28 @@ def staff_card(tx: Tx, repair: Repair, *, key: str = "", anew: bool = False, lan
 
 
 def board(tx: Tx, repair: Repair) -> None:
-    """Let the board show the present state."""
-    post(tx, repair.community_id, "repair.board", about=f"repair:{repair.id}", **public(tx, repair))
+    """Let the board show the present state, of what belongs to all with its last steps."""
+    for place in places_of_kind(tx, repair.community_id, "board"):
+        steps = public_timeline(tx, repair, reader_of(tx, place))[-MOST_STEPS:] if is_common(repair) else []
+        tell(
+            tx,
+            place,
+            "repair.board",
+            card=f"board:repair:{repair.id}",
+            lane=NEWS,
+            silent=True,
+            **{**public(tx, repair), "steps": "\n" + "\n".join(steps) if steps else ""},
+        )
+
+
+def is_common(repair: Repair) -> bool:
+    """Whether it is of a part that belongs to all."""
+    return repair.incident or repair.place not in ("", "home")
+
+
+def public_timeline(tx: Tx, repair: Repair, reader: Reader) -> list[str]:
+    """The lines of its timeline as everybody may read them."""
+    return [_masked(tx, repair, line) for line in matters.timeline(tx, f"repair:{repair.id}", reader)]
 
 
 def refresh(tx: Tx, repair: Repair) -> None:
@@ -328,6 +389,8 @@ def looked_at(tx: Tx, repair: Repair, person: Person) -> str:
 
 def tell_owner(tx: Tx, repair: Repair, key: str, **options: Any) -> None:
     """Say something to its reporter, with what they can do now."""
+    if repair.incident:  # staff follow it in their group
+        return
     owner = tx.session.get_one(Person, repair.person_id)
     tell(
         tx,
@@ -362,7 +425,7 @@ def tell_followers(tx: Tx, repair: Repair, key: str, **facts: Any) -> None:
 def tell_concerned(tx: Tx, repair: Repair, key: str, **options: Any) -> None:
     """Say something to its reporter and to all who follow it, to these in words of their own if there are some."""
     tell_owner(tx, repair, key, **options)
-    theirs = key.replace("repair.", "follow.", 1)
+    theirs = f"follow.{key.partition('.')[2]}"
     facts = {
         name: fact for name, fact in options.items() if name not in ("buttons", "last", "lane", "photos")
     }

@@ -1,11 +1,14 @@
 """Looking at repairs: one with its timeline, the tickets of the crew and of the staff, and one's own."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from sqlmodel import col, select
 
+from conversations.words import Say
 from handlers.actions import action
 from handlers.assigning import IN_ORDER
+from handlers.following import followed_by
 from handlers.matters import timeline
 from handlers.people import roles_of
 from handlers.repair_cards import (
@@ -14,9 +17,13 @@ from handlers.repair_cards import (
     assigned,
     brief,
     buttons_for,
+    follows,
+    is_common,
     looked_at,
     photos_of,
     private,
+    public,
+    public_timeline,
     tell_owner,
 )
 from handlers.tell import Button, reader_of, tell
@@ -30,15 +37,16 @@ def show(tx: Tx, person: Person, repair: Repair) -> None:
     staff_here = tx.place is not None and tx.place.kind == "staff"
     to = tx.place if staff_here and tx.place else person
     reader = reader_of(tx, to)
-    lines = timeline(tx, f"repair:{repair.id}", reader)
+    concerned = staff_here or repair.person_id == person.id or "crew" in roles_of(tx, person)
+    lines = timeline(tx, f"repair:{repair.id}", reader) if concerned else public_timeline(tx, repair, reader)
     tell(
         tx,
         to,
-        "repair.show",
-        **private(tx, repair),
+        "repair.show" if concerned else "repair.show_public",
+        **(private(tx, repair) if concerned else public(tx, repair)),
         assigned=assigned(tx, repair),
         timeline="\n".join(lines),
-        photos=photos_of(tx, repair),
+        photos=photos_of(tx, repair) if concerned or is_common(repair) else (),
         buttons=() if staff_here else buttons_for(tx, repair, person),
         last=None if staff_here else looked_at(tx, repair, person),
     )
@@ -66,7 +74,8 @@ def mine(tx: Tx, person: Person) -> None:
     """What the person reported, newest first: the open ones, else the last few."""
     everything = select(Repair).where(Repair.person_id == person.id).order_by(col(Repair.id).desc())
     opened = tx.session.exec(everything.where(col(Repair.state).in_(OPEN)).limit(10)).all()
-    _list(tx, person, opened or tx.session.exec(everything.limit(3)).all(), "repair.mine")
+    shown = [*opened, *followed_by(tx, person)]
+    _list(tx, person, shown or tx.session.exec(everything.limit(3)).all(), "repair.mine")
 
 
 def _list(tx: Tx, person: Person, repairs: Sequence[Repair], key: str) -> None:
@@ -75,7 +84,7 @@ def _list(tx: Tx, person: Person, repairs: Sequence[Repair], key: str) -> None:
     lines = [
         reader.say(
             "repair.line_urgent" if repair.urgent else "repair.line",
-            **{**private(tx, repair), "what": brief(repair)},
+            **{**_facts(tx, repair, person), "what": brief(repair)},
         )
         for repair in repairs
     ]
@@ -86,6 +95,12 @@ def _list(tx: Tx, person: Person, repairs: Sequence[Repair], key: str) -> None:
         list="\n".join(lines),
         buttons=[Button(f"repair.show:{repair.id}", number=repair.number) for repair in repairs[:10]],
     )
+
+
+def _facts(tx: Tx, repair: Repair, person: Person) -> dict[str, Any]:
+    """What somebody who lists it may know: who only follows it knows what the public does."""
+    known = {**private(tx, repair), "due": repair.due_at or Say("due.now")}
+    return {**known, **public(tx, repair)} if follows(tx, person, repair) else known
 
 
 def _open_repairs(tx: Tx, community_id: int) -> Sequence[Repair]:

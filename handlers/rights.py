@@ -3,10 +3,12 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from sqlmodel import select
+
 from handlers.people import is_guest, is_resident, owns, roles_of
 from handlers.proxies import powers_given_to
 from handlers.tx import Tx
-from store.tables import Person, Vote
+from store.tables import Follower, Person, Vote
 
 Capacity = Callable[[Tx, Person, Any], bool]
 """As what somebody acts, on the row that the action is about (None if it is about none)."""
@@ -46,6 +48,19 @@ def holder(tx: Tx, person: Person, row: Any) -> bool:
 def reporter(tx: Tx, person: Person, row: Any) -> bool:
     """Who brought the matter."""
     return row is not None and row.person_id == person.id
+
+
+def follower(tx: Tx, person: Person, row: Any) -> bool:
+    """Who has reported the repair, too."""
+    if row is None:
+        return False
+    theirs = select(Follower.id).where(Follower.repair_id == row.id, Follower.person_id == person.id)
+    return tx.session.exec(theirs).first() is not None
+
+
+def neighbour(tx: Tx, person: Person, row: Any) -> bool:
+    """Who lives here, where the repair is of a part that belongs to all."""
+    return row is not None and is_resident(tx, person) and (row.incident or row.place not in ("", "home"))
 
 
 def staff(tx: Tx, person: Person, row: Any) -> bool:
@@ -250,7 +265,15 @@ RIGHTS: Mapping[str, tuple[Capacity | str, ...]] = {
     "repair.confirm": (reporter,),
     "repair.dispute": (reporter,),
     "repair.reopen": (reporter,),
-    "repair.show": (reporter, crew, staff),
+    "repair.show": (reporter, follower, crew, staff, neighbour),
+    "repair.join": (resident,),
+    "repair.leave": (follower,),
+    "repair.apart": (follower,),
+    "repair.whether_same": (follower,),
+    "repair.lower": (staff,),
+    "repair.lowered": (staff,),
+    "repair.correct": (reporter,),
+    "repair.corrected": (reporter,),
     "repair.open": (staff, crew),
     "purchases": (anybody,),
     "purchase.start": (resident,),

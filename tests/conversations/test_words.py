@@ -37,7 +37,9 @@ from store.tables import Opening, Person, Purchase, Repair
 
 ROOT = Path(words.__file__).parent.parent
 RANDOM = settings(deadline=None, derandomize=True, database=None, max_examples=150)
-STATES = ("waiting", "accepted", "on_way", "done", "closed", "withdrawn")
+STATES = ("waiting", "accepted", "on_way", "done", "closed", "withdrawn", "merged")
+FOLLOWERS_HEAR = ("lowered",)
+"""What those who follow a repair are told in words of their own."""
 PURCHASE_STATES = (
     *("signing", "review", "declined", "withdrawn", "opening", "voting", "objecting", "rejected", "approved"),
     *("ordered", "delivered", "installed", "done"),
@@ -102,6 +104,8 @@ SAYING: dict[str, tuple[int | str, ...]] = {
     "show_card": ("key",),
     "staff_card": ("key",),
     "tell_owner": (2, "key"),
+    "tell_concerned": (2, "key"),
+    "tell_followers": (2, "key"),
     "_tell_head": (2, "key"),
     "_tell_cast": (3, "key"),
     "give": ("key",),
@@ -222,6 +226,7 @@ EXPANSIONS: dict[str, set[str]] = {
     "review.payer.{}": {f"review.payer.{payer}" for payer in PAYERS},
     "review.nature.{}": {f"review.nature.{nature}" for nature in NATURES},
     "{}.{}.ask": SCRIPT_KEYS,
+    "follow.{}": {f"follow.{name}" for name in FOLLOWERS_HEAR},
     "{}.name": SCRIPT_KEYS,
     "{}.{}": SCRIPT_KEYS,
 }

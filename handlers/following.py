@@ -1,0 +1,424 @@
+"""Who has seen the same: similar open repairs are offered or joined, and who follows one hears what becomes of it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Literal
+
+from sqlmodel import col, delete, or_, select
+
+from conversations.errors import Refused
+from conversations.repair import COMMON, SAME
+from conversations.steps import Answers
+from conversations.words import Say
+from handlers.actions import action, perform
+from handlers.assigning import set_deadline
+from handlers.calendar import working_deadline
+from handlers.numbers import wait_turn
+from handlers.people import buildings_of, homes_of
+from handlers.policy import policy_of
+from handlers.repair_cards import (
+    OPEN,
+    WORK,
+    add_event,
+    advice,
+    assigned,
+    can_be_reached,
+    follower_buttons,
+    must_be,
+    owner_buttons,
+    refresh,
+    show_to_who_has_it,
+    tell_owner,
+    to_reporter,
+    where,
+)
+from handlers.talk import Known, know, no_facts, start
+from handlers.tell import URGENT, Button, take_back, tell
+from handlers.timers import stop_timer
+from handlers.tx import Tx
+from moderation.likeness import alike
+from store.tables import Follower, Person, Repair, Talk
+
+FAMILIES = (
+    frozenset({"pipe", "flood", "leak"}),
+    frozenset({"sewage", "drain", "toilet"}),
+    frozenset({"structure", "facade"}),
+    frozenset({"power", "lamp"}),
+    frozenset({"water", "tap"}),
+)
+"""Kinds by which one and the same thing is called."""
+WIDE = ("power", "water", "heat", "net", "intercom")
+"""What fails for a whole building at once, so that it is the same wherever in the building it is noticed."""
+ALONE = ("lock", "hazard", "other")
+"""What happens to one person, or names no danger: never taken for somebody else's."""
+RECENT = timedelta(hours=12)
+MOST_OFFERED = 3
+FEW = 5
+TELLING = (*range(1, FEW + 1), 10, 20, 50, 100, 200, 500)
+"""How many must have reported it for its cards to be shown anew: not one card after the other for a thousand."""
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What and where a report is: its kind, its words, its place, and the building, perhaps only the reporter's own."""
+
+    kind: str
+    what: str
+    place: str
+    spot: str
+    building: str
+    named: bool
+    """Whether the building was said, or follows from the place."""
+
+
+# --- what is the same -------------------------------------------------------------------------------
+
+
+def scene_of(tx: Tx, person: Person, kind: str, answers: Answers) -> Scene:
+    """The scene of a report that comes in."""
+    home = [each for each in homes_of(tx, person) if str(each.id) == answers.get("home")]
+    at_home = home and answers.get("place") == "home"
+    building = home[0].building if at_home else answers.get("building", "")
+    what, spot = answers.get("what", ""), answers.get("spot") or ""
+    building, named = _building(tx, person, building)
+    return Scene(kind, what, answers.get("place", ""), spot, building, named)
+
+
+def _scene_in(tx: Tx, repair: Repair) -> Scene:
+    if repair.incident:
+        return Scene(repair.kind, repair.what, "", "", repair.building, True)
+    building, named = _building(tx, tx.session.get_one(Person, repair.person_id), repair.building)
+    return Scene(repair.kind, repair.what, repair.place, repair.spot, building, named)
+
+
+def _building(tx: Tx, person: Person, said: str) -> tuple[str, bool]:
+    """The building that was said, or the only one; else that of the reporter's home, as a guess."""
+    every = buildings_of(tx, person.community_id)
+    named = said or (every[0] if len(every) == 1 else "")
+    own = {home.building for home in homes_of(tx, person)}
+    return named or (own.pop() if len(own) == 1 else ""), bool(named)
+
+
+def likeness(new: Scene, old: Scene, *, incident: bool = False) -> Literal["same", "perhaps", ""]:
+    """Whether two reports are of one thing. Only what is certain enough may keep a page from going out."""
+    there = old.building == new.building != ""
+    if not _is_one_kind(new.kind, old.kind) or not (there or (incident and not old.building)):
+        return ""
+    if incident or new.kind in WIDE:
+        return "same"
+    elsewhere = new.place != old.place or (new.spot and old.spot and not alike(new.spot, old.spot))
+    known = new.place and old.place
+    if "home" in (new.place, old.place) or (known and elsewhere):
+        return ""
+    return "same" if known and new.named and old.named else "perhaps"
+
+
+def _is_one_kind(one: str, other: str) -> bool:
+    return one == other or any({one, other} <= family for family in FAMILIES)
+
+
+def same_emergency(
+    tx: Tx, person: Person, kind: str, answers: Answers
+) -> tuple[Repair, Literal["same", "perhaps"]] | None:
+    """The emergency of somebody else, or the incident, of which this is one more report; locked.
+
+    Reports of one community come one after another from here on, so that of a thousand only the first is new.
+    """
+    wait_turn(tx, person.community_id, "repair")
+    if kind in ALONE:
+        return None
+    new = scene_of(tx, person, kind, answers)
+    perhaps: Repair | None = None
+    for repair in _candidates(tx, person, urgent=True):
+        found = likeness(new, _scene_in(tx, repair), incident=repair.incident)
+        if found == "same":
+            return repair, "same"
+        perhaps = perhaps or (repair if found else None)
+    return (perhaps, "perhaps") if perhaps is not None else None
+
+
+def _candidates(tx: Tx, person: Person, *, urgent: bool) -> Sequence[Repair]:
+    theirs = select(Repair).where(Repair.community_id == person.community_id, col(Repair.state).in_(WORK))
+    if urgent:
+        theirs = theirs.where(
+            Repair.person_id != person.id,
+            or_(
+                col(Repair.incident),
+                col(Repair.urgent) & (col(Repair.reported_at) > tx.now - RECENT),
+            ),
+        ).with_for_update()
+    rows = theirs.order_by(col(Repair.incident).desc(), col(Repair.id))
+    return tx.session.exec(rows.execution_options(populate_existing=urgent)).all()
+
+
+def similar(tx: Tx, person: Person, kind: str, answers: Answers) -> list[Repair]:
+    """The open repairs, the person's own too, that may be what they are about to report; the likeliest first."""
+    new = scene_of(tx, person, kind, answers)
+    found = []
+    for repair in _candidates(tx, person, urgent=False):
+        old = _scene_in(tx, repair)
+        rank = {"same": 0, "perhaps": 1}.get(likeness(new, old, incident=repair.incident))
+        if kind == "other" and not (alike(new.what, old.what) and new.place == old.place):
+            rank = None
+        at_home = new.place == old.place == "home" and repair.person_id == person.id
+        if rank is None and at_home and _is_one_kind(new.kind, old.kind):
+            rank = 1  # what they have reported before
+        if rank is not None:
+            found.append((rank, -repair.homes, repair.id, repair))
+    return [each[-1] for each in sorted(found, key=lambda each: each[:3])][:MOST_OFFERED]
+
+
+# --- joining and leaving ----------------------------------------------------------------------------
+
+
+@action("repair.join", Repair, button=True)
+def join(tx: Tx, person: Person, repair: Repair, what: str = "") -> None:
+    """I see it, too: from now on they hear what becomes of it."""
+    while repair.merged_id is not None:
+        repair = tx.session.get_one(Repair, repair.merged_id)
+    must_be(repair, *WORK)
+    if repair.person_id == person.id:
+        raise Refused("follow.own", number=repair.number)
+    follow(tx, person, repair, what=what)
+
+
+def follow(
+    tx: Tx,
+    person: Person,
+    repair: Repair,
+    *,
+    what: str,
+    place: str = "",
+    sure: bool = True,
+    silent: bool = False,
+) -> None:
+    """Let somebody follow a repair; `silent`: they are told by who calls this."""
+    row = follower_of(tx, person, repair)
+    if row is None:
+        row = Follower(
+            community_id=repair.community_id,
+            repair_id=repair.id,
+            person_id=person.id,
+            what=what,
+            place=place,
+            sure=sure,
+            at=tx.now,
+        )
+        repair.homes += 1
+    else:
+        row.sure, row.place = row.sure or sure, place or row.place
+        row.what = "；".join(dict.fromkeys(filter(None, (row.what, what))))
+    tx.session.add(row)
+    tx.session.add(repair)
+    tx.session.flush()
+    if not silent:
+        _tell_joined(tx, person, repair)
+    if repair.homes in TELLING:
+        add_event(tx, repair, "event.joined", None, count=repair.homes)
+        _hurry(tx, repair)
+        if repair.urgent and repair.homes <= FEW:
+            show_to_who_has_it(tx, repair)
+        refresh(tx, repair)
+
+
+def _tell_joined(tx: Tx, person: Person, repair: Repair, **options: Any) -> None:
+    tell(
+        tx,
+        person,
+        "follow.joined",
+        number=repair.number,
+        count=repair.homes,
+        where=where(tx, repair, public=True),
+        state=Say(f"state.{repair.state}"),
+        assigned=assigned(tx, repair),
+        buttons=follower_buttons(repair),
+        last=to_reporter(repair),
+        **options,
+    )
+
+
+def _hurry(tx: Tx, repair: Repair) -> None:
+    """What many have reported comes first: the end of the next working day at the latest."""
+    many = policy_of(tx, repair.community_id).many_homes
+    if repair.homes != many or repair.urgent or repair.incident or repair.due_at is None:
+        return
+    sooner = working_deadline(tx, repair.community_id, 1)
+    if repair.state in ("waiting", "accepted", "on_way") and sooner < repair.due_at:
+        set_deadline(tx, repair, sooner)
+        add_event(tx, repair, "event.hurried", None, due=sooner)
+        tell_owner(tx, repair, "repair.hurried", count=repair.homes, due=sooner)
+        show_to_who_has_it(tx, repair)
+
+
+def follower_of(tx: Tx, person: Person, repair: Repair) -> Follower | None:
+    """Somebody's row as a follower of a repair."""
+    theirs = select(Follower).where(Follower.repair_id == repair.id, Follower.person_id == person.id)
+    return tx.session.exec(theirs).first()
+
+
+def followed_by(tx: Tx, person: Person) -> Sequence[Repair]:
+    """The open repairs that somebody follows, newest first."""
+    theirs = (
+        select(Repair)
+        .join(Follower, col(Follower.repair_id) == col(Repair.id))
+        .where(Follower.person_id == person.id, col(Repair.state).in_(OPEN))
+    )
+    return tx.session.exec(theirs.order_by(col(Repair.id).desc()).limit(10)).all()
+
+
+@action("repair.leave", Repair, button=True)
+def leave(tx: Tx, person: Person, repair: Repair) -> None:
+    """It concerns them no more."""
+    _drop(tx, person, repair)
+    tell(tx, person, "follow.left", number=repair.number, last=to_reporter(repair))
+
+
+def _drop(tx: Tx, person: Person, repair: Repair) -> None:
+    tx.session.connection().execute(
+        delete(Follower).where(col(Follower.repair_id) == repair.id, col(Follower.person_id) == person.id)
+    )
+    repair.homes = max(1, repair.homes - 1)
+    tx.session.add(repair)
+    tx.session.flush()
+
+
+def pass_on(tx: Tx, person: Person, repair: Repair) -> bool:
+    """Its reporter needs it no more, but others do: the first of them is its reporter now. False if nobody does."""
+    theirs = select(Follower).where(Follower.repair_id == repair.id).order_by(col(Follower.id)).limit(1)
+    first = tx.session.exec(theirs).first()
+    if first is None:
+        return False
+    heir = tx.session.get_one(Person, first.person_id)
+    repair.person_id = heir.id
+    _drop(tx, heir, repair)
+    add_event(tx, repair, "event.passed_on", person)
+    tell(tx, person, "follow.passed_on", number=repair.number, last=to_reporter(repair))
+    tell_owner(tx, repair, "follow.inherited", what=repair.what)
+    refresh(tx, repair)
+    return True
+
+
+# --- an emergency that others have reported ---------------------------------------------------------
+
+
+def more_of_others(
+    tx: Tx, person: Person, repair: Repair, answers: Answers, *, kind: str, certain: bool
+) -> None:
+    """One more report of an emergency: advice, who has it, and a way to say that it is another one."""
+    what, place = answers.get("what", ""), answers.get("place", "")
+    follow(tx, person, repair, what=what, place=place, sure=certain, silent=True)
+    tell(
+        tx,
+        person,
+        "follow.emergency" if not repair.incident else "follow.incident",
+        lane=URGENT,
+        advice=advice(kind),
+        number=repair.number,
+        count=repair.homes,
+        where=where(tx, repair, public=True),
+        what=repair.what,
+        state=Say(f"state.{repair.state}"),
+        assigned=assigned(tx, repair),
+        expected=Say("incident.expected_mark", at=repair.expected_at) if repair.expected_at else "",
+        buttons=[Button(f"repair.apart:{repair.id}"), *follower_buttons(repair)] if certain else (),
+        last=to_reporter(repair),
+    )
+    private_chat = tx.place is not None and tx.place.kind == "private"
+    if not certain and private_chat:
+        start(tx, person, SAME.name, about=f"repair:{repair.id}")
+
+
+def _about(tx: Tx, talk: Talk) -> dict[str, Any]:
+    repair = tx.session.get_one(Repair, int(talk.about.removeprefix("repair:")))
+    return {"where": where(tx, repair, public=True), "number": repair.number}
+
+
+know(Known(SAME, no_facts, about=_about, ends_in_silence=True))
+
+
+@action("repair.whether_same", Repair)
+def whether_same(tx: Tx, person: Person, repair: Repair, same: str, spot: str = "") -> None:
+    """They have said whether it is the one that others have reported."""
+    row = follower_of(tx, person, repair)
+    if row is None or same == "no":
+        apart(tx, person, repair, spot=spot)
+        return
+    row.sure = True
+    tx.session.add(row)
+    _tell_joined(tx, person, repair)
+
+
+@action("repair.apart", Repair, button=True)
+def apart(tx: Tx, person: Person, repair: Repair, spot: str = "") -> None:
+    """It is another one: it is reported, and paged, by itself."""
+    row = follower_of(tx, person, repair)
+    if row is None:
+        raise Refused("follow.none", number=repair.number)
+    what, place = row.what, row.place
+    _drop(tx, person, repair)
+    refresh(tx, repair)
+    answers: Answers = {"what": "；".join(filter(None, (what, spot))) or repair.what, "place": place}
+    perform(tx, person, "repair.emergency", answers={k: v for k, v in answers.items() if v}, alone=True)
+
+
+# --- staff put reports together ---------------------------------------------------------------------
+
+
+def merge(tx: Tx, person: Person, repair: Repair, into: Repair) -> None:
+    """Make one report part of another: whoever waits for the one follows the other."""
+    must_be(repair, *OPEN)
+    rows = tx.session.exec(select(Follower).where(Follower.repair_id == repair.id)).all()
+    waiting = [(repair.person_id, repair.what, repair.place), *((r.person_id, r.what, r.place) for r in rows)]
+    repair.state, repair.merged_id = "merged", into.id
+    for clock in ("page", "overdue", "warn", "silence", "resume"):
+        stop_timer(tx, f"repair.{clock}:{repair.id}")
+    add_event(tx, repair, "event.merged", person, number=into.number)
+    for row in rows:
+        tx.session.delete(row)
+    tx.session.flush()
+    for person_id, what, place in waiting:
+        who = tx.session.get_one(Person, person_id)
+        if who.id == into.person_id:
+            continue
+        follow(tx, who, into, what=what, place=place, silent=True)
+        if can_be_reached(tx, who):
+            tell(
+                tx,
+                who,
+                "follow.merged",
+                number=repair.number,
+                into=into.number,
+                what=into.what,
+                where=where(tx, into, public=True),
+                expected=Say("incident.expected_mark", at=into.expected_at) if into.expected_at else "",
+                buttons=follower_buttons(into),
+                last=to_reporter(into),
+            )
+    take_back(tx, repair.community_id, f"repair:{repair.id}")
+    refresh(tx, repair)
+
+
+def offered(tx: Tx, person: Person, kind: str, answers: Answers) -> list[tuple[str, Say]]:
+    """What similar reports look like as choices: where, what, and how many have reported it."""
+    return [
+        (
+            str(each.id),
+            Say(
+                "follow.own_one" if each.person_id == person.id else "follow.offer",
+                number=each.number,
+                where=where(tx, each, public=True),
+                kind=Say(f"kind.{each.kind}"),
+                count=each.homes,
+            ),
+        )
+        for each in similar(tx, person, kind, answers)
+    ]
+
+
+def reporter_or_follower_buttons(tx: Tx, person: Person, repair: Repair) -> list[Button]:
+    """What somebody who waits for it can do with it."""
+    return owner_buttons(repair) if repair.person_id == person.id else follower_buttons(repair)
+
+
+COMMON_PLACES = (*COMMON, "other")
