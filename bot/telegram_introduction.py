@@ -28,6 +28,7 @@ PRIVATE = (
 )
 GROUP = (
     "tickets",
+    "incidents",
     "votes",
     "poll",
     "purchases",

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from sqlmodel import col, delete, or_, select
 
 from conversations.errors import Refused
-from conversations.repair import COMMON, SAME
+from conversations.repair import SAME
 from conversations.steps import Answers
 from conversations.words import Say
 from handlers.actions import action, perform
@@ -23,10 +23,10 @@ from handlers.repair_cards import (
     add_event,
     advice,
     assigned,
+    brief,
     can_be_reached,
     follower_buttons,
     must_be,
-    owner_buttons,
     refresh,
     show_to_who_has_it,
     tell_owner,
@@ -85,7 +85,8 @@ def scene_of(tx: Tx, person: Person, kind: str, answers: Answers) -> Scene:
     return Scene(kind, what, answers.get("place", ""), spot, building, named)
 
 
-def _scene_in(tx: Tx, repair: Repair) -> Scene:
+def scene_in(tx: Tx, repair: Repair) -> Scene:
+    """The scene of a report that stands."""
     if repair.incident:
         return Scene(repair.kind, repair.what, "", "", repair.building, True)
     building, named = _building(tx, tx.session.get_one(Person, repair.person_id), repair.building)
@@ -131,7 +132,7 @@ def same_emergency(
     new = scene_of(tx, person, kind, answers)
     perhaps: Repair | None = None
     for repair in _candidates(tx, person, urgent=True):
-        found = likeness(new, _scene_in(tx, repair), incident=repair.incident)
+        found = likeness(new, scene_in(tx, repair), incident=repair.incident)
         if found == "same":
             return repair, "same"
         perhaps = perhaps or (repair if found else None)
@@ -157,7 +158,7 @@ def similar(tx: Tx, person: Person, kind: str, answers: Answers) -> list[Repair]
     new = scene_of(tx, person, kind, answers)
     found = []
     for repair in _candidates(tx, person, urgent=False):
-        old = _scene_in(tx, repair)
+        old = scene_in(tx, repair)
         rank = {"same": 0, "perhaps": 1}.get(likeness(new, old, incident=repair.incident))
         if kind == "other" and not (alike(new.what, old.what) and new.place == old.place):
             rank = None
@@ -405,10 +406,11 @@ def offered(tx: Tx, person: Person, kind: str, answers: Answers) -> list[tuple[s
         (
             str(each.id),
             Say(
-                "follow.own_one" if each.person_id == person.id else "follow.offer",
+                _offer_key(person, each),
                 number=each.number,
                 where=where(tx, each, public=True),
                 kind=Say(f"kind.{each.kind}"),
+                what=brief(each),
                 count=each.homes,
             ),
         )
@@ -416,9 +418,7 @@ def offered(tx: Tx, person: Person, kind: str, answers: Answers) -> list[tuple[s
     ]
 
 
-def reporter_or_follower_buttons(tx: Tx, person: Person, repair: Repair) -> list[Button]:
-    """What somebody who waits for it can do with it."""
-    return owner_buttons(repair) if repair.person_id == person.id else follower_buttons(repair)
-
-
-COMMON_PLACES = (*COMMON, "other")
+def _offer_key(person: Person, repair: Repair) -> str:
+    if repair.incident:
+        return "follow.offer_incident"
+    return "follow.own_one" if repair.person_id == person.id else "follow.offer"

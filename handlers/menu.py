@@ -8,6 +8,7 @@ from handlers import (  # noqa: F401  whose actions the commands name
     equipment,
     equipment_file,
     homes,
+    incidents,
     joining,
     openings,
     paper,
@@ -52,10 +53,12 @@ COMMANDS = {
     "papers": "papers",
     "votes": "votes",
     "poll": "poll.start",
+    "incidents": "incident.list",
     "equipment": "equipment",
 }
 FOR_STAFF = (
     "repair.open",
+    "incident.list",
     "purchases",
     "votes",
     "home.find",

@@ -233,8 +233,17 @@ def crew_buttons(repair: Repair, person: Person) -> list[Button]:
 
 def staff_buttons(repair: Repair) -> list[Button]:
     """What the admin group can do with it now."""
-    judged = ["lower" if repair.urgent else "raise"] if repair.state in WORK and not repair.incident else []
+    if repair.incident:
+        over = repair.state not in OPEN
+        names = [] if over else ["update", "end", "gather"]
+        return [Button(f"incident.{name}:{repair.id}") for name in names] + _buttons(repair, ["show"])
+    judged = ["lower" if repair.urgent else "raise"] if repair.state in WORK else []
     return _buttons(repair, [*judged, "show"])
+
+
+def staff_choices(repair: Repair) -> list[Button]:
+    """What stands below a repair that staff look at, and is too rare for its card."""
+    return _buttons(repair, ["merge"]) if repair.state in WORK and not repair.incident else []
 
 
 def buttons_for(tx: Tx, repair: Repair, person: Person) -> list[Button]:
@@ -291,7 +300,7 @@ def _card_key(repair: Repair) -> str:
 def staff_card(tx: Tx, repair: Repair, *, key: str = "", anew: bool = False, lane: int | None = None) -> None:
     """Show the admin group the repair, as a new message or in the one it has; while it is paged, with who was."""
     names: Any = ""
-    usual = "repair.card_staff"
+    usual = "incident.card_staff" if repair.incident else "repair.card_staff"
     if repair.urgent and repair.state == "waiting":
         usual = "repair.page_staff"
         names = [person.name for person in called(tx, repair)] or Say("where.nobody")
@@ -306,6 +315,8 @@ def staff_card(tx: Tx, repair: Repair, *, key: str = "", anew: bool = False, lan
         assigned=assigned(tx, repair),
         ring=repair.ring,
         names=names,
+        count=repair.homes - 1,
+        expected=Say("incident.expected_mark", at=repair.expected_at) if repair.expected_at else "",
         **private(tx, repair),
     )
 
@@ -317,10 +328,11 @@ def board(tx: Tx, repair: Repair) -> None:
         tell(
             tx,
             place,
-            "repair.board",
+            "incident.board" if repair.incident else "repair.board",
             card=f"board:repair:{repair.id}",
             lane=NEWS,
             silent=True,
+            expected=Say("incident.expected_mark", at=repair.expected_at) if repair.expected_at else "",
             **{**public(tx, repair), "steps": "\n" + "\n".join(steps) if steps else ""},
         )
 

@@ -24,6 +24,7 @@ from handlers.repair_cards import (
     private,
     public,
     public_timeline,
+    staff_choices,
     tell_owner,
 )
 from handlers.tell import Button, reader_of, tell
@@ -47,7 +48,7 @@ def show(tx: Tx, person: Person, repair: Repair) -> None:
         assigned=assigned(tx, repair),
         timeline="\n".join(lines),
         photos=photos_of(tx, repair) if concerned or is_common(repair) else (),
-        buttons=() if staff_here else buttons_for(tx, repair, person),
+        buttons=staff_choices(repair) if staff_here else buttons_for(tx, repair, person),
         last=None if staff_here else looked_at(tx, repair, person),
     )
 

@@ -29,6 +29,7 @@ from store.tables import (
     Agent,
     Audit,
     Community,
+    Follower,
     Home,
     HomeRole,
     JoinRequest,
@@ -199,7 +200,26 @@ MAY: dict[str, set[str]] = {
     "repair.go": {"in charge"},
     "repair.finish": {"in charge"},
     "repair.done": {"in charge"},
-    "repair.show": {"reporter", "crew", "staff"},
+    "repair.show": {"reporter", "follower", "crew", "staff", "neighbour"},
+    "repair.join": {"resident"},
+    "repair.leave": {"follower"},
+    "repair.apart": {"follower"},
+    "repair.whether_same": {"follower"},
+    "repair.lower": {"staff"},
+    "repair.lowered": {"staff"},
+    "repair.correct": {"reporter"},
+    "repair.corrected": {"reporter"},
+    "repair.merge": {"staff"},
+    "repair.merged": {"staff"},
+    "incident.list": {"staff"},
+    "incident.card": {"staff"},
+    "incident.start": {"staff"},
+    "incident.opened": {"staff"},
+    "incident.gather": {"staff"},
+    "incident.update": {"staff"},
+    "incident.updated": {"staff"},
+    "incident.end": {"staff"},
+    "incident.ended": {"staff"},
     "repair.open": {"crew", "staff"},
     "purchases": {"anybody"},
     "purchase.start": {"resident"},
@@ -267,6 +287,7 @@ MAY: dict[str, set[str]] = {
     "objection.rejected": {"decider"},
     "repair.unconfirmed": {"clock"},
     "repair.page": {"clock"},
+    "incident.due": {"clock"},
     "repair.overdue": {"clock"},
     "repair.silence": {"clock"},
     "repair.disputed": {"clock"},
@@ -316,6 +337,13 @@ ANSWERS: dict[str, dict[str, Any]] = {
     "repair.add": {"photos": None, "note": "更严重了"},
     "repair.done": {"photos": None, "note": "换了门机"},
     "repair.reopen": {"why": "又坏了"},
+    "repair.whether_same": {"same": "yes"},
+    "repair.lowered": {"why": "只是滴水"},
+    "repair.corrected": REPORT,
+    "repair.merged": {"into": "1"},
+    "incident.opened": {"what": "3号楼停水", "building": "3", "expected": None},
+    "incident.updated": {"words": "水泵在修", "expected": None},
+    "incident.ended": {"words": None},
 }
 
 
@@ -330,7 +358,7 @@ def words_for(kind: str, name: str, row: "Row | None") -> set[str]:
 
 # --- the scene --------------------------------------------------------------------------------------
 
-STATES = ("waiting", "accepted", "on_way", "done", "closed", "withdrawn")
+STATES = ("waiting", "accepted", "on_way", "done", "closed", "withdrawn", "merged")
 PURCHASE_STATES = (
     *("signing", "review", "declined", "withdrawn", "opening", "voting", "objecting", "rejected", "approved"),
     *("ordered", "delivered", "installed", "done"),
@@ -631,16 +659,31 @@ class _Furniture:
 
     def _repairs(self) -> None:
         owner, charge = _kinds_of("陈女士"), _kinds_of("王师傅")
+        others = {"follower": _kinds_of("Mr Smith"), "neighbour": _titled("resident")}
         for number, state in enumerate(STATES, 101):
             repair = self._repair(number, "陈女士", "王师傅", state)
-            self._add(f"the owner's, {state}", repair, reporter=owner, in_charge=charge)
+            self._add(f"the owner's, {state}", repair, reporter=owner, in_charge=charge, **others)
+            self._follow(repair)
             if state == "done":
                 add_event(self.tx, repair, "event.done", self._named("王师傅"), note="")
         neighbour, other = _kinds_of("周先生"), _kinds_of("张师傅")
         theirs = self._repair(111, "周先生", "张师傅", "accepted")
-        self._add("the neighbour's", theirs, reporter=neighbour, in_charge=other)
+        near = {"neighbour": _titled("resident")}
+        self._add("the neighbour's", theirs, reporter=neighbour, in_charge=other, **near)
+        at_home = self._repair(113, "周先生", "张师傅", "accepted")
+        at_home.place = "home"
+        self._add("the neighbour's, at home", at_home, reporter=neighbour, in_charge=other)
+        incident = self._repair(114, "刘经理", "张师傅", "waiting")
+        incident.incident = True
+        self._add("an incident", incident, reporter=_kinds_of("刘经理"), in_charge=other, **near)
         strange = self._repair(112, "外人", "外修", "accepted", here=False)
         self._add("elsewhere", strange, reporter=_kinds_of("外人"), in_charge=_kinds_of("外修"))
+
+    def _follow(self, repair: Repair) -> None:
+        who = self._named("Mr Smith")
+        repair.homes = 2
+        row = {"community_id": self.here.id, "repair_id": repair.id, "person_id": who.id, "what": "我家也是"}
+        self.session.add(Follower.model_validate({**row, "at": self.building.clock.now()}))
 
     def _repair(self, number: int, by: str, crew: str, state: str, *, here: bool = True) -> Repair:
         return Repair(

@@ -105,6 +105,7 @@ SAYING: dict[str, tuple[int | str, ...]] = {
     "staff_card": ("key",),
     "tell_owner": (2, "key"),
     "tell_concerned": (2, "key"),
+    "_tell_all": (2, "key"),
     "tell_followers": (2, "key"),
     "_tell_head": (2, "key"),
     "_tell_cast": (3, "key"),
@@ -238,6 +239,7 @@ GIVEN: dict[str, set[str]] = {
         f"unclear.{name}" for name in ("photo_too_large", "not_a_photo", "not_fetched", "voice", "video")
     },
     "_help_key": {f"help.{name}" for name in ("owner", "resident", "crew", "committee", "staff_private")},
+    "_offer_key": {"follow.offer", "follow.offer_incident", "follow.own_one"},
     "_card_key": {"repair.card", "repair.page", "repair.ticket"},
 }
 
