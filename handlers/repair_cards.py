@@ -210,7 +210,7 @@ def follower_buttons(repair: Repair) -> list[Button]:
     names = {"done": ["dispute", "show"], "closed": ["dispute"], "withdrawn": [], "merged": []}.get(
         repair.state
     )
-    return _buttons(repair, ["show"] if names is None else names)
+    return _buttons(repair, ["show", "leave"] if names is None else names)
 
 
 def board_buttons(repair: Repair) -> list[Button]:

@@ -23,6 +23,7 @@ from handlers.repair_cards import (
     name_of,
     refresh,
     show_card,
+    tell_concerned,
     tell_owner,
 )
 from handlers.repair_end import ask_again_later
@@ -50,7 +51,7 @@ def accept(tx: Tx, person: Person, repair: Repair) -> None:
         hours = policy_of(tx, repair.community_id).urgent_hours
         set_deadline(tx, repair, tx.now + timedelta(hours=hours))
     add_event(tx, repair, "event.accepted", person)
-    tell_owner(tx, repair, "repair.accepted", who=person.name, lane=URGENT if repair.urgent else None)
+    tell_concerned(tx, repair, "repair.accepted", who=person.name, lane=URGENT if repair.urgent else None)
     refresh(tx, repair)
 
 
