@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -24,7 +25,8 @@ from bot.housekeeping import Housekeeper
 from bot.pace import Pace
 from bot.settings import Settings, from_here
 from conversations.errors import Refused, Unclear
-from conversations.said import Said
+from conversations.said import File, Said
+from conversations.steps import RECORDINGS
 from handlers import inbox
 from handlers.inbox import Receipt
 from handlers.privacy import begin_retention
@@ -169,13 +171,20 @@ class App:
         self.delivery.wake.set()
         return receipt
 
-    async def keep_photo(self, data: bytes) -> Kept:
-        """Clean a photo and store it; StoreUnavailable when it cannot be written."""
-        return await asyncio.get_running_loop().run_in_executor(self.painter, self.media.keep_photo, data)
+    async def keep(self, kind: str, data: bytes, name: str = "") -> File:
+        """Store a file that came in, as talks know it; StoreUnavailable when it cannot be written.
 
-    async def keep_file(self, data: bytes) -> Kept:
-        """Seal a file that is no photo and store it; StoreUnavailable when it cannot be written."""
-        return await asyncio.get_running_loop().run_in_executor(self.painter, self.media.keep_file, data)
+        A photo is cleaned, all else is sealed; a video that only sounds is a voice message.
+        """
+        kept = await asyncio.get_running_loop().run_in_executor(self.painter, self._keep, kind, data)
+        if kept.mime.startswith(("audio/", "video/")):
+            kind = "voice" if kept.mime.startswith("audio/") else "video"
+        return File(kind=kind, name=name).model_copy(update=asdict(kept))  # type: ignore[arg-type]
+
+    def _keep(self, kind: str, data: bytes) -> Kept:
+        if kind in RECORDINGS:
+            return self.media.keep_recording(data, kind)
+        return self.media.keep_file(data) if kind == "file" else self.media.keep_photo(data)
 
     async def _receive(self, said: Said, claim: Claim | None) -> Receipt:
         trouble: Exception | None = None

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import asdict
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,8 +12,9 @@ import structlog
 from sqlmodel import Session, col, select, union
 
 from bot.delivery import Letter, Taken
-from bot.playground import Button, Message, Person, Phone, Upload
+from bot.playground import Button, Message, Person, Phone, Recording, Upload
 from conversations.said import Contact, File, Said
+from conversations.steps import RECORDINGS
 from conversations.words import LANGUAGES, texts
 from handlers.equipment_file import import_register
 from handlers.inbox import said_in
@@ -26,6 +26,7 @@ from handlers.tell import URGENT
 from handlers.tx import Tx
 from store import tables
 from store.database import StoreUnavailable
+from store.media import SEALED, recording_type
 from store.tables import (
     Account,
     Community,
@@ -38,6 +39,7 @@ from store.tables import (
     Role,
     Timer,
 )
+from store.vault import WrongKey
 
 if TYPE_CHECKING:
     from bot.app import App
@@ -54,6 +56,8 @@ RESTS = "rests"
 STRANGERS = ("stranger", "stranger2", "stranger3")
 MOST_RESIDENTS = 40
 HISTORY = 400
+KINDS = {"image": "photo", "audio": "voice", "video": "video"}
+"""What a file is by the first half of its type."""
 TITLES = {
     "owner": ("业主", "Owner"),
     "neighbour": ("另一位业主", "Another owner"),
@@ -121,11 +125,15 @@ class Browser:
         return ""
 
     async def _kept(self, upload: Upload, in_group: bool) -> File:
-        """A photo; in the admin group also a file that is none."""
-        if not in_group or upload.mime.startswith("image/"):
-            return File().model_copy(update=asdict(await self.app.keep_photo(upload.data)))
-        file = File(kind="file", name=upload.name)
-        return file.model_copy(update=asdict(await self.app.keep_file(upload.data)))
+        """A photo or a recording; in the admin group also a file that is none.
+
+        What the browser has no name for, its first bytes may tell.
+        """
+        kind = KINDS.get(upload.mime.partition("/")[0], "")
+        if not kind and recording_type(upload.data, "video"):
+            kind = "video"
+        kind = kind or ("file" if in_group else "photo")
+        return await self.app.keep(kind, upload.data, upload.name if kind == "file" else "")
 
     async def send(self, letter: Letter) -> Taken:
         """Deliver one letter: its row is the message."""
@@ -214,10 +222,12 @@ class Browser:
                     .order_by(col(Outgoing.id).desc())
                     .limit(HISTORY)
                 ).all()
+            shown = {photo for row in sent for photo in row.photos}
+            types = dict(session.exec(select(Media.id, Media.mime).where(col(Media.id).in_(shown))).all())
         labels = {button["value"]: button["label"] for row in reversed(sent) for button in row.buttons}
         lines = [(row.received_at, 0, row.id, self._heard(row, who, names, labels)) for row in heard]
         private = chat is not None and chat.kind == "private"
-        lines += [(row.created_at, 1, row.id, message) for row, message in self._sent(sent, private)]
+        lines += [(row.created_at, 1, row.id, message) for row, message in self._sent(sent, private, types)]
         lines.sort(key=lambda line: line[:3])
         return [message for *_, message in lines][-limit:]
 
@@ -237,13 +247,20 @@ class Browser:
                 for file in said.files
                 if file.kind == "photo" and file.storage
             ),
+            recordings=tuple(
+                Recording(f"/playground/media/{file.storage}", file.mime)
+                for file in said.files
+                if file.kind in RECORDINGS and file.storage
+            ),
             files=tuple(file.name for file in said.files if file.kind == "file"),
             key=row.key.partition(":")[2],
             at=self._hour(row.received_at),
             day=self._day(row.received_at),
         )
 
-    def _sent(self, rows: Sequence[Outgoing], private: bool) -> list[tuple[Outgoing, Message]]:
+    def _sent(
+        self, rows: Sequence[Outgoing], private: bool, types: dict[int, str]
+    ) -> list[tuple[Outgoing, Message]]:
         shown: dict[str, tuple[Outgoing, Message]] = {}
         keyboard = next((row for row in rows if row.keyboard and private), None)
         for row in reversed(rows):
@@ -254,14 +271,18 @@ class Browser:
                 first, before = shown[row.message_id]
                 edited = before.edited or row.change == "edit"
             deleted = row.change == "delete"
-            photos = () if deleted else row.photos or first.photos
+            files = [] if deleted else row.photos or first.photos
+            recordings = [each for each in files if types.get(each, "").startswith(SEALED)]
             shown[row.message_id] = (
                 first,
                 Message(
                     id=f"o{first.id}",
                     mine=False,
                     text="" if deleted else self.app.house.vault.reveal(row.text),
-                    photos=tuple(f"/playground/media/{photo}" for photo in photos),
+                    photos=tuple(f"/playground/media/{each}" for each in files if each not in recordings),
+                    recordings=tuple(
+                        Recording(f"/playground/media/{each}", types[each]) for each in recordings
+                    ),
                     buttons=tuple(Button(each["label"], each["value"]) for each in row.buttons),
                     asks_number=first is keyboard
                     and first.keyboard == "contact"
@@ -292,11 +313,11 @@ class Browser:
         return dict(rows.all())
 
     def media(self, key: str, place: str, who: str) -> tuple[bytes, str] | None:
-        """A picture that stands in a chat: by its number if it was sent there, by its hash if it came from there."""
-        shown = {
-            photo.rpartition("/")[2]
-            for message in self.history(place, who, HISTORY)
-            for photo in message.photos
+        """A photo or recording that stands in a chat: by its number if it was sent there, else by its hash."""
+        chat = self.history(place, who, HISTORY)
+        shown = {photo.rpartition("/")[2]: "image/jpeg" for message in chat for photo in message.photos}
+        shown |= {
+            each.address.rpartition("/")[2]: each.mime for message in chat for each in message.recordings
         }
         if key not in shown:
             return None
@@ -305,10 +326,10 @@ class Browser:
             found = session.exec(
                 query.where(Media.id == int(key)) if len(key) < 18 else query.where(Media.storage == key)
             ).first()
-        storage, mime = found or (key, "image/jpeg")
+        storage, mime = found or (key, shown[key])
         try:
-            return self.app.media.read(storage), mime
-        except FileNotFoundError:
+            return self.app.media.read_as(mime, storage), mime
+        except (FileNotFoundError, WrongKey):
             return None
 
     @asynccontextmanager

@@ -3,8 +3,8 @@
 import asyncio
 import re
 import secrets
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -18,6 +18,7 @@ from starlette.routing import Route
 
 from bot.app import App
 from bot.page_door import POLICY, Door, Sorry
+from bot.ranges import PLAYED, in_parts
 from conversations.said import Said
 from conversations.words import LANGUAGES, Reader, texts
 from handlers import links, pages
@@ -26,7 +27,9 @@ from handlers.inbox import Receipt
 from handlers.pages import Message, View
 from handlers.tell import without_mark
 from handlers.tx import Tx
+from store.media import ENDINGS
 from store.tables import Link, Outgoing
+from store.vault import WrongKey
 
 log = structlog.get_logger()
 
@@ -45,10 +48,14 @@ Sign = Callable[[str], Awaitable[Mapping[str, Any]]]
 
 @dataclass(frozen=True)
 class Card:
-    """One message on a page, and the token of the link by which its buttons act and its photos are seen."""
+    """One message on a page, and the token of the link by which its buttons act and its photos are seen.
+
+    `types` are those of its photos and recordings.
+    """
 
     token: str
     message: Message
+    types: Mapping[int, str] = field(default_factory=dict)
 
 
 def routes(app: App, sign: Sign | None = None) -> list[Route]:
@@ -97,13 +104,16 @@ class PersonalPages:
         raise Sorry(404, "page.gone")
 
     async def photo(self, request: Request) -> Response:
-        """A photo of the message; whatever is not a plain picture is only handed over as a file."""
+        """A photo or a recording of the message; whatever is neither is only handed over as a file."""
         data, mime = await asyncio.to_thread(
             self._photo, request.path_params["token"], request.path_params["photo"]
         )
         if mime in SHOWN_IMAGES:
             return Response(data, media_type=mime)
-        headers = {"Content-Disposition": "attachment"}
+        if mime in PLAYED and "save" not in request.query_params:
+            return in_parts(request, data, mime)
+        name = f'; filename="linli{ENDINGS[mime]}"' if mime in ENDINGS else ""
+        headers = {"Content-Disposition": f"attachment{name}"}
         return Response(data, media_type="application/octet-stream", headers=headers)
 
     async def press(self, request: Request) -> Response:
@@ -164,7 +174,8 @@ class PersonalPages:
         if buttons or row.photos:
             hours = self.app.settings.pages.link_hours
             token = links.new_link(tx, view.place, outgoing_id=row.id, hours=hours)
-        return Card(token, Message(words, tuple(row.photos), buttons, now.on))
+        message = Message(words, tuple(row.photos), buttons, now.on)
+        return Card(token, message, pages.types(tx.session, message.photos))
 
     async def _answered(self, token: str, view: View, cards: list[Card], *, label: str) -> Response:
         """The page after a press: the answers, or what the message says now if that was the answer."""
@@ -204,7 +215,7 @@ class PersonalPages:
             community=view.community,
             notice=notice,
             state=say("page.state", state=view.state) if view.state else "",
-            cards=[Card(token, message)],
+            cards=[Card(token, message, await asyncio.to_thread(self._types, message.photos))],
             timeline=view.timeline,
             foot=[say("page.in_chat"), say("page.yours", until=link.expires_at)],
         )
@@ -246,6 +257,9 @@ class PersonalPages:
             back_label=reader.say("page.back"),
             timeline_label=reader.say("page.timeline"),
             photo_label=lambda number: reader.say("page.photo", number=number),
+            voice_label=reader.say("page.voice"),
+            video_label=reader.say("page.video"),
+            save_label=reader.say("page.save"),
             **shown,
         )
         return Response(html, status, media_type="text/html")
@@ -278,6 +292,10 @@ class PersonalPages:
         with self.app.database.read() as session:
             return pages.pressed(session, view.place, key)
 
+    def _types(self, photos: Sequence[int]) -> Mapping[int, str]:
+        with self.app.database.read() as session:
+            return pages.types(session, photos)
+
     def _photo(self, token: str, photo: int) -> tuple[bytes, str]:
         _, view = self._look(token)
         if view.message is None or photo not in view.message.photos:
@@ -286,8 +304,8 @@ class PersonalPages:
             found = pages.photo(session, photo)
         try:
             if found is not None:
-                return self.app.media.read(found[0]), found[1]
-        except FileNotFoundError:
+                return self.app.media.read_as(found[1], found[0]), found[1]
+        except (FileNotFoundError, WrongKey):
             pass
         raise Sorry(404, "page.gone")
 

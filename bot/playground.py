@@ -27,6 +27,9 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.types import Message as Event
 
+from bot.ranges import PLAYED, in_parts
+from store.media import ENDINGS
+
 log = logging.getLogger(__name__)
 
 PAGES = Path(__file__).parent / "pages"
@@ -42,7 +45,7 @@ SHOWN_IMAGES = ("image/jpeg", "image/png", "image/webp")
 HEARTBEAT_SECONDS = 10.0
 
 POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; media-src 'self'; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 
@@ -66,7 +69,7 @@ class Phone:
     people: tuple[Person, ...] = ()
     who: str = ""  # the account that holds the phone until somebody else is chosen on the page
     place: str = ""  # only where there are no people: what this screen shows
-    any_file: bool = False  # whether more than photos can be sent from here
+    any_file: bool = False  # whether more than photos and recordings can be sent from here
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,14 @@ class Button:
 
     label: str
     value: str
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A voice message or a video: its address under /playground/media/, and its type."""
+
+    address: str
+    mime: str
 
 
 @dataclass(frozen=True)
@@ -87,7 +98,8 @@ class Message:
     at: str  # "09:41"
     sender: str = ""  # shown in the staff group
     photos: tuple[str, ...] = ()  # addresses under /playground/media/
-    files: tuple[str, ...] = ()  # names of what is no photo
+    recordings: tuple[Recording, ...] = ()
+    files: tuple[str, ...] = ()  # names of what is neither
     buttons: tuple[Button, ...] = ()
     asks_number: bool = False  # below it stands the button that shares the phone's number
     edited: bool = False
@@ -136,7 +148,7 @@ class Backend(Protocol):
         """
 
     def media(self, key: str, place: str, who: str) -> tuple[bytes, str] | None:
-        """The bytes and the type of a picture, or None when `who` may not see it at that place."""
+        """The bytes and the type of a photo or recording, or None when `who` may not see it at that place."""
 
     def watch(self) -> AbstractAsyncContextManager[AsyncIterator[frozenset[str]]]:
         """Sets of places that changed, until shutdown; an empty set means all of them (a reset)."""
@@ -179,8 +191,8 @@ WORDS: dict[str, tuple[str, str]] = {
     "messages": ("消息", "Messages"),
     "say": ("说点什么…", "Message…"),
     "send": ("发送", "Send"),
-    "attach": ("添加照片", "Add photos"),
-    "attach_any": ("添加照片或文件", "Add photos or files"),
+    "attach": ("添加照片、语音或视频", "Add photos, voice messages or videos"),
+    "attach_any": ("添加照片、语音、视频或文件", "Add photos, recordings or files"),
     "remove": ("移除", "Remove"),
     "contact": ("📱 用手机号登记", "📱 Share my number"),
     "number": ("这部手机的号码", "This phone's number"),
@@ -194,6 +206,9 @@ WORDS: dict[str, tuple[str, str]] = {
         "This does not look like a phone number. Please write all of it, for example 13800138000.",
     ),
     "photo": ("照片", "Photo"),
+    "voice": ("语音", "Voice message"),
+    "video": ("视频", "Video"),
+    "save": ("播放不了？点这里下载", "Does it not play? Download it here"),
     "close": ("关闭", "Close"),
     "board_only": ("全小区可见 · 只供查看", "Seen by everybody · read only"),
     "empty": ("还没有消息", "No messages yet"),
@@ -218,8 +233,8 @@ WORDS: dict[str, tuple[str, str]] = {
         "Together this is too large: at most 25 MB at once. Please send fewer.",
     ),
     "too_many": (
-        "一次最多发 12 张照片或文件。请分几次发。",
-        "At most 12 photos or files at once. Please send them in turns.",
+        "一次最多发 12 个照片、录音或文件。请分几次发。",
+        "At most 12 photos, recordings or files at once. Please send them in turns.",
     ),
     "too_long": (
         "这段话太长了，一次最多 4000 字。请分几次发。",
@@ -235,7 +250,7 @@ WORDS: dict[str, tuple[str, str]] = {
     ),
     "read_only": ("公示栏只供查看。请在自己的手机上说。", "The board is only read. Please write on a phone."),
     "gone": ("这位不在试用场里了，请重新选择。", "This person has left the playground. Please choose again."),
-    "no_media": ("这张照片看不了了。", "This photo can no longer be seen."),
+    "no_media": ("这个照片或录音看不了了。", "This photo or recording can no longer be seen."),
     "bad_move": (
         "时间只能往前拨，一次最多 31 天。",
         "The clock only moves forward, at most 31 days at once.",
@@ -436,13 +451,19 @@ class Pages:
         messages = await run_in_threadpool(self.backend.history, seat.place, seat.who)
         query = urlencode({"slot": seat.slot, "who": seat.who})
         shown = [
-            asdict(message) | {"photos": [f"{photo}?{query}" for photo in message.photos]}
+            asdict(message)
+            | {
+                "photos": [f"{photo}?{query}" for photo in message.photos],
+                "recordings": [
+                    {"address": f"{each.address}?{query}", "mime": each.mime} for each in message.recordings
+                ],
+            }
             for message in messages
         ]
         return JSONResponse({"messages": shown})
 
     async def media(self, request: Request) -> Response:
-        """A picture; whatever is not a plain picture is only handed over as a file."""
+        """A picture or a recording; whatever is neither is only handed over as a file."""
         seat = await self._seat(request.query_params, _language(request))
         key = request.path_params["key"]
         found = await run_in_threadpool(self.backend.media, key, seat.place, seat.who)
@@ -450,11 +471,14 @@ class Pages:
             raise Refusal(404, "no_media")
         data, mime = found
         headers = {"Cache-Control": "private, max-age=300"}
+        if mime in PLAYED and "save" not in request.query_params:
+            response = in_parts(request, data, mime)
+            response.headers.update(headers)
+            return response
         if mime not in SHOWN_IMAGES:
             mime = "application/octet-stream"
-            headers["Content-Disposition"] = (
-                f"attachment; filename*=UTF-8''{quote(key.rpartition('/')[2], safe='')}"
-            )
+            name = f"{key.rpartition('/')[2]}{ENDINGS.get(found[1], '')}"
+            headers["Content-Disposition"] = f"attachment; filename*=UTF-8''{quote(name, safe='')}"
         return Response(data, media_type=mime, headers=headers)
 
     async def say(self, request: Request) -> Response:

@@ -7,7 +7,7 @@ import os
 import time
 import unicodedata
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakValueDictionary
@@ -42,9 +42,12 @@ from bot.settings import Telegram as Settings
 from bot.telegram_introduction import introduce, introduce_group
 from bot.telegram_said import album_of, files_of, is_in, said_from
 from conversations.said import File, Said
+from conversations.steps import RECORDINGS
 from conversations.words import LANGUAGES, texts
 from store.database import StoreUnavailable
-from store.tables import Community, Media, Outgoing, Place
+from store.media import ENDINGS
+from store.tables import Community, Media, Outgoing, Place, Talk
+from store.vault import WrongKey
 
 if TYPE_CHECKING:
     from bot.app import App
@@ -85,8 +88,27 @@ NOT_THERE = (
     "there is no text in the message to edit",
     "there is no caption in the message to edit",
 )
+WAYS = {
+    "audio/ogg": ("voice", "document"),
+    "audio/mpeg": ("voice", "audio", "document"),
+    "audio/mp4": ("voice", "audio", "document"),
+    "video/mp4": ("video", "document"),
+}
+"""How a recording is sent, by its type: as what plays in the chat, if that is refused as a file; others are files.
+
+Voice messages of a bot are Ogg, MP3 or M4A, videos MPEG4; whoever has Premium may refuse voice messages.
+"""
 TOPICS = ("repair",)
 """The kinds of matters that have a topic of their own in a group with topics."""
+
+
+@dataclass
+class Begun:
+    """How far a message has come that was broken off: its words stand there, and so many of its files behind them."""
+
+    message_id: str
+    parts: list[str] = field(default_factory=list)
+    groups: int = 0
 
 
 @dataclass
@@ -115,11 +137,11 @@ class Telegram:
         self.beside: set[asyncio.Task[None]] = set()
         """Answers to presses of buttons, which nobody waits for."""
         self.uploaded: dict[str, str] = {}
-        """Telegram's names of photos that it has already, by their key in our storage."""
+        """Telegram's names of files that it has already, by the way in which they went and their key in our storage."""
         self.trouble = ""
         """A sentence for the person at the terminal: why Telegram is not reached."""
-        self.begun: dict[tuple[int, int], str] = {}
-        """The message with the words of a row, by row and place: its photos alone are tried again."""
+        self.begun: dict[tuple[int, int], Begun] = {}
+        """What stands of a row already, by row and place: only the files that are missing are tried again."""
         self.members: set[tuple[str, str]] = set()
         """Who is known to be in which group."""
         self.no_topics: dict[int, float] = {}
@@ -327,21 +349,23 @@ class Telegram:
         async with self.fetching:
             data = await self._fetched(source.file_id)
         name = (source.file_name or "") if kind == "file" else ""
-        file = File(kind=kind, name=name)  # type: ignore[arg-type]
         if isinstance(data, str):
-            return file.model_copy(update={"problem": data})
-        kept = await (self.app.keep_file(data) if kind == "file" else self.app.keep_photo(data))
-        return file.model_copy(update=asdict(kept))
+            return File(kind=kind, name=name, problem=data)  # type: ignore[arg-type]
+        return await self.app.keep(kind, data, name)
 
     def _takes(self, kind: str, said: Said) -> bool:
-        """Photos in private chats and in the admin group, other files in the latter; nothing from other groups."""
+        """Photos and recordings in private chats, photos and other files in the admin group; nothing in other groups.
+
+        What colleagues tell each other aloud is fetched only while one of them answers questions there.
+        """
         if said.place_kind == "private":
-            return kind == "photo"
-        if kind not in ("photo", "file"):
-            return False
+            return kind != "file"
+        here = (Place.messenger == said.messenger, Place.external_id == said.place, Place.kind == "staff")
         with self.app.database.read() as session:
-            here = (Place.messenger == said.messenger, Place.external_id == said.place, Place.kind == "staff")
-            return session.exec(select(Place.id).where(*here)).first() is not None
+            found = select(Place.id).where(*here)
+            if kind in RECORDINGS:
+                found = found.join(Talk, col(Talk.place_id) == col(Place.id))
+            return session.exec(found.limit(1)).first() is not None
 
     async def _fetched(self, file_id: str) -> bytes | str:
         """The bytes of a file, or the reason why there are none."""
@@ -434,9 +458,10 @@ class Telegram:
                 raise
 
     async def _send_anew(self, letter: Letter) -> Taken:
-        """The words first, with their buttons, then the photos: a page must not wait for them."""
-        row, chat, begun = letter.row, letter.place.external_id, (letter.row.id, letter.place.id)
-        photos = await asyncio.to_thread(self._photos, row.photos) if row.photos else []
+        """The words first, with their buttons, then the photos and the recordings: a page must not wait for them."""
+        row, chat, place = letter.row, letter.place.external_id, (letter.row.id, letter.place.id)
+        files = await asyncio.to_thread(self._files, row.photos) if row.photos else []
+        photos = [file for file in files if file.kind not in RECORDINGS]
         thread = await self._thread(letter)
         common: dict[str, Any] = {"disable_notification": row.silent, "message_thread_id": thread}
         try:
@@ -444,7 +469,7 @@ class Telegram:
                 sent = await self._send_photos(chat, photos, {**common, "caption": row.text})
                 if sent:
                     return Taken(sent[0])
-            if begun not in self.begun:
+            if place not in self.begun:
                 message = await self.bot.send_message(
                     chat,
                     _within(row.text, LONGEST_TEXT),
@@ -452,49 +477,89 @@ class Telegram:
                     link_preview_options=NO_PREVIEW,
                     **common,
                 )
-                self.begun[begun] = str(message.message_id)
+                self.begun[place] = Begun(str(message.message_id))
         except BadRequest as error:
             if thread is None or "thread not found" not in str(error).lower():
                 raise
             await self._forget_topic(letter.place, thread)
             raise Later(str(error), 0.1) from error
-        parts = await self._send_photos(chat, photos, {**common, "disable_notification": True})
-        return Taken(self.begun.pop(begun), parts)
+        begun, common["disable_notification"] = self.begun[place], True
+        groups = [photos, *([file] for file in files if file.kind in RECORDINGS)]
+        for group in groups[begun.groups :]:
+            send = self._send_photos if group is photos else self._send_recording
+            begun.parts += await send(chat, group, common)
+            begun.groups += 1
+        del self.begun[place]
+        return Taken(begun.message_id, tuple(begun.parts))
 
-    async def _send_photos(self, chat: str, photos: Sequence[str], common: dict[str, Any]) -> tuple[str, ...]:
+    async def _send_photos(
+        self, chat: str, photos: Sequence[Media], common: dict[str, Any]
+    ) -> tuple[str, ...]:
         """The photos as one album; what Telegram refuses, or what is lost, must not take the words with it."""
         sent: Sequence[telegram.Message] = ()
         try:
             if len(photos) == 1:
-                sent = [await self.bot.send_photo(chat, self._photo(photos[0]), **common)]
+                sent = [await self.bot.send_photo(chat, self._content("photo", photos[0]), **common)]
             elif photos:
-                media = [InputMediaPhoto(self._photo(name)) for name in photos[:ALBUM]]
+                media = [InputMediaPhoto(self._content("photo", each)) for each in photos[:ALBUM]]
                 sent = await self.bot.send_media_group(chat, media, **common)
         except (FileNotFoundError, BadRequest) as error:
             if "thread not found" in str(error).lower() and "caption" in common:
                 raise
             log.error("photos were not sent", error=str(error))
-            for name in photos:
-                self.uploaded.pop(name, None)
-        for name, message in zip(photos, sent, strict=False):
-            self._remember(name, message)
+            for each in photos:
+                self.uploaded.pop(f"photo {each.storage}", None)
+        for each, message in zip(photos, sent, strict=False):
+            self._remember("photo", each, message)
         return tuple(str(message.message_id) for message in sent)
 
-    def _photos(self, ids: Sequence[int]) -> list[str]:
-        """The keys of the photos in our storage."""
+    async def _send_recording(
+        self, chat: str, recording: Sequence[Media], common: dict[str, Any]
+    ) -> tuple[str, ...]:
+        """A voice message or a video, as it plays if Telegram takes it so, else as a file."""
+        (file,) = recording
+        for way in WAYS.get(file.mime, ("document",)):
+            for _ in range(2 if f"{way} {file.storage}" in self.uploaded else 1):  # its name may be worn out
+                try:
+                    content = await asyncio.to_thread(self._content, way, file)
+                    message = await self._send_as(way, chat, content, {**common, "filename": _filename(file)})
+                except (FileNotFoundError, WrongKey) as error:
+                    log.error("a recording is lost", error=str(error))
+                    return ()
+                except BadRequest as error:
+                    log.warning("a recording was not sent", way=way, error=str(error))
+                    self.uploaded.pop(f"{way} {file.storage}", None)
+                else:
+                    self._remember(way, file, message)
+                    return (str(message.message_id),)
+        return ()
+
+    async def _send_as(
+        self, way: str, chat: str, content: str | bytes, more: dict[str, Any]
+    ) -> telegram.Message:
+        if way == "voice":
+            return await self.bot.send_voice(chat, content, **more)
+        if way == "audio":
+            return await self.bot.send_audio(chat, content, **more)
+        if way == "video":
+            return await self.bot.send_video(chat, content, supports_streaming=True, **more)
+        return await self.bot.send_document(chat, content, **more)
+
+    def _files(self, ids: Sequence[int]) -> list[Media]:
+        """The photos and recordings of a message, by their ids."""
         with self.app.database.read() as session:
-            rows = session.exec(select(Media).where(col(Media.id).in_(ids)).order_by(col(Media.id)))
-            return [row.storage for row in rows]
+            return list(session.exec(select(Media).where(col(Media.id).in_(ids)).order_by(col(Media.id))))
 
-    def _photo(self, name: str) -> str | bytes:
-        return self.uploaded.get(name) or self.app.media.read(name)
+    def _content(self, way: str, file: Media) -> str | bytes:
+        return self.uploaded.get(f"{way} {file.storage}") or self.app.media.read_as(file.mime, file.storage)
 
-    def _remember(self, name: str, message: telegram.Message) -> None:
-        """The same photo goes to thousands: it is uploaded once."""
-        if message.photo:
+    def _remember(self, way: str, file: Media, message: telegram.Message) -> None:
+        """The same file goes to many: it is uploaded once. Telegram may have made something else of it."""
+        made = getattr(message, way)
+        if made:
             if len(self.uploaded) >= REMEMBERED:
                 self.uploaded.clear()
-            self.uploaded[name] = message.photo[-1].file_id
+            self.uploaded[f"{way} {file.storage}"] = (made[-1] if way == "photo" else made).file_id
 
     # --- topics ---
 
@@ -567,6 +632,11 @@ def _is_caption(row: Outgoing) -> bool:
     """
     few = len(row.photos) == 1 and len(row.text) <= LONGEST_CAPTION
     return row.notice_id is not None and few and not row.buttons
+
+
+def _filename(file: Media) -> str:
+    """What a recording is called where it is shown as a file."""
+    return f"{file.kind}{ENDINGS.get(file.mime, '')}"
 
 
 def _within(text: str, limit: int) -> str:

@@ -18,6 +18,9 @@ OTHER = (
     "checklist", "paid_media", "invoice",
 )  # fmt: skip
 
+KINDS = {"image": "photo", "audio": "voice", "video": "video"}
+"""What a file is by the first half of its type, also if it was sent as a file."""
+
 
 def album_of(update: Update) -> str:
     """The album to which a photo belongs; empty for none."""
@@ -167,8 +170,7 @@ def files_in(message: Message) -> Iterator[tuple[str, Any]]:
             yield kind, getattr(message, name)
     document = message.document
     if document is not None and message.animation is None:
-        is_image = (document.mime_type or "").startswith("image/")
-        yield ("photo" if is_image else "file"), document
+        yield KINDS.get((document.mime_type or "").partition("/")[0], "file"), document
 
 
 # --- what happens to a chat -------------------------------------------------------------------------

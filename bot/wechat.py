@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
@@ -15,7 +14,7 @@ from sqlmodel import Session, col, select
 from bot.delivery import Blocked, Held, Later, Letter, Taken, Try
 from bot.settings import BadSettings
 from bot.settings import Wechat as Settings
-from bot.wechat_client import AT_ONCE, REFUSED, Away, Client, Trouble
+from bot.wechat_client import AT_ONCE, REFUSED, TOO_MUCH, UPLOADED, Away, Client, Trouble
 from bot.wechat_said import NAME, consents, delivered, key_of, media_of, opens, said_from
 from bot.wechat_seal import BadCallback, Seal
 from bot.wechat_words import Menu, fitting, menu, plain, template_fields, together
@@ -26,7 +25,9 @@ from handlers.inbox import CHINESE, Receipt
 from handlers.links import new_link
 from handlers.reach import words_of
 from handlers.tx import Tx
-from store.tables import Community, Outgoing, Person, Place, Talk
+from store.database import StoreUnavailable
+from store.tables import Community, Media, Outgoing, Person, Place, Talk
+from store.vault import WrongKey
 
 if TYPE_CHECKING:
     from bot.app import App
@@ -36,7 +37,11 @@ log = structlog.get_logger()
 PATIENCE = 4.0
 """Seconds after which a request is too old to be answered: WeChat waits five, and then brings the message again."""
 FETCHING = 12.0
-"""Seconds that a photo may take: by then WeChat has brought its message three times."""
+"""Seconds that a photo or recording may take: by then WeChat has brought its message three times."""
+FETCHING_HEARD = 3.0
+"""Seconds that a voice message may take whose words are known: they may tell of danger."""
+KEPT_FOR_WORDS = 1
+"""How many messages that may still be written freely are not used up by recordings."""
 LATER = 600.0
 """Seconds after which what met a daily limit is tried again."""
 REMEMBERED = 1000
@@ -142,21 +147,23 @@ class Wechat:
 
     async def _take_in_turn(self, said: Said, media: str) -> str:
         files = said.files
-        if media:
-            files = (await self._photo(media),)
+        if media and files:
+            files = (await self._fetched(files[0], media),)
         turn = self.turns.setdefault(said.place, asyncio.Lock())
         async with turn:
             return await self._receive(said.model_copy(update={"files": files}))
 
-    async def _photo(self, media: str) -> File:
-        """The photo, fetched at once: WeChat keeps it for three days only."""
+    async def _fetched(self, file: File, media: str) -> File:
+        """The photo or recording, fetched at once: WeChat keeps it for three days only."""
         try:
-            async with asyncio.timeout(FETCHING):
+            async with asyncio.timeout(FETCHING_HEARD if file.heard else FETCHING):
                 data = await self.client.fetch_media(media)
         except (Trouble, Away, TimeoutError) as error:
-            log.warning("a photo does not come", error=str(error))
-            return File(problem="not_fetched")
-        return File().model_copy(update=asdict(await self.app.keep_photo(data)))
+            log.warning("a file does not come", kind=file.kind, error=str(error))
+            large = isinstance(error, Away) and error.reason == TOO_MUCH
+            return file.model_copy(update={"problem": "too_large" if large else "not_fetched"})
+        kept = await self.app.keep(file.kind, data)
+        return kept.model_copy(update={"heard": file.heard})
 
     async def _receive(self, said: Said) -> str:
         reply = ""
@@ -245,7 +252,43 @@ class Wechat:
             await self.client.send_menu(openid, choices.head, choices.options, "")
         else:
             await self.client.send_text(openid, words)
+        if letter.row.photos:
+            await self._play(letter)
         return Taken(str(letter.row.id), rung="free")
+
+    async def _play(self, letter: Letter) -> None:
+        """The recordings of a letter whose words are out, as far as WeChat takes them and there is room.
+
+        The words say where they are in any case: whatever goes wrong here must not bring those again.
+        """
+        openid = letter.place.external_id
+        try:
+            for file in await asyncio.to_thread(self._recordings, letter.row.photos):
+                data = await asyncio.to_thread(self.app.media.read_as, file.mime, file.storage)
+                media_id = await self.client.upload_recording(data, file.mime)
+                if not await self.app.database.write(partial(self._spend_one, place_id=letter.place.id)):
+                    return
+                try:
+                    await self.client.send_recording(openid, file.mime, media_id)
+                except Trouble as trouble:
+                    if trouble.code not in SPENT:
+                        await self._give_back("free", letter.place)
+                    await self._learn(letter.place, trouble.code)
+                    raise
+        except (Trouble, Away, StoreUnavailable, FileNotFoundError, WrongKey) as error:
+            log.warning("a recording was not sent", outgoing=letter.row.id, error=str(error))
+
+    def _recordings(self, ids: Sequence[int]) -> list[Media]:
+        """Those of the files of a letter that WeChat plays."""
+        with self.app.database.read() as session:
+            found = session.exec(select(Media).where(col(Media.id).in_(ids)).order_by(col(Media.id))).all()
+        return [each for each in found if each.mime in UPLOADED and each.size <= UPLOADED[each.mime][2]]
+
+    def _spend_one(self, session: Session, place_id: int) -> bool:
+        """Use one message up that may be written freely, if there is one beside what is kept for words."""
+        room = (col(Place.free_left) > KEPT_FOR_WORDS, col(Place.free_until) > self.app.clock.now())
+        spent = update(Place).where(col(Place.id) == place_id, *room)
+        return bool(session.connection().execute(spent.values(free_left=Place.free_left - 1)).rowcount)
 
     def _spend_free(self, session: Session, letter: Letter) -> tuple[str, Menu | None] | None:
         """What is shown of the letter, with one message less to write freely; None if there is none left."""
@@ -259,10 +302,10 @@ class Wechat:
             return None
         speaks = _Speaks(self.app, session, letter.place)
         words = speaks.words(letter.row)
-        chosen = menu(letter.row, words, speaks.language, speaks.link, asks=speaks.asks)
+        chosen = menu(letter.row, words, speaks.language, speaks.link, asks=speaks.asks, kinds=speaks.kinds)
         if chosen is not None:
             return words, chosen
-        return together([(letter.row, words)], speaks.language, speaks.link, asks=speaks.asks), None
+        return speaks.alone(letter.row, words), None
 
     async def _by_template(self, letter: Letter) -> Taken:
         """A notice of fixed form, which leads to the page of the matter."""
@@ -372,12 +415,21 @@ class _Speaks:
     def fitting(self, rows: Sequence[Outgoing]) -> int:
         """How many of these answers, from the first on, go into one text."""
         said = self._said(rows)
-        count = fitting(said, self._language_of(rows), self.link, asks=self.asks)
+        count = fitting(said, self._language_of(rows), self.link, asks=self.asks, kinds=self.kinds)
         return len(rows) if count == len(said) else list(rows).index(said[count][0])
 
     def together(self, rows: Sequence[Outgoing]) -> str:
         """These answers as one text."""
-        return together(self._said(rows), self._language_of(rows), self.link, asks=self.asks)
+        language = self._language_of(rows)
+        return together(self._said(rows), language, self.link, asks=self.asks, kinds=self.kinds)
+
+    def alone(self, row: Outgoing, words: str) -> str:
+        """One row as a text."""
+        return together([(row, words)], self.language, self.link, asks=self.asks, kinds=self.kinds)
+
+    def kinds(self, row: Outgoing) -> Sequence[str]:
+        """The kind of each file of a row."""
+        return self.session.exec(select(Media.kind).where(col(Media.id).in_(row.photos))).all()
 
     def _language_of(self, rows: Sequence[Outgoing]) -> str:
         """That of the words, where nobody knows yet who reads them."""

@@ -40,6 +40,13 @@ ANSWER_SECONDS, MEDIA_SECONDS = 20, 60
 AT_ONCE = 16
 LARGEST_ANSWER = 1024 * 1024
 LARGEST_MEDIA = 20 * 1024 * 1024
+TOO_MUCH = "too much"
+UPLOADED = {
+    "audio/amr": ("voice", "voice.amr", 2 * 1024 * 1024),
+    "audio/mpeg": ("voice", "voice.mp3", 2 * 1024 * 1024),
+    "video/mp4": ("video", "video.mp4", 10 * 1024 * 1024),
+}
+"""The recordings that WeChat takes, by their types: what it calls them, a name of a file, and the most bytes."""
 EARLY = timedelta(minutes=5)
 """How long before its end a token is renewed; WeChat hands out the next one from then on."""
 LEASE_SECONDS = 30
@@ -233,7 +240,7 @@ class _Http(BaseWeChatClient):  # type: ignore[misc]
         else:
             if answer.status == 200 and len(answer.body) <= most:
                 return answer.body
-            reason = f"HTTP {answer.status}" if answer.status != 200 else "too much"
+            reason = f"HTTP {answer.status}" if answer.status != 200 else TOO_MUCH
         raise Away(reason)  # outside, so that no exception with an address hangs on it
 
     def _handle_result(
@@ -373,6 +380,10 @@ class Client:
         """An image that was uploaded before."""
         await self._send(openid, "image", {"media_id": media_id})
 
+    async def send_recording(self, openid: str, mime: str, media_id: str) -> None:
+        """A voice message or a video that was uploaded before; its picture is WeChat's choice."""
+        await self._send(openid, UPLOADED[mime][0], {"media_id": media_id})
+
     async def _send(self, openid: str, kind: str, what: Mapping[str, Any]) -> None:
         await self.call("/cgi-bin/message/custom/send", {"touser": openid, "msgtype": kind, kind: what})
 
@@ -394,31 +405,45 @@ class Client:
         data = _filled(openid, template_id, fields) | ({"page": page_url} if page_url else {})
         return str((await self.call("/cgi-bin/message/subscribe/bizsend", data)).get("msgid", ""))
 
-    # --- images ---
+    # --- files ---
 
     async def upload_image(self, data: bytes) -> str:
         """Keep a JPEG or PNG (10 MB at most) at WeChat for three days; its media id."""
         kind = "png" if data.startswith(b"\x89PNG") else "jpeg"
-        files = {"media": (f"photo.{kind}", data, f"image/{kind}")}
-        path, params = "/cgi-bin/media/upload", {"type": "image"}
-        request: dict[str, Any] = {"files": files, "seconds": MEDIA_SECONDS}
+        return await self._upload("image", (f"photo.{kind}", data, f"image/{kind}"))
+
+    async def upload_recording(self, data: bytes, mime: str) -> str:
+        """Keep a recording of one of the types of UPLOADED at WeChat for three days; its media id."""
+        kind, name, _ = UPLOADED[mime]
+        return await self._upload(kind, (name, data, mime))
+
+    async def _upload(self, kind: str, file: tuple[str, bytes, str]) -> str:
+        path, params = "/cgi-bin/media/upload", {"type": kind}
+        request: dict[str, Any] = {"files": {"media": file}, "seconds": MEDIA_SECONDS}
         answer = await self._with_token(lambda token: self._answer(token, path, params, **request))
         return _field(answer, "media_id")
 
     async def fetch_media(self, media_id: str) -> bytes:
-        """A photo that an owner sent; Trouble 40007 if WeChat has it no more, Away above 20 MB."""
-        return await self._with_token(lambda token: self._media(token, media_id))
+        """A photo or a recording that an owner sent.
 
-    async def _media(self, token: str, media_id: str) -> bytes:
+        Trouble 40007 if WeChat has it no more, Away (TOO_MUCH) above 20 MB.
+        """
+        found = await self._with_token(lambda token: self._media(token, media_id))
+        return found if isinstance(found, bytes) else await self._film(found)
+
+    async def _media(self, token: str, media_id: str) -> bytes | dict[str, Any]:
         params = {"media_id": media_id, "access_token": token}
         body = await self._ask("/cgi-bin/media/get", LARGEST_MEDIA, MEDIA_SECONDS, params=params)
-        if body.lstrip()[:1] in (
-            b"{",
-            b"<",
-        ):  # no image begins so: an error, a video's address, a proxy's page
-            self._read(body, token)
+        # No file begins so: an error, a proxy's page, or where a video is, which may also come itself.
+        return self._read(body, token) if body.lstrip()[:1] in (b"{", b"<") else body
+
+    async def _film(self, answer: Mapping[str, Any]) -> bytes:
+        """The video from where WeChat says that it is; nobody there needs our token."""
+        address = answer.get("video_url")
+        if not isinstance(address, str) or not address.startswith(("http://", "https://")):
             raise Away("no file")
-        return body
+        # Parameters that are no dict: wechatpy would add a token.
+        return await self._ask(address, LARGEST_MEDIA, MEDIA_SECONDS, params=())
 
     # --- the account ---
 

@@ -27,7 +27,7 @@ Fields = Mapping[str, Any]
 def said_from(fields: Fields, settings: Wechat, now: datetime) -> Said | None:
     """What one message or event says, heard at `now`; None for what nobody said to us, such as VIEW.
 
-    The photo of a message is not fetched yet: `media_of` names it.
+    The photo or recording of a message is not fetched yet: `media_of` names it.
     """
     what = _event(fields) if fields["MsgType"] == "event" else _message(fields)
     if what is None:
@@ -52,8 +52,8 @@ def key_of(fields: Fields) -> str:
 
 
 def media_of(fields: Fields) -> str:
-    """The media id of the photo that a message is; "" if it is none."""
-    return str(fields.get("MediaId", "")) if fields["MsgType"] == "image" else ""
+    """The media id of the photo or recording that a message is; "" if it is none."""
+    return str(fields.get("MediaId", "")) if fields["MsgType"] in ("image", "voice", *VIDEOS) else ""
 
 
 def _message(fields: Fields) -> dict[str, Any]:
@@ -62,7 +62,7 @@ def _message(fields: Fields) -> dict[str, Any]:
         return _text(fields)
     if kind == "voice":
         words = fields.get("Recognition", "")
-        return {"text": words} if words else {"files": (File(kind="voice"),)}
+        return {"text": words, "files": (File(kind="voice", heard=bool(words.strip())),)}
     if kind == "image":
         return {"files": (File(kind="photo"),)}
     if kind in VIDEOS:

@@ -1,6 +1,7 @@
 """What WeChat shows of the rows to send: numbers for buttons, texts and fields shortened with sense; pure."""
 
 import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -30,8 +31,17 @@ CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 """What a template's field does not take."""
 CLOSING = "。！？；，,;!?、：: "
 
+FILES = ("photo", "voice", "video")
+
 Link = Callable[[Outgoing], str]
 """The address of the page of a row."""
+Kinds = Callable[[Outgoing], Sequence[str]]
+"""The kind of each file of a row."""
+
+
+def all_photos(row: Outgoing) -> list[str]:
+    """The kinds of the files of a row that has only photos."""
+    return ["photo"] * len(row.photos)
 
 
 @dataclass(frozen=True)
@@ -47,25 +57,33 @@ def size(text: str) -> int:
     return len(text.encode())
 
 
-def together(rows: Sequence[tuple[Outgoing, str]], language: str, link: Link, *, asks: bool) -> str:
+def together(
+    rows: Sequence[tuple[Outgoing, str]], language: str, link: Link, *, asks: bool, kinds: Kinds = all_photos
+) -> str:
     """Several rows, each with its words, as one text; the buttons of one of them are numbered.
 
     That is the question's; without one the newest row's with buttons, unless `asks`: a question that stands elsewhere.
     """
     numbered = _numbered([row for row, _ in rows], asks)
-    shown = [_text(row, words, language, link, numbers=row is numbered) for row, words in rows]
+    shown = [_text(row, words, language, link, kinds, numbers=row is numbered) for row, words in rows]
     return "\n\n".join(filter(None, shown))
 
 
-def fitting(rows: Sequence[tuple[Outgoing, str]], language: str, link: Link, *, asks: bool) -> int:
+def fitting(
+    rows: Sequence[tuple[Outgoing, str]], language: str, link: Link, *, asks: bool, kinds: Kinds = all_photos
+) -> int:
     """How many of the rows fit into one text, from the first on; the first one always does."""
     count = 1
-    while count < len(rows) and size(together(rows[: count + 1], language, link, asks=asks)) <= LONGEST_TEXT:
+    while count < len(rows):
+        if size(together(rows[: count + 1], language, link, asks=asks, kinds=kinds)) > LONGEST_TEXT:
+            break
         count += 1
     return count if rows else 0
 
 
-def menu(row: Outgoing, words: str, language: str, link: Link, *, asks: bool) -> Menu | None:
+def menu(
+    row: Outgoing, words: str, language: str, link: Link, *, asks: bool, kinds: Kinds = all_photos
+) -> Menu | None:
     """The row as a message with lines to tap; None if it has none, or if WeChat has no room for them.
 
     The lines have their numbers, too: what is typed means the message that stands last. `asks` as in `together`.
@@ -75,7 +93,7 @@ def menu(row: Outgoing, words: str, language: str, link: Link, *, asks: bool) ->
         (f"{row.id}:{each['value']}", f"{number}. {each['label']}" if number else each["label"])
         for number, each in zip(numbers, row.buttons, strict=True)
     ]
-    head = "\n".join(filter(None, [words, _photos(row, language, link)]))
+    head = "\n".join(filter(None, [words, _files(row, language, link, kinds)]))
     small = all(size(name) <= LONGEST_ID and size(label) <= LONGEST_LABEL for name, label in options)
     if not (0 < len(options) <= MOST_OPTIONS and small and size(head) <= LONGEST_HEAD):
         return None
@@ -95,16 +113,16 @@ def is_question(row: Outgoing) -> bool:
     return any(VALUE.fullmatch(each["value"]) for each in row.buttons)
 
 
-def _text(row: Outgoing, words: str, language: str, link: Link, *, numbers: bool) -> str:
+def _text(row: Outgoing, words: str, language: str, link: Link, kinds: Kinds, *, numbers: bool) -> str:
     if row.buttons:  # there is nothing to tap
         tap, reply = texts(language)["reach.tap"], texts(language)["reach.reply"]
         words = words.replace(tap, reply).replace(tap.capitalize(), reply.capitalize())
-    photos = _photos(row, language, link)
-    whole = "\n\n".join(filter(None, [words, photos, _choices(row, language, numbers=numbers)]))
+    files = _files(row, language, link, kinds)
+    whole = "\n\n".join(filter(None, [words, files, _choices(row, language, numbers=numbers)]))
     if size(whole) <= LONGEST_TEXT:
         return whole
     choices = _choices(row, language, numbers=numbers, short=True)
-    below = "\n\n".join(filter(None, [photos, choices]))
+    below = "\n\n".join(filter(None, [files, choices]))
     more = texts(language)["reach.whole"].format(link=link(row))
     left = LONGEST_TEXT - size(f"…\n\n{more}\n\n{below}")
     return "\n\n".join(filter(None, [f"{_within(words, left)}…", more, below]))
@@ -116,10 +134,15 @@ def _within(words: str, most: int) -> str:
     return cut(words, characters)[0].rstrip()
 
 
-def _photos(row: Outgoing, language: str, link: Link) -> str:
+def _files(row: Outgoing, language: str, link: Link, kinds: Kinds) -> str:
+    """How many photos and recordings a row has, and where: a page of ours shows and plays them."""
     if not row.photos:
         return ""
-    return texts(language)["reach.photos"].format(count=len(row.photos), link=link(row))
+    said = texts(language)
+    counted = Counter(kinds(row))
+    named = [said[f"files.{kind}"].format(count=counted[kind]) for kind in FILES if counted[kind]]
+    # Those of a matter that is over may have been erased.
+    return said["reach.photos"].format(files=said["list.comma"].join(named), link=link(row)) if named else ""
 
 
 def _choices(row: Outgoing, language: str, *, numbers: bool, short: bool = False) -> str:

@@ -171,7 +171,7 @@ REPAIR = Script(
         "spot": PLACE["spot"],
         "same": Choice("none", source="similar", when=seen_before, no="none"),
         "entry": Choice("any_time", "call_first", when=asked_at_home),
-        "photos": Photos(most=6, optional=True, when=by_steps),
+        "photos": Photos(most=6, optional=True, recordings=True, when=by_steps),
         "sure": Confirm(),
     },
 )
@@ -185,7 +185,7 @@ EMERGENCY = Script(
     finish="repair.located",
     words="repair",
     free=free_place,
-    steps={**place_steps(optional=True), "photos": Photos(most=6, optional=True)},
+    steps={**place_steps(optional=True), "photos": Photos(most=6, optional=True, recordings=True)},
 )
 
 # What is wrong in a report is changed under the last look.
@@ -222,14 +222,14 @@ MORE = Script(
     name="more",
     finish="repair.add",
     free=free_note,
-    steps={"photos": Photos(most=6, optional=True), "note": Text(max=NOTE, optional=True)},
+    steps={"photos": Photos(most=6, optional=True, recordings=True), "note": Text(max=NOTE, optional=True)},
 )
 
 DONE = Script(
     name="done",
     finish="repair.done",
     free=free_note,
-    steps={"photos": Photos(most=6, optional=True), "note": Text(max=NOTE, optional=True)},
+    steps={"photos": Photos(most=6, optional=True, recordings=True), "note": Text(max=NOTE, optional=True)},
 )
 
 REOPEN = Script(name="reopen", finish="repair.reopen", steps={"why": Text(max=300)})

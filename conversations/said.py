@@ -27,8 +27,9 @@ Words = Annotated[str, AfterValidator(plain)]
 class File(BaseModel):
     """A file that came with a message; `storage` is its key in the media storage.
 
-    `problem` is empty, or why the bytes were not kept: not_a_photo, too_large, not_fetched (from the messenger).
-    A file that is no photo is kept sealed, and only if staff sent it in their group; `name` is the sender's.
+    `problem` is empty, or why the bytes were not kept: not_a_photo, not_a_recording, too_large, not_fetched (from the
+    messenger). What is no photo is kept sealed: a recording, and a file that staff sent in their group, whose `name` is
+    the sender's. `heard`: what is said in the voice message is the text that it came with.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -39,6 +40,7 @@ class File(BaseModel):
     size: int = 0
     problem: str = ""
     name: Words = ""
+    heard: bool = False
 
 
 class Contact(BaseModel):

@@ -6,7 +6,7 @@ There is no step pointer: the next question is the first step that applies and h
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,8 @@ from conversations.errors import Unclear
 from conversations.money import money_in
 from conversations.said import File, Said
 
+RECORDINGS = ("voice", "video")
+"""The kinds of files that are heard or watched."""
 Answers = dict[str, Any]
 Facts = Mapping[str, Any]
 """What the questions need to know about the world, such as the homes of the person."""
@@ -241,10 +243,18 @@ class Several(Step):
 
 @dataclass(frozen=True, kw_only=True)
 class Photos(Step):
-    """Up to `most` photos, sent one by one or together; the answer is {"files": [...], "done": bool}."""
+    """Up to `most` photos, sent one by one or together; the answer is {"files": [...], "done": bool}.
+
+    With `recordings` voice messages and videos are taken as well, and count like photos.
+    """
 
     most: int = 6
     yes: str = "done"
+    recordings: bool = False
+
+    def taken(self, said: Said) -> list[File]:
+        """The files of a message that are an answer to it."""
+        return attachments_in(said) if self.recordings else photos_in(said)
 
     def options(self, answers: Answers, facts: Facts) -> list[Option]:
         return [Option("done")] if facts.get("photos_so_far") else []
@@ -253,9 +263,9 @@ class Photos(Step):
         files = list((before or {}).get("files", []))
         if chosen == "done":
             return {"files": files, "done": True}
-        sent = photos_in(said)
+        sent = self.taken(said)
         if not sent:
-            raise Unclear(file_problem(said) or "unclear.photo")
+            raise Unclear(file_problem(said, recordings=self.recordings) or "unclear.photo")
         files += [file.model_dump() for file in sent]
         return {"files": files[: self.most], "done": len(files) >= self.most}
 
@@ -347,14 +357,36 @@ def photos_in(said: Said) -> list[File]:
     return [file for file in said.files if file.kind == "photo" and not file.problem]
 
 
-def file_problem(said: Said) -> str:
-    """The key of the words on a file that could not be taken as a photo; empty if there is none."""
-    bad = [file for file in said.files if file not in photos_in(said)]
+def attachments_in(said: Said) -> list[File]:
+    """All of a message that can travel along with a matter: photos, and recordings that were kept."""
+    kept = [file for file in said.files if file.kind in RECORDINGS and file.storage and not file.problem]
+    photos = photos_in(said)
+    return [file for file in said.files if file in photos or file in kept]
+
+
+def recorded(files: Sequence[File]) -> bool:
+    """Whether any of the files is a recording."""
+    return any(file.kind in RECORDINGS for file in files)
+
+
+def file_problem(said: Said, *, recordings: bool = False) -> str:
+    """The key of the words on a file that could not be taken; empty if there is none.
+
+    Without `recordings` none is taken; a voice message is no problem then if its words are the text.
+    """
+    taken = attachments_in(said) if recordings else photos_in(said)
+    bad = [file for file in said.files if file not in taken and (recordings or not file.heard)]
     if not bad:
         return ""
     file = bad[0]
-    if file.problem in ("too_large", "not_fetched"):
-        return "unclear.photo_too_large" if file.problem == "too_large" else "unclear.not_fetched"
+    if file.heard:
+        return "unclear.voice_lost"
+    if file.problem == "not_fetched":
+        return "unclear.not_fetched"
+    if file.problem == "too_large":
+        return "unclear.recording_too_large" if file.kind in RECORDINGS else "unclear.photo_too_large"
+    if file.problem == "not_a_recording":
+        return "unclear.not_a_recording"
     return {"voice": "unclear.voice", "video": "unclear.video"}.get(file.kind, "unclear.not_a_photo")
 
 

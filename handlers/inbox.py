@@ -12,7 +12,7 @@ from sqlmodel import Session, col, select
 
 from conversations.errors import Refused, Unclear
 from conversations.said import MOST_CHARACTERS, Said
-from conversations.steps import file_problem, photos_in, visible
+from conversations.steps import attachments_in, file_problem, visible
 from conversations.words import LANGUAGES, named_language, normal, spoken
 from handlers import ballots, judge, reach, repair, roster_chat
 from handlers.actions import perform, stays, tap
@@ -382,7 +382,7 @@ def _before_consent(tx: Tx, person: Person, said: Said) -> None:
     if name == "language" or COMMANDS.get(spoken("command").get(normal(said.text), "")) == "language":
         perform(tx, person, "language")
     elif words and _is_urgent(tx, person, words):
-        repair.read_free(tx, person, words, photos_in(said))
+        repair.read_free(tx, person, words, attachments_in(said))
         return
     elif is_guest(tx, person):
         _in_danger(tx, said, tx.community(person.community_id), person)
@@ -557,11 +557,12 @@ def _hear(tx: Tx, person: Person, talk: Talk, said: Said) -> None:
     assert tx.place is not None
     words = visible(said.text)
     if words and not chooses(tx, person, talk, said.text):
-        button = not expects_words(tx, person, talk) and not said.files  # the caption of a photo is none
+        caption = any(not file.heard for file in said.files)  # which is no button
+        button = not expects_words(tx, person, talk) and not caption
         if button and _tap_labelled(tx, person, tx.place, said, normal(words)):
             return
         if _is_urgent(tx, person, words):
-            files = photos_in(said)
+            files = attachments_in(said)
             if not interrupt(tx, person, talk, words, files):
                 repair.read_free(tx, person, words, files)
             return
@@ -722,7 +723,7 @@ def _labelled(menus: list[Outgoing], word: str) -> list[str]:
 
 
 def _free(tx: Tx, person: Person, place: Place, said: Said) -> None:
-    """A free sentence or a lone photo, outside any talk."""
+    """A free sentence or a lone photo or recording, outside any talk."""
     words = visible(said.text)
     if place.kind == "staff":
         if words.startswith("/"):
@@ -730,12 +731,13 @@ def _free(tx: Tx, person: Person, place: Place, said: Said) -> None:
         for file in filter(roster_chat.is_roster, said.files):
             roster_chat.take_file(tx, person, file)
         return  # staff talk with each other there: we do not interrupt
-    files = photos_in(said)
-    problem = file_problem(said)
+    files = attachments_in(said)
     if (words or files) and repair.read_free(tx, person, words, files):
+        problem = file_problem(said, recordings=True)
         if problem:
             tell(tx, person, problem)
         return
+    problem = file_problem(said)
     if problem:
         raise Unclear(problem)
     if spoken("control").get(normal(words)):

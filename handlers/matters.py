@@ -1,4 +1,4 @@
-"""What every matter has, whatever it is about: a public timeline, and photos."""
+"""What every matter has, whatever it is about: a public timeline, photos, and recordings, which are not public."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -40,12 +40,18 @@ def timeline(tx: Tx, about: str, reader: Reader) -> list[str]:
 
 
 def photos_of(tx: Tx, about: str) -> list[int]:
-    """The ids of a matter's photos, oldest first."""
+    """The ids of a matter's photos, oldest first: what may go to the board and to other owners."""
+    photos = select(Media.id).where(Media.about == about, Media.kind == "photo")
+    return list(tx.session.exec(photos.order_by(col(Media.id))))
+
+
+def files_of(tx: Tx, about: str) -> list[int]:
+    """The ids of a matter's photos and recordings, oldest first: for who reported it, the crew and the staff alone."""
     return list(tx.session.exec(select(Media.id).where(Media.about == about).order_by(col(Media.id))))
 
 
 def add_photos(tx: Tx, person: Person, about: str, answer: Any) -> list[int]:
-    """Keep the photos of an answer as the matter's; the ids of those that it did not have yet."""
+    """Keep the photos and recordings of an answer as the matter's; the ids of those that it did not have yet."""
     theirs = select(Media.storage).where(Media.about == about, Media.person_id == person.id)
     known = set(tx.session.exec(theirs))
     rows = [
@@ -53,6 +59,7 @@ def add_photos(tx: Tx, person: Person, about: str, answer: Any) -> list[int]:
             community_id=person.community_id,
             person_id=person.id,
             about=about,
+            kind=file.get("kind", "photo"),
             storage=file["storage"],
             mime=file["mime"],
             size=file["size"],

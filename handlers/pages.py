@@ -139,8 +139,13 @@ def _about_repair(
     return reader.say(f"state.{repair.state}"), tuple(lines)
 
 
+def types(session: Session, ids: Sequence[int]) -> dict[int, str]:
+    """The types of these photos and recordings, as far as they are still kept."""
+    return dict(session.exec(select(Media.id, Media.mime).where(col(Media.id).in_(ids))).all())
+
+
 def photo(session: Session, photo_id: int) -> tuple[str, str] | None:
-    """Where a photo is stored, and its type; None if it was deleted."""
+    """Where a photo or a recording is stored, and its type; None if it was deleted."""
     return session.exec(select(Media.storage, Media.mime).where(Media.id == photo_id)).first()
 
 

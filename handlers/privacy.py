@@ -108,7 +108,8 @@ def mydata(tx: Tx, person: Person) -> None:
         received=acts_for_lines(tx, person) or Say("talk.none"),
         tickets=_count(tx, Repair, col(Repair.crew_id) == person.id),
         invited=_count(tx, Code, col(Code.person_id) == person.id),
-        pictures=_count(tx, Media, col(Media.person_id) == person.id),
+        pictures=_count(tx, Media, (col(Media.person_id) == person.id) & (col(Media.kind) == "photo")),
+        recordings=_count(tx, Media, (col(Media.person_id) == person.id) & (col(Media.kind) != "photo")),
         told=_count(tx, Outgoing, col(Outgoing.person_id) == person.id),
         acts=_count(tx, Audit, col(Audit.pseudonym) == person.pseudonym),
         buttons=("forget",),
@@ -461,7 +462,10 @@ def _forget_requests(tx: Tx, person: Person) -> None:
 
 
 def _erase_matters(tx: Tx, person: Person) -> None:
-    """Photos of matters that are over, and the name in one's own; the matters stay with the home or the community."""
+    """Photos and recordings of matters that are over, and the name in one's own.
+
+    The matters stay with the home or the community.
+    """
     _drop_photos(tx, col(Media.person_id) == person.id)
     _drop_papers(tx, col(Voter.person_id) == person.id)
     connection = tx.session.connection()
@@ -509,7 +513,7 @@ def _ids(tx: Tx, table: Any, which: Any) -> list[int]:
 
 
 def _drop_photos(tx: Tx, whose: Any) -> None:
-    """Delete the photos of repairs and requests that are over; those of open ones are needed still.
+    """Delete the photos and recordings of repairs and requests that are over; those of open ones are needed still.
 
     The photo of a ballot is none of whoever took it, but evidence.
     """

@@ -298,9 +298,9 @@ def begin(tx: Tx, person: Person) -> None:
 
 
 def read_free(tx: Tx, person: Person, text: str, files: Sequence[File] = ()) -> bool:
-    """A free sentence, or a lone photo, of somebody who may report: True if it was taken as a report.
+    """A free sentence, or a lone photo or recording, of somebody who may report: True if it was taken as a report.
 
-    A photo alone belongs to the emergency that is going on. What is urgent is reported and paged at once; what names
+    A file alone belongs to the emergency that is going on. What is urgent is reported and paged at once; what names
     something to repair opens the form with what is known already. Whoever does not live here reports emergencies only.
     """
     going_on = _same_emergency(tx, person, "other", {}) if files and not text else None
@@ -322,7 +322,7 @@ def read_free(tx: Tx, person: Person, text: str, files: Sequence[File] = ()) -> 
 
 
 def _spoken_report(tx: Tx, person: Person, text: str, files: Sequence[File], before: Answers) -> Answers:
-    """What a free sentence and its photos answer, beside what was answered before."""
+    """What a free sentence and its files answer, beside what was answered before."""
     answers: Answers = {}
     if text:
         answers = {"what": text[:LONGEST], **where_in(text, before, LazyFacts(facts_for(tx, person, {})))}

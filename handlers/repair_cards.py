@@ -269,7 +269,7 @@ def follows(tx: Tx, person: Person, repair: Repair) -> bool:
 def show_card(
     tx: Tx, repair: Repair, person: Person, *, key: str = "", anew: bool = False, lane: int | None = None
 ) -> None:
-    """Show a member of the crew the repair, as a new message (with its photos) or in the one they have."""
+    """Show a member of the crew the repair, as a new message (with its files) or in the one they have."""
     tell(
         tx,
         person,
@@ -277,7 +277,7 @@ def show_card(
         card=f"repair:{repair.id}",
         anew=anew,
         lane=lane,
-        photos=photos_of(tx, repair) if anew else (),
+        photos=files_of(tx, repair) if anew else (),
         buttons=crew_buttons(repair, person),
         assigned=assigned(tx, repair),
         **private(tx, repair),
@@ -298,7 +298,10 @@ def _card_key(repair: Repair) -> str:
 
 
 def staff_card(tx: Tx, repair: Repair, *, key: str = "", anew: bool = False, lane: int | None = None) -> None:
-    """Show the admin group the repair, as a new message or in the one it has; while it is paged, with who was."""
+    """Show the admin group the repair, as a new message or in the one it has; while it is paged, with who was.
+
+    Its files come with the first ring: a group takes few messages a minute, and the next rings need them.
+    """
     names: Any = ""
     usual = "incident.card_staff" if repair.incident else "repair.card_staff"
     if repair.urgent and repair.state == "waiting":
@@ -311,6 +314,7 @@ def staff_card(tx: Tx, repair: Repair, *, key: str = "", anew: bool = False, lan
         card=f"repair:{repair.id}",
         anew=anew,
         lane=lane,
+        photos=files_of(tx, repair) if repair.ring <= 1 else (),
         buttons=staff_buttons(repair),
         assigned=assigned(tx, repair),
         ring=repair.ring,
@@ -463,10 +467,15 @@ def events(tx: Tx, repair: Repair) -> Sequence[Event]:
 
 
 def photos_of(tx: Tx, repair: Repair) -> list[int]:
-    """The ids of its photos, oldest first."""
+    """The ids of its photos, oldest first, for everybody to see."""
     return matters.photos_of(tx, f"repair:{repair.id}")
 
 
+def files_of(tx: Tx, repair: Repair) -> list[int]:
+    """The ids of its photos and recordings, oldest first, for who reported it, the crew and the staff."""
+    return matters.files_of(tx, f"repair:{repair.id}")
+
+
 def add_photos(tx: Tx, person: Person, repair: Repair, answer: Any) -> list[int]:
-    """Keep the photos of an answer as the repair's; the ids of those that it did not have yet."""
+    """Keep the photos and recordings of an answer as the repair's; the ids of those that it did not have yet."""
     return matters.add_photos(tx, person, f"repair:{repair.id}", answer)

@@ -17,6 +17,7 @@ from handlers.repair_cards import (
     assigned,
     brief,
     buttons_for,
+    files_of,
     follows,
     is_common,
     looked_at,
@@ -47,10 +48,17 @@ def show(tx: Tx, person: Person, repair: Repair) -> None:
         **(private(tx, repair) if concerned else public(tx, repair)),
         assigned=assigned(tx, repair),
         timeline="\n".join(lines),
-        photos=photos_of(tx, repair) if concerned or is_common(repair) else (),
+        photos=_shown(tx, repair, concerned),
         buttons=staff_choices(repair) if staff_here else buttons_for(tx, repair, person),
         last=None if staff_here else looked_at(tx, repair, person),
     )
+
+
+def _shown(tx: Tx, repair: Repair, concerned: bool) -> list[int]:
+    """Recordings are for those whom it concerns; the public sees the photos of what belongs to all."""
+    if concerned:
+        return files_of(tx, repair)
+    return photos_of(tx, repair) if is_common(repair) else []
 
 
 @action("repair.open", button=True, stays=True)

@@ -1,6 +1,7 @@
 """Talks: a script's questions are asked, its answers are heard, and its end is performed."""
 
 import re
+from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -24,6 +25,7 @@ from conversations.steps import (
     Photos,
     Script,
     Text,
+    attachments_in,
     file_problem,
     photos_in,
     whole_number,
@@ -42,6 +44,7 @@ VALUE = re.compile(r"(\d{1,17})\.(\w+)([=!])(.{1,40})", re.ASCII)
 CHOSEN = re.compile(r"(?:我?选第?|第)?([0-9０-９一二两三四五六七八九十]{1,3})(?:个|号|吧|项|条)*")
 BUILDING = re.compile(r"([0-9一二两三四五六七八九十]{1,3})(?:号楼|号|楼|栋|幢|座)")
 WAYS_ON = ("my", "help", "language", "purchases")
+FILES = ("photo", "voice", "video")
 LONGEST_NUMBER = 2
 """Digits of a number by which one chooses."""
 
@@ -192,17 +195,22 @@ def _understood(
         found[step] = question.read(said, chosen, answers.get(step))
     except Unclear as error:
         unclear = error
-    photos = photos_in(said)
-    lead = file_problem(said)
-    if photos and not isinstance(question, Photos):
-        found |= _kept_photos(script, said, answers)
-        if any(_too_many(script.steps[name], photos, answers.get(name)) for name in found):
-            lead = "photos.enough"
+    recordings = any(each.recordings for each in _photo_steps(script).values())
+    if chosen is not None and said.files:  # an option that was said aloud is all that the voice message holds
+        said = said.model_copy(update={"files": tuple(file for file in said.files if not file.heard)})
+    sent = attachments_in(said) if recordings else photos_in(said)
+    lead = file_problem(said, recordings=recordings)
+    if unclear is not None and lead and not steps.visible(said.text):
+        unclear = Unclear(lead)
+    if sent and not isinstance(question, Photos):
+        found |= _kept_files(script, said, answers)
+        if any(_too_many(script.steps[name], sent, answers.get(name)) for name in found):
+            lead = "photos.enough_files" if recordings else "photos.enough"
         elif unclear is not None:
-            lead = "photos.kept"
-    elif photos and _too_many(question, photos, answers.get(step)):
-        lead = "photos.enough"
-    if unclear is not None or (photos and isinstance(question, Photos)):
+            lead = "photos.kept_files" if steps.recorded(sent) else "photos.kept"
+    elif sent and _too_many(question, sent, answers.get(step)):
+        lead = "photos.enough_files" if recordings else "photos.enough"
+    if unclear is not None or (sent and isinstance(question, Photos)):
         free = _free(script, step, said, {**answers, **found}, facts)
         if free and step not in free and unclear is not None:
             lead = "talk.noted"
@@ -212,17 +220,21 @@ def _understood(
     return found, lead
 
 
-def _too_many(step: steps.Step, photos: Sequence[File], before: Any) -> bool:
-    """Whether some of the photos are not taken."""
-    return isinstance(step, Photos) and len((before or {}).get("files", [])) + len(photos) > step.most
+def _photo_steps(script: Script) -> dict[str, Photos]:
+    return {name: step for name, step in script.steps.items() if isinstance(step, Photos)}
 
 
-def _kept_photos(script: Script, said: Said, answers: Answers) -> Answers:
-    """Photos that came with the answer to another question, for the one that asks for them."""
+def _too_many(step: steps.Step, files: Sequence[File], before: Any) -> bool:
+    """Whether some of the files are not taken."""
+    return isinstance(step, Photos) and len((before or {}).get("files", [])) + len(files) > step.most
+
+
+def _kept_files(script: Script, said: Said, answers: Answers) -> Answers:
+    """Photos and recordings that came with the answer to another question, for the one that asks for them."""
     return {
         name: step.read(said, None, answers.get(name))
-        for name, step in script.steps.items()
-        if isinstance(step, Photos)
+        for name, step in _photo_steps(script).items()
+        if step.taken(said)
     }
 
 
@@ -478,7 +490,7 @@ def ask(tx: Tx, person: Person, talk: Talk, *, lead: str = "", **lead_facts: Any
     tell(
         tx,
         here(tx, person),
-        _question(script, step, facts),
+        _question(script, step, facts, talk.answers),
         buttons=_buttons(talk, script, step, facts),
         last=f"talk:{talk.id}",
         lead=reader.say(lead, **lead_facts) if lead else "",
@@ -496,9 +508,10 @@ def here(tx: Tx, person: Person) -> Person | Place:
     return tx.place if tx.place is not None and tx.place.kind != "private" else person
 
 
-def _question(script: Script, step: str, facts: Facts) -> str:
+def _question(script: Script, step: str, facts: Facts, answers: Answers) -> str:
     if isinstance(script.steps[step], Photos) and facts.get("photos_so_far"):
-        return "photos.more"
+        recorded = steps.recorded([File(**each) for each in answers[step]["files"]])
+        return "photos.more_files" if recorded else "photos.more"
     return f"{script.name}.{step}.ask"
 
 
@@ -540,7 +553,7 @@ def _shown(script: Script, name: str, answers: Answers, facts: Facts) -> Any:
     if answer is None:
         return Say("talk.none")
     if isinstance(step, Photos):
-        return len(answer["files"])
+        return _files_shown(step, answer["files"])
     if isinstance(step, Money):
         return Say("money.yuan", amount=yuan(answer))
     if isinstance(step, Text):
@@ -549,6 +562,14 @@ def _shown(script: Script, name: str, answers: Answers, facts: Facts) -> Any:
         if option.value == answer:
             return option.label or Say(_label_key(script, name, option.value))
     return answer
+
+
+def _files_shown(step: Photos, files: Sequence[dict[str, Any]]) -> Any:
+    """How many photos; where recordings are taken, too, how many of each kind."""
+    if not step.recordings:
+        return len(files)
+    counted = Counter(file["kind"] for file in files)
+    return [Say(f"files.{kind}", count=counted[kind]) for kind in FILES if counted[kind]]
 
 
 def _expiry(tx: Tx, talk: Talk) -> Any:

@@ -1,4 +1,7 @@
-"""The files that people send: photos checked and freed of their hidden data, others sealed; named by their hash."""
+"""The files that people send: photos checked and freed of their hidden data, others sealed; named by their hash.
+
+A recording (a voice message or a video) keeps its hidden data, a place for example, and a voice: it is sealed.
+"""
 
 import hashlib
 import os
@@ -21,12 +24,41 @@ MOST_PIXELS = 60_000_000
 MOST_PIXELS_PLAIN = 25_000_000
 EDGE = 2048
 MOST_AS_PNG = 5_000_000  # bytes; messengers take photos of 10 MB
-Problem = Literal["", "not_a_photo", "too_large"]
+Problem = Literal["", "not_a_photo", "not_a_recording", "too_large"]
+SEALED = ("audio/", "video/")
+"""What the types of recordings begin with, which are sealed."""
+SOUND = "voice"
+ENDINGS = {
+    "audio/amr": ".amr", "audio/ogg": ".ogg", "audio/mpeg": ".mp3", "audio/mp4": ".m4a", "audio/webm": ".webm",
+    "audio/wav": ".wav", "audio/flac": ".flac", "audio/aac": ".aac", "audio/3gpp": ".3gp", "audio/x-matroska": ".mka",
+    "video/mp4": ".mp4", "video/quicktime": ".mov", "video/webm": ".webm", "video/3gpp": ".3gp", "video/ogg": ".ogv",
+    "video/x-matroska": ".mkv", "video/x-msvideo": ".avi",
+}  # fmt: skip
+"""The types of recordings that are kept, and how the names of their files end."""
+FORMS = (
+    (b"#!AMR", b"", "audio/amr", "audio/amr"),
+    (b"OggS", b"", "audio/ogg", "video/ogg"),
+    (b"\x1aE\xdf\xa3", b"webm", "audio/webm", "video/webm"),
+    (b"\x1aE\xdf\xa3", b"", "audio/x-matroska", "video/x-matroska"),
+    (b"RIFF", b"WAVE", "audio/wav", "audio/wav"),
+    (b"RIFF", b"AVI ", "video/x-msvideo", "video/x-msvideo"),
+    (b"fLaC", b"", "audio/flac", "audio/flac"),
+    (b"ID3", b"", "audio/mpeg", "audio/mpeg"),
+    *(
+        (bytes([0xFF, second]), b"", "audio/mpeg", "audio/mpeg")
+        for second in (0xFB, 0xFA, 0xF3, 0xF2, 0xE3, 0xE2)
+    ),
+    *((bytes([0xFF, second]), b"", "audio/aac", "audio/aac") for second in (0xF1, 0xF9)),
+)
+"""How recordings begin, what stands soon after, and their types if they are heard, and if they are watched."""
+BOXES = (b"ftyp", b"moov", b"mdat", b"wide")
+PHOTOS = (b"heic", b"heix", b"hevc", b"mif1", b"msf1", b"avif", b"avis")
+"""Brands of photos in the form of MP4."""
 
 
 @dataclass(frozen=True)
 class Kept:
-    """A photo in the storage, or the reason why there is none; `storage` is the SHA-256 of the kept bytes."""
+    """A file in the storage, or the reason why there is none; `storage` is the SHA-256 of the bytes."""
 
     storage: str = ""
     mime: str = ""
@@ -83,9 +115,26 @@ class MediaStorage:
             raise StoreUnavailable(str(error)) from error
         return Kept(storage=key, mime="application/octet-stream", size=len(data))
 
+    def keep_recording(self, data: bytes, kind: str) -> Kept:
+        """Seal and store a voice message or a video; what it is, its bytes tell, and `kind` where a form has both.
+
+        StoreUnavailable when it cannot be written.
+        """
+        if len(data) > MOST_BYTES:
+            return Kept(problem="too_large")
+        mime = recording_type(data, kind)
+        if not mime:
+            return Kept(problem="not_a_recording")
+        kept = self.keep_file(data)
+        return Kept(kept.storage, mime, kept.size, kept.problem)
+
     def read_file(self, key: str) -> bytes:
         """The bytes that `keep_file` was given; FileNotFoundError if they are gone, WrongKey if the key changed."""
         return self.vault.open_bytes(self.read(key))
+
+    def read_as(self, mime: str, key: str) -> bytes:
+        """The bytes of a file of this type, whether it is sealed or not; raises as `read` and `read_file`."""
+        return self.read_file(key) if mime.startswith(SEALED) else self.read(key)
 
     def read(self, key: str) -> bytes:
         """The bytes of a key that was returned before; FileNotFoundError for any other."""
@@ -130,6 +179,32 @@ class MediaStorage:
             draft.replace(path)
         finally:
             draft.unlink(missing_ok=True)
+
+
+def recording_type(data: bytes, kind: str) -> str:
+    """The type of a voice message or a video by its first bytes; "" if it is neither.
+
+    The same form may hold sound or pictures: `kind` ("voice" or "video") is what its sender's program calls it.
+    """
+    sound = kind == "voice"
+    if data[4:8] in BOXES:
+        return _mp4(data[:12], sound)
+    for start, inside, of_sound, of_pictures in FORMS:
+        if data.startswith(start) and inside in data[:64]:
+            return of_sound if sound else of_pictures
+    return ""
+
+
+def _mp4(start: bytes, sound: bool) -> str:
+    """What the brand in its first box says; a film without one is an old QuickTime."""
+    brand = start[8:12] if start[4:8] == b"ftyp" else b"qt  "
+    if brand in PHOTOS:
+        return ""
+    if brand.startswith((b"3gp", b"3g2")):
+        return "audio/3gpp" if sound else "video/3gpp"
+    if sound or brand in (b"M4A ", b"M4B "):
+        return "audio/mp4"
+    return "video/quicktime" if brand == b"qt  " else "video/mp4"
 
 
 class _TooLarge(Exception):

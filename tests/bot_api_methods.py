@@ -41,6 +41,13 @@ CHAT_ACTIONS = (
     "typing", "upload_photo", "record_video", "upload_video", "record_voice", "upload_voice",
     "upload_document", "choose_sticker", "find_location", "record_video_note", "upload_video_note",
 )  # fmt: skip
+_MP3 = ((0, b"ID3"), (0, b"\xff\xfb"), (0, b"\xff\xf3"), (0, b"\xff\xf2"))
+PLAYABLE = {
+    "voice": ((0, b"OggS"), (4, b"ftypM4A"), (4, b"ftypmp4"), (4, b"ftypisom"), *_MP3),
+    "audio": ((4, b"ftypM4A"), (4, b"ftypmp4"), (4, b"ftypisom"), *_MP3),
+    "video": ((4, b"ftypmp4"), (4, b"ftypisom"), (4, b"ftypavc1"), (4, b"ftypM4V")),
+}
+"""How files begin that the Bot API lets one send so: "other formats may be sent as Audio or Document"."""
 ICON_COLORS = (7322096, 16766590, 13338331, 9367192, 16749490, 16478047)
 STALE = "query is too old and response timeout expired or query ID is invalid"
 NOT_MODIFIED = (
@@ -220,10 +227,18 @@ class Methods:
         return self._send("sendPhoto", p, content)
 
     def sendVoice(self, p: Body) -> Body:
+        """Ogg, MP3 or M4A; some of those with Premium take no voice messages, from bots neither."""
         about = {"duration": p.get("duration", 0), "mime_type": "audio/ogg"}
-        return self._send(
-            "sendVoice", p, {"voice": self._file("voice", p["voice"], about)} | self._caption(p)
-        )
+        content = {"voice": self._file("voice", p["voice"], about)} | self._caption(p)
+        chat = self._writable(p["chat_id"])
+        if isinstance(chat, PrivateChat) and chat.user.refuses_voices:
+            raise bad("VOICE_MESSAGES_FORBIDDEN")
+        return self._send("sendVoice", p, content)
+
+    def sendAudio(self, p: Body) -> Body:
+        about = {"duration": p.get("duration", 0), "mime_type": "audio/mpeg"}
+        content = {"audio": self._file("audio", p["audio"], about)} | self._caption(p)
+        return self._send("sendAudio", p, content)
 
     def sendVideo(self, p: Body) -> Body:
         about = {"width": p.get("width", 0), "height": p.get("height", 0), "duration": p.get("duration", 0)}
@@ -390,6 +405,8 @@ class Methods:
                 )
             self._check_image(upload.data)
             return self.api.store_photo(upload.data)
+        if kind in PLAYABLE and not any(upload.data[at:].startswith(start) for at, start in PLAYABLE[kind]):
+            raise wrong(f"{upload.data[:12]!r} is nothing that send{kind.title()} takes")
         if kind == "document":
             about = {"file_name": upload.name, "mime_type": upload.mime}
         return self.api.store(kind, upload.data, about)

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 Body = dict[str, Any]
 
-MEDIA = ("photo", "video", "document", "voice", "audio", "animation", "sticker", "location", "contact")
+MEDIA = (
+    "photo", "video", "document", "voice", "audio", "video_note", "animation", "sticker", "location", "contact",
+)  # fmt: skip
 CAPTIONED = ("photo", "video", "document", "voice", "audio", "animation")
 SERVICE = (
     "new_chat_members", "left_chat_member", "group_chat_created", "supergroup_chat_created",
@@ -257,6 +259,8 @@ class User:
         self.started = False
         self.blocked = False
         self.deactivated = False
+        self.refuses_voices = False
+        """Whether voice messages are refused, as those with Premium may choose."""
         self.chat = PrivateChat(self)
 
     @property
@@ -315,11 +319,28 @@ class User:
         return self._sends({"voice": self.api.store("voice", data, about)}, chat)
 
     def sends_video(
-        self, data: bytes = b"video", caption: str = "", chat: Group | None = None, *, size: int | None = None
+        self,
+        data: bytes = b"\0\0\0\x18ftypmp42 video",
+        caption: str = "",
+        chat: Group | None = None,
+        *,
+        size: int | None = None,
     ) -> Body:
         """Send a video; `size` claims another one than that of the data."""
         about = {"width": 640, "height": 360, "duration": 5, "mime_type": "video/mp4"}
         return self._sends({"video": self.api.store("video", data, about, size)} | captioned(caption), chat)
+
+    def sends_audio(
+        self, data: bytes = b"ID3 a song", mime: str = "audio/mpeg", chat: Group | None = None
+    ) -> Body:
+        """Send a piece of music."""
+        about = {"duration": 3, "mime_type": mime, "file_name": "a.mp3"}
+        return self._sends({"audio": self.api.store("audio", data, about)}, chat)
+
+    def sends_video_note(self, data: bytes, chat: Group | None = None) -> Body:
+        """Send a round video."""
+        about = {"length": 240, "duration": 3}
+        return self._sends({"video_note": self.api.store("video_note", data, about)}, chat)
 
     def sends_document(
         self,

@@ -151,6 +151,14 @@ class Phone:
             "", files=[File(storage=kept.storage, mime=kept.mime, size=kept.size, problem=kept.problem)]
         )
 
+    async def sends_recording(self, form: str = "ogg", data: bytes | None = None, *, words: str = "") -> None:
+        """Send a voice message or a video; of some messengers also with what was said in it."""
+        kind = "voice" if form in VOICES else "video"
+        bytes_ = data if data is not None else recording(form)
+        kept = self.building.app.media.keep_recording(bytes_, kind)
+        file = File(kind=kind, storage=kept.storage, mime=kept.mime, size=kept.size, problem=kept.problem)
+        await self.says(words, files=[file.model_copy(update={"heard": bool(words)})])
+
     async def shares_contact(self, number: str, *, own: bool = True) -> None:
         """Press the button that shares one's own number; or send the card of somebody else."""
         if own:
@@ -301,6 +309,25 @@ class Building:
         """The rows of a query."""
         with self.app.database.read() as session:
             return list(session.exec(query).all())
+
+
+RECORDINGS = {
+    "ogg": b"OggS\0\2 a voice",
+    "amr": b"#!AMR\n a voice",
+    "mp3": b"ID3\4 a voice",
+    "m4a": b"\0\0\0\x20ftypM4A a voice",
+    "mp4": b"\0\0\0\x18ftypmp42 a video",
+    "mov": b"\0\0\0\x14ftypqt   a video",
+    "3gp": b"\0\0\0\x14ftyp3gp5 a video",
+    "webm": b"\x1a\x45\xdf\xa3\x9f\x42\x82\x84webm a video",
+}
+"""As much of a recording as tells what it is."""
+VOICES = ("ogg", "amr", "mp3", "m4a")
+
+
+def recording(form: str, size: int = 0, name: str = "") -> bytes:
+    """The bytes of a voice message or a video, perhaps of this size."""
+    return (RECORDINGS[form] + name.encode()).ljust(size, b"\0")
 
 
 def photo(width: int = 40, height: int = 30, **options: Any) -> bytes:

@@ -40,8 +40,8 @@ RETURNS = {
     "getChatMenuButton": "MenuButton", "createForumTopic": "ForumTopic", "exportChatInviteLink": "String",
     "createChatInviteLink": "ChatInviteLink", "sendMediaGroup": "Array of Message",
     **dict.fromkeys(
-        ["sendMessage", "sendPhoto", "sendVoice", "sendVideo", "sendDocument", "sendLocation", "sendContact",
-         "editMessageText", "editMessageCaption", "editMessageReplyMarkup"],
+        ["sendMessage", "sendPhoto", "sendVoice", "sendAudio", "sendVideo", "sendDocument", "sendLocation",
+         "sendContact",         "editMessageText", "editMessageCaption", "editMessageReplyMarkup"],
         "Message",
     ),
 }  # fmt: skip
@@ -243,7 +243,7 @@ async def test_files_go_up_and_down(api: BotApi, bot: tg.Bot, anna: User) -> Non
     document = await bot.send_document(anna.id, b"%PDF", filename="规约.pdf")
     assert document.document and document.document.file_name == "规约.pdf"
     await bot.send_voice(anna.id, b"OggS", duration=2)
-    await bot.send_video(anna.id, b"video", width=1, height=1, duration=1)
+    await bot.send_video(anna.id, b"\0\0\0\x18ftypmp42", width=1, height=1, duration=1)
     await bot.send_location(anna.id, 31.2, 121.5)
     await bot.send_contact(anna.id, "+8613800000000", "Li")
     album = [tg.InputMediaPhoto(data, caption="<b>1</b>", parse_mode="HTML"), tg.InputMediaPhoto(photo(9, 9))]
@@ -976,6 +976,35 @@ async def test_wrong_uploads(api: BotApi, raw: httpx.AsyncClient) -> None:
     assert len(api.mistakes) == 7
     assert await upload("sendDocument", b"a", "file", document="attach://file") == "None"
     assert "unknown parameter" in await upload("sendMessage", b"a", "stray", text="b")
+
+
+@pytest.mark.parametrize(
+    ("method", "good", "bad"),
+    [
+        ("sendVoice", [b"OggS", b"ID3", b"\0\0\0\x20ftypM4A "], [b"#!AMR\n", b"\x1a\x45\xdf\xa3webm"]),
+        ("sendAudio", [b"ID3", b"\0\0\0\x20ftypM4A "], [b"OggS", b"#!AMR\n", b"a text"]),
+        ("sendVideo", [b"\0\0\0\x18ftypisom"], [b"\0\0\0\x14ftypqt  ", b"\x1a\x45\xdf\xa3webm", b"a text"]),
+    ],
+)
+async def test_what_plays(
+    api: BotApi, raw: httpx.AsyncClient, anna: User, method: str, good: list[bytes], bad: list[bytes]
+) -> None:
+    part = method.removeprefix("send").lower()
+    for data in (*good, *bad):
+        answer = await raw.post(method, data={"chat_id": str(ANNA)}, files={part: ("a", data, "a/b")})
+        assert answer.json()["ok"] == (data in good), answer.json()
+    assert len(api.mistakes) == len(bad)
+
+
+async def test_voice_messages_can_be_refused(api: BotApi, bot: tg.Bot, anna: User) -> None:
+    anna.refuses_voices = True
+    with pytest.raises(tg.error.BadRequest, match="Voice_messages_forbidden"):
+        await bot.send_voice(anna.id, b"OggS")
+    song = await bot.send_audio(anna.id, b"ID3 a song")
+    assert song.audio is not None
+    with pytest.raises(tg.error.BadRequest, match="an't use file of type audio"):
+        await bot.send_voice(anna.id, song.audio.file_id)
+    assert len(api.mistakes) == 1
 
 
 async def test_all_ways_to_ask(api: BotApi, raw: httpx.AsyncClient, anna: User) -> None:

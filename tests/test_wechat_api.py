@@ -13,7 +13,7 @@ import pytest
 
 from tests import wechat_api_facts as facts
 from tests import wechat_api_peer
-from tests.people import photo
+from tests.people import photo, recording
 from tests.wechat_api import Answer, User, WeChatApi, xml_of
 
 NOON = 1_772_420_400.0
@@ -712,10 +712,46 @@ async def test_wrong_uploads(api: WeChatApi, program: Program) -> None:
         ("video", {"media": ("a.png", png, "image/png")}, 40004),
         ("image", {"file": ("a.png", png, "image/png")}, 41005),
         ("image", {"media": ("a.png", png + bytes(10 * 1024 * 1024), "image/png")}, 40009),
+        ("voice", {"media": ("a.ogg", recording("ogg"), "audio/ogg")}, 40004),
+        ("voice", {"media": ("a.amr", recording("amr", 2 * 1024 * 1024 + 1), "audio/amr")}, 40010),
+        ("video", {"media": ("a.mov", recording("mov"), "video/quicktime")}, 40004),
+        ("video", {"media": ("a.mp4", recording("mp4", 10 * 1024 * 1024 + 1), "video/mp4")}, 40011),
+        ("thumb", {"media": ("a.jpg", b"\xff\xd8\xff", "image/jpeg")}, 40004),
     ):
         at = f"/cgi-bin/media/upload?access_token={program.token}&type={kind}"
         assert (await program.http.post(at, files=form)).json()["errcode"] == code
         one_mistake(api, str(code))
+
+
+async def test_recordings_are_sent_as_what_was_uploaded(
+    api: WeChatApi, program: Program, clock: Clock, chen: User
+) -> None:
+    await chen.writes("在吗")
+    numbers = {}
+    for kind, form in (("voice", "amr"), ("video", "mp4")):
+        at = f"/cgi-bin/media/upload?access_token={program.token}&type={kind}"
+        answer = (await program.http.post(at, files={"media": (f"a.{form}", recording(form), "a/b")})).json()
+        assert answer["type"] == kind
+        numbers[kind] = answer["media_id"]
+        body = {"touser": chen.openid, "msgtype": kind, kind: {"media_id": numbers[kind]}}
+        assert (await program.post("message/custom/send", body))["errcode"] == 0
+    assert [each.kind for each in chen.chat[-2:]] == ["voice", "video"]
+    assert not api.mistakes
+    wrong = {"touser": chen.openid, "msgtype": "voice", "voice": {"media_id": numbers["video"]}}
+    assert (await program.post("message/custom/send", wrong))["errcode"] == 40007
+    thumb = {"media_id": numbers["video"], "thumb_media_id": "x"}
+    body = {"touser": chen.openid, "msgtype": "video", "video": thumb}
+    assert (await program.post("message/custom/send", body))["errcode"] == 47001
+    assert len(api.mistakes) == 2
+
+
+async def test_where_a_video_is_nobody_needs_a_token(api: WeChatApi, program: Program, chen: User) -> None:
+    await chen.sends_video(recording("mp4"))
+    address = (await program.get("media/get", media_id=program.heard[-1]["MediaId"])).json()["video_url"]
+    assert (await program.http.get(address)).content == recording("mp4")
+    assert not api.mistakes
+    await program.http.get(address, params={"access_token": program.token})
+    one_mistake(api)
 
 
 async def test_a_ticket_for_pages_and_addresses(api: WeChatApi, program: Program, clock: Clock) -> None:

@@ -16,6 +16,14 @@ HEAD_BYTES = 1024
 """Head and tail of a menu message: as for WeCom's customer service (kf/send_msg); undocumented for service accounts."""
 OPTION_ID_BYTES, OPTION_BYTES = 64, 128
 IMAGE_BYTES = 10 * 1024 * 1024
+VOICE_BYTES, VIDEO_BYTES = 2 * 1024 * 1024, 10 * 1024 * 1024
+"""Of what is uploaded (material/temporary/api_uploadtempmedia): AMR or MP3 of 60 s at most, MP4."""
+UPLOADS = {
+    "image": (IMAGE_BYTES, (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"), 0, 40009),
+    "voice": (VOICE_BYTES, (b"#!AMR", b"ID3", b"\xff\xfb", b"\xff\xf3", b"\xff\xf2"), 0, 40010),
+    "video": (VIDEO_BYTES, (b"ftypmp4", b"ftypisom", b"ftypavc1", b"ftypM4V"), 4, 40011),
+}
+"""By kind: the most bytes, how a file begins, from which byte on, and the code if it is too large."""
 MEDIA_SECONDS = 3 * 24 * 3600
 TOKEN_SECONDS = 7200
 TOKEN_OVERLAP = 300
@@ -42,6 +50,8 @@ ERRORS = {
     40007: "invalid media_id",
     40008: "invalid message type",
     40009: "invalid image size",
+    40010: "invalid voice size",
+    40011: "invalid video size",
     40013: "invalid appid",
     40016: "invalid button size",
     40018: "invalid button name size",

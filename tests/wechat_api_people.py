@@ -18,7 +18,7 @@ class Shown:
     """One message as it stands on a person's screen."""
 
     id: int
-    kind: Literal["text", "menu", "image", "template", "notification", "trouble"]
+    kind: Literal["text", "menu", "image", "voice", "video", "template", "notification", "trouble"]
     """"trouble" is WeChat's own "该公众号暂时无法提供服务"."""
     text: str
     """All that is read: of a menu its head, options and tail, of a template its title and lines."""
@@ -30,7 +30,7 @@ class Shown:
     passive_to: str = ""
     """What a passive reply answers: the MsgId of a message, or "CreateTime:Event" of an event, which has none."""
     data: bytes = field(default=b"", repr=False)
-    """Of an image."""
+    """Of an image, a voice message or a video."""
 
 
 @dataclass
@@ -131,12 +131,13 @@ class User:
             "voice", fields | ({"Recognition": recognition} if recognition else {}), **how
         )
 
-    async def sends_video(self, **how: Any) -> list[Answer]:
-        ids = (
-            self.api.keep_media("video", b"\0\0\0\x18ftypmp42"),
-            self.api.keep_media("image", b"\xff\xd8\xff"),
-        )
-        return await self._message("video", {"MediaId": ids[0], "ThumbMediaId": ids[1]}, **how)
+    async def sends_video(
+        self, data: bytes = b"\0\0\0\x18ftypmp42", *, short: bool = False, **how: Any
+    ) -> list[Answer]:
+        """Send a video; a short one is made in the chat (小视频)."""
+        ids = (self.api.keep_media("video", data), self.api.keep_media("image", b"\xff\xd8\xff"))
+        kind = "shortvideo" if short else "video"
+        return await self._message(kind, {"MediaId": ids[0], "ThumbMediaId": ids[1]}, **how)
 
     async def sends_location(self, label: str, **how: Any) -> list[Answer]:
         place: Fields = {"Location_X": "23.134521", "Location_Y": "113.358803", "Scale": 20, "Label": label}

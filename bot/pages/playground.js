@@ -82,7 +82,7 @@ function update(phone, seen) {
   phone.people = seen.people;
   phone.anyFile = seen.any_file;
   phone.element.classList.toggle("any-file", seen.any_file);
-  phone.picker.accept = seen.any_file ? "" : "image/*";
+  phone.picker.accept = seen.any_file ? "" : "image/*,audio/*,video/*,.amr,.3gp";
   const attach = $(".attach", phone.element);
   attach.title = seen.any_file ? words.attach_any : words.attach;
   attach.setAttribute("aria-label", attach.title);
@@ -206,6 +206,7 @@ function draw(phone, message, day) {
   if (message.sender && !message.mine) item.append(make("p", { className: "sender" }, message.sender));
   const bubble = make("div", { className: "bubble" });
   if (message.photos.length) bubble.append(photosOf(message.photos));
+  for (const one of message.recordings) bubble.append(recordingOf(one));
   for (const name of message.files) bubble.append(fileNamed(name));
   if (message.text) bubble.append(make("p", { className: "text" }, message.text));
   const marks = [message.urgent && words.urgent, message.silent && words.silent, message.edited && words.edited];
@@ -222,6 +223,17 @@ function draw(phone, message, day) {
       make("button", { type: "button", className: "share", data: { mark: "number" } }, words.contact)));
   }
   return item;
+}
+
+// What the browser cannot play, such as WeChat's AMR, can be saved.
+function recordingOf({ address, mime }) {
+  const heard = mime.startsWith("audio/");
+  const player = make(heard ? "audio" : "video", { className: "recording", controls: true, preload: heard ? "none" : "metadata", src: address,
+    aria: { label: heard ? words.voice : words.video } });
+  const save = make("a", { className: "save", href: `${address}&save=1`, download: "" }, words.save);
+  save.hidden = Boolean(player.canPlayType(mime));
+  player.addEventListener("error", () => { save.hidden = false; });
+  return make("div", {}, player, save);
 }
 
 const fileNamed = (name) => make("p", { className: "file" }, `📎 ${name}`);
@@ -321,11 +333,12 @@ async function light(file) {
 // --- Writing ---------------------------------------------------------------------------------------------------
 
 const isPhoto = (file) => file.type.startsWith("image/");
+const isRecording = (file) => /^(audio|video)\//.test(file.type) || /\.(amr|3gp)$/i.test(file.name);
 
 function wire(phone) {
   const { element, input, log, picker } = phone;
   const chooseFiles = (files) => {
-    phone.files.push(...[...files].filter((file) => phone.anyFile || isPhoto(file)));
+    phone.files.push(...[...files].filter((file) => phone.anyFile || isPhoto(file) || isRecording(file)));
     showDrafts(phone);
     input.focus();
   };

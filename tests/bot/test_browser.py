@@ -19,7 +19,7 @@ from handlers.tell import Button, tell
 from handlers.tx import Tx
 from store.migrations import upgrade
 from store.tables import Account, Inbox, Person, Place, Role
-from tests.people import StoppedClock, photo
+from tests.people import StoppedClock, photo, recording
 
 
 class Room:
@@ -199,3 +199,29 @@ async def test_the_demo_community_has_a_register_of_equipment(room: Room) -> Non
     shown = room.shown("p1")[-1].text
     assert "电动车充电桩 4 个 · 3 号楼东侧 · 2021 年装 · 近一年没有报修" in shown
     assert "监控摄像头 12 个 · 各出入口" in shown
+
+
+@pytest.mark.parametrize(
+    ("form", "claimed", "kind", "mime"),
+    [
+        ("ogg", "audio/ogg", "voice", "audio/ogg"),
+        ("amr", "application/octet-stream", "voice", "audio/amr"),
+        ("mp4", "video/mp4", "video", "video/mp4"),
+        ("webm", "", "video", "video/webm"),
+        ("m4a", "video/mp4", "voice", "audio/mp4"),
+    ],
+)
+async def test_a_recording_is_shown_and_played_where_it_was_sent(
+    room: Room, form: str, claimed: str, kind: str, mime: str
+) -> None:
+    await room.says("p1", "k", uploads=[Upload(f"a.{form}", claimed, recording(form))])
+    (file,) = room.heard().files
+    assert (file.kind, file.mime, file.problem) == (kind, mime, "")
+    message = next(each for each in room.shown("p1") if each.mine)
+    assert [(each.address, each.mime) for each in message.recordings] == [
+        (f"/playground/media/{file.storage}", mime)
+    ]
+    assert (message.photos, message.files) == ((), ())
+    one, other = room.chat("p1"), room.chat("p2")
+    assert room.browser.media(file.storage, one, one) == (recording(form), mime)
+    assert room.browser.media(file.storage, other, other) is None

@@ -25,7 +25,7 @@ from handlers.tx import Tx
 from store.database import StoreUnavailable
 from store.tables import Attempt, Inbox, Link, Media, Outgoing, Person, Place, Repair, Talk
 from tests import serving
-from tests.people import Building, Phone, photo
+from tests.people import Building, Phone, photo, recording
 
 pytestmark = pytest.mark.by_hand
 HOST = "https://linli.example"
@@ -247,6 +247,70 @@ async def test_photos_are_those_of_the_message(
     ):
         missing = await client.get(f"/p/{path}")
         assert (missing.status_code, ZH["page.gone"] in words(missing)) == (404, True)
+
+
+async def test_recordings_are_played_in_parts_or_saved(
+    building: Building, owner: Phone, client: httpx.AsyncClient
+) -> None:
+    await owner.says("帮助")
+    made = {
+        form: building.app.media.keep_recording(recording(form), "video") for form in ("amr", "mp4", "mov")
+    }
+    odd = building.app.media.keep_recording(b"RIFF\0\0\0\0AVI LIST", "video")
+
+    def with_recordings(tx: Tx) -> list[int]:
+        rows = [
+            Media(
+                community_id=building.community.id,
+                kind="voice" if each.mime.startswith("audio/") else "video",
+                storage=each.storage,
+                mime=each.mime,
+                size=each.size,
+                created_at=tx.now,
+            )
+            for each in (*made.values(), odd)
+        ]
+        tx.session.add_all(rows)
+        tx.session.flush()
+        ids = [row.id for row in rows]
+        tell(tx, place(tx, "陈女士"), "rest.text", text="听一听", photos=ids)
+        return ids
+
+    voice, film, _, strange = write(building, with_recordings)
+    token = link(building, "陈女士", "听一听")
+    page = await client.get(f"/p/{token}")
+    assert (
+        "<audio controls" in page.text and page.text.count("<video controls") == 3 and "<img" not in page.text
+    )
+    assert "media-src 'self'" in page.headers["content-security-policy"]
+    at = f"/p/{token}/photos/{film}"
+    whole = await client.get(at)
+    assert (whole.status_code, whole.headers["content-type"], whole.content) == (
+        200,
+        "video/mp4",
+        recording("mp4"),
+    )
+    assert whole.headers["accept-ranges"] == "bytes"
+    size = len(recording("mp4"))
+    for asked, first, last in (
+        ("0-1", 0, 1),
+        ("4-", 4, size - 1),
+        ("-3", size - 3, size - 1),
+        ("2-999", 2, size - 1),
+    ):
+        part = await client.get(at, headers={"Range": f"bytes={asked}"})
+        assert (part.status_code, part.content) == (206, recording("mp4")[first : last + 1])
+        assert part.headers["content-range"] == f"bytes {first}-{last}/{size}"
+    for asked in (f"{size}-", "9-2"):
+        past = await client.get(at, headers={"Range": f"bytes={asked}"})
+        assert (past.status_code, past.headers["content-range"]) == (416, f"bytes */{size}")
+    for asked in ("bytes=0-1,3-4", "bytes=-", "lines=1-2", "x"):
+        assert (await client.get(at, headers={"Range": asked})).content == recording("mp4")
+    saved = await client.get(f"/p/{token}/photos/{voice}?save=1")
+    assert saved.content == recording("amr")
+    assert saved.headers["content-disposition"] == 'attachment; filename="linli.amr"'
+    unplayed = await client.get(f"/p/{token}/photos/{strange}")
+    assert unplayed.headers["content-type"] == "application/octet-stream"
 
 
 @pytest.mark.parametrize(

@@ -355,6 +355,17 @@ async def test_what_is_no_plain_picture_is_only_handed_over(
     assert answer.headers["content-disposition"] == "attachment; filename*=UTF-8''a.html"
 
 
+async def test_a_recording_is_played_in_parts_and_can_be_saved(page: httpx.AsyncClient, fake: Fake) -> None:
+    fake.files["private:chen", "a"] = (b"0123456789", "video/mp4")
+    answer = await page.get("/playground/media/a?slot=owner&who=chen", headers={"Range": "bytes=2-4"})
+    assert (answer.status_code, answer.content, answer.headers["content-type"]) == (206, b"234", "video/mp4")
+    assert answer.headers["content-range"] == "bytes 2-4/10"
+    assert "media-src 'self'" in answer.headers["content-security-policy"]
+    saved = await page.get("/playground/media/a?slot=owner&who=chen&save=1")
+    assert saved.headers["content-disposition"] == "attachment; filename*=UTF-8''a.mp4"
+    assert saved.headers["content-type"] == "application/octet-stream"
+
+
 async def test_a_picture_of_another_place_is_not_there(fake: Fake, page: httpx.AsyncClient) -> None:
     fake.files["private:chen", "a.jpg"] = (b"data", "image/jpeg")
     answer = await page.get("/playground/media/a.jpg?slot=neighbour&who=wang")

@@ -371,8 +371,8 @@ async def test_whoever_blocks_the_bot_hears_from_it_when_they_come_back(town: To
 @pytest.mark.parametrize(
     ("sends", "answer"),
     [
-        (lambda owner: owner.sends_voice(), "还听不懂"),
-        (lambda owner: owner.sends_video(), "还看不懂"),
+        (lambda owner: owner.sends_voice(), "哪里需要报修？"),
+        (lambda owner: owner.sends_video(b"no video"), "不是能播放的语音或视频"),
         (lambda owner: owner.sends_document(b"%PDF-1.4"), "不是照片"),
         (lambda owner: owner.sends_document(b"x", "a.jpg", "image/jpeg", size=30_000_000), "太大了"),
         (lambda owner: owner.sends_sticker(), "还看不懂"),

@@ -22,12 +22,13 @@ import requests
 from aiohttp import web
 from sqlmodel import Session, select
 
-from bot.wechat_client import Away, Client, Tokens, Trouble
+from bot.wechat_client import TOO_MUCH, Away, Client, Tokens, Trouble
 from store.database import Database
 from store.lease import hold
 from store.tables import Lease, Token
 from store.vault import Vault
 from tests.bot.wechat_settings import settings_of
+from tests.people import recording
 from tests.wechat_api import User, WeChatApi
 
 VAULT = Vault("a key of tests")
@@ -166,9 +167,36 @@ async def test_a_photo_is_gone_after_three_days(client: Client, api: WeChatApi, 
     assert caught.value.code == 40007
 
 
-async def test_what_is_no_file_is_not_taken_for_one(client: Client, api: WeChatApi) -> None:
+@pytest.mark.parametrize("as_bytes", [False, True])
+async def test_a_video_is_fetched_from_where_it_is(client: Client, api: WeChatApi, as_bytes: bool) -> None:
+    api.videos_as_bytes = as_bytes
+    data = recording("mp4", 100_000)
+    assert await client.fetch_media(api.keep_media("video", data)) == data
+
+
+async def test_a_video_of_more_than_20_mb_is_too_much(client: Client, api: WeChatApi) -> None:
+    with pytest.raises(Away) as caught:
+        await client.fetch_media(api.keep_media("video", recording("mp4", 21 * 1024 * 1024)))
+    assert caught.value.reason == TOO_MUCH
+
+
+@pytest.mark.parametrize(
+    "answer", [b"{}", b'{"video_url": "file:///etc/passwd"}', b'{"video_url": 1}', b"<html>"]
+)
+async def test_what_is_no_file_is_not_taken_for_one(client: Client, api: WeChatApi, answer: bytes) -> None:
     with pytest.raises(Away):
-        await client.fetch_media(api.keep_media("video", b"\0\0\0\x18ftypmp42"))
+        await client.fetch_media(api.keep_media("image", answer))
+
+
+async def test_recordings_are_uploaded_as_what_they_are(client: Client, chen: User) -> None:
+    for mime, form in (("audio/amr", "amr"), ("audio/mpeg", "mp3"), ("video/mp4", "mp4")):
+        number = await client.upload_recording(recording(form), mime)
+        await client.send_recording(chen.openid, mime, number)
+    assert [(each.kind, each.data) for each in chen.chat] == [
+        ("voice", recording("amr")),
+        ("voice", recording("mp3")),
+        ("video", recording("mp4")),
+    ]
 
 
 async def test_a_png_is_uploaded_as_one(client: Client, api: WeChatApi) -> None:

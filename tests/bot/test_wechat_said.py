@@ -84,21 +84,22 @@ def test_what_wechat_does_not_pass_on_is_a_sticker() -> None:
 
 
 def test_a_voice_message_is_what_wechat_heard_or_a_file() -> None:
-    assert said(fields("voice", MediaId="v", Recognition="厨房漏水。")).text == "厨房漏水。"
+    heard = said(fields("voice", MediaId="v", Recognition="厨房漏水。"))
+    assert (heard.text, heard.files) == ("厨房漏水。", (File(kind="voice", heard=True),))
     assert said(fields("voice", MediaId="v", Recognition="")).files == (File(kind="voice"),)
     assert said(fields("voice", MediaId="v")).files == (File(kind="voice"),)
 
 
 @pytest.mark.parametrize("kind", ["video", "shortvideo"])
-def test_videos_are_files_that_are_not_fetched(kind: str) -> None:
+def test_videos_are_files_and_name_what_to_fetch(kind: str) -> None:
     assert said(fields(kind, MediaId="m")).files == (File(kind="video"),)
-    assert media_of(fields(kind, MediaId="m")) == ""
+    assert media_of(fields(kind, MediaId="m")) == "m"
 
 
 def test_a_photo_is_a_file_and_names_what_to_fetch() -> None:
     photo = fields("image", MediaId="media-1", PicUrl="http://mmbiz.example/1")
     assert said(photo).files == (File(kind="photo"),)
-    assert media_of(photo) == "media-1"
+    assert media_of(photo) == media_of(fields("voice", MediaId="media-1")) == "media-1"
     assert media_of(fields("image")) == media_of(event("CLICK", MediaId="x")) == ""
 
 

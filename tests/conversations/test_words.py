@@ -30,7 +30,7 @@ from handlers.actions import ACTIONS
 from handlers.menu import COMMANDS
 from handlers.rights import RIGHTS, acts_for_community
 from handlers.roster_lines import COLUMNS, STATUSES
-from handlers.talk import SCRIPTS
+from handlers.talk import FILES, SCRIPTS
 from handlers.tally import BASES, READINGS, REASONS, SIDES
 from handlers.tell import Button
 from store.tables import Opening, Person, Purchase, Repair
@@ -142,6 +142,7 @@ def script_keys(script: Script) -> Iterator[str]:
         yield f"{script.name}.{name}.ask"
         if isinstance(step, Photos):
             yield "photos.more"
+            yield "photos.more_files"
             yield f"{prefix}.{name}.done"
         elif isinstance(step, Confirm):
             yield f"{prefix}.{name}.yes"
@@ -163,6 +164,7 @@ EXPANSIONS: dict[str, set[str]] = {
     "crew.wrong_{}": {f"crew.wrong_{name}" for name in ("kinds", "hours", "buildings", "phone", "who")},
     "kind.{}": {f"kind.{kind}" for kind in KINDS},
     "advice.{}": {f"advice.{kind}" for kind in KINDS if f"advice.{kind}" in ALL} | {"advice.other"},
+    "files.{}": {f"files.{kind}" for kind in FILES},
     "repair.entry.{}": {"repair.entry.any_time", "repair.entry.call_first"},
     "repair.place.{}": {f"repair.place.{place}" for place in PLACES},
     "button.{}": {f"button.{name}" for name in BUTTONS},
@@ -236,7 +238,11 @@ GIVEN: dict[str, set[str]] = {
     "_question": SCRIPT_KEYS,
     "_label_key": SCRIPT_KEYS,
     "file_problem": {
-        f"unclear.{name}" for name in ("photo_too_large", "not_a_photo", "not_fetched", "voice", "video")
+        f"unclear.{name}"
+        for name in (
+            *("photo_too_large", "not_a_photo", "not_fetched", "voice", "video"),
+            *("recording_too_large", "not_a_recording", "voice_lost"),
+        )
     },
     "_help_key": {f"help.{name}" for name in ("owner", "resident", "crew", "committee", "staff_private")},
     "_offer_key": {"follow.offer", "follow.offer_incident", "follow.own_one"},

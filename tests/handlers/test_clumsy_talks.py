@@ -68,10 +68,10 @@ async def test_danger_among_what_is_added_raises_the_report(
 async def test_a_file_that_is_no_photo_does_not_hide_its_words(
     building: Building, owner: Phone, crew: Phone
 ) -> None:
-    await owner.says("电梯里困了人", files=[File(kind="video", problem="not_a_photo")])
+    await owner.says("电梯里困了人", files=[File(kind="video", problem="not_a_recording")])
     crew.sees("🚨 紧急报修 1", "接单")
     owner.sees("已按紧急报修处理")
-    owner.sees("视频已收到，但我还看不懂")
+    owner.sees("这个文件不是能播放的语音或视频")
 
 
 async def test_the_caption_of_a_photo_is_read(building: Building, owner: Phone, crew: Phone) -> None:
@@ -100,7 +100,7 @@ async def test_the_same_photo_twice_is_kept_once(building: Building, owner: Phon
 async def test_more_photos_than_are_taken_are_said_to_be_too_many(building: Building, owner: Phone) -> None:
     await report(owner, "水龙头滴水", until="有照片吗")
     await owner.says("", files=[photo_file(f"{number}" * 64) for number in range(9)])
-    owner.sees("最多收 6 张照片，多的没有收。\n\n请看一下对不对", "提交")
+    owner.sees("照片、语音、视频最多一共收 6 个，多的没有收。\n\n请看一下对不对", "提交")
 
 
 async def test_a_doubtful_report_that_is_pushed_aside_is_paged(

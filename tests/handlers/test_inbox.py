@@ -291,7 +291,7 @@ async def test_back_and_change_keep_the_other_answers(building: Building, owner:
     await owner.taps("问题")
     owner.sees("什么坏了？")
     await owner.says("马桶堵了")
-    owner.sees("位置：我家\n问题：马桶堵了\n上门：先打电话\n照片（张）：无", "提交")
+    owner.sees("位置：我家\n问题：马桶堵了\n上门：先打电话\n附件：无", "提交")
 
 
 @pytest.mark.by_hand

@@ -44,7 +44,7 @@ async def test_a_dripping_tap_goes_its_whole_way(
     owner.sees("收到 1 张", "好了")
     await owner.taps("好了")
     owner.sees(
-        "位置：我家\n问题：厨房水龙头滴水\n上门：先打电话\n照片（张）：1", "提交", "修改", "返回", "取消"
+        "位置：我家\n问题：厨房水龙头滴水\n上门：先打电话\n附件：照片 1 张", "提交", "修改", "返回", "取消"
     )
     await owner.taps("提交")
     owner.sees("报修 1 已登记：3 号楼 2 单元 1201 · 厨房水龙头滴水", "升级为紧急", "撤回")
@@ -287,7 +287,7 @@ async def test_whether_it_is_repaired_can_be_said_in_ones_own_words(
 async def test_whoever_has_no_photo_says_so_in_many_ways(owner: Phone, words: str) -> None:
     await report(owner, "厨房水龙头滴水", until="有照片吗")
     await owner.says(words)
-    owner.sees("请看一下对不对：\n位置：我家\n问题：厨房水龙头滴水\n上门：随时可以\n照片（张）：无", "提交")
+    owner.sees("请看一下对不对：\n位置：我家\n问题：厨房水龙头滴水\n上门：随时可以\n附件：无", "提交")
 
 
 async def test_what_is_said_in_passing_is_no_part_of_a_report(owner: Phone) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from store.media import EDGE, MOST_BYTES, Kept, MediaStorage
+from store.media import EDGE, ENDINGS, MOST_BYTES, Kept, MediaStorage, recording_type
 from store.vault import Vault
 
 GPS = 0x8825
@@ -52,6 +52,70 @@ def kept(storage: MediaStorage, data: bytes) -> Image.Image:
 
 def files_in(storage: MediaStorage) -> list[Path]:
     return [path for path in storage.folder.rglob("*") if path.is_file()]
+
+
+# --- recordings -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("start", "heard", "watched"),
+    [
+        (b"OggS\0\2", "audio/ogg", "video/ogg"),
+        (b"#!AMR\n", "audio/amr", "audio/amr"),
+        (b"#!AMR-WB\n", "audio/amr", "audio/amr"),
+        (b"ID3\4", "audio/mpeg", "audio/mpeg"),
+        (b"\xff\xfb\x90\x44", "audio/mpeg", "audio/mpeg"),
+        (b"\xff\xf1\x50\x80", "audio/aac", "audio/aac"),
+        (b"fLaC\0", "audio/flac", "audio/flac"),
+        (b"RIFF\x24\0\0\0WAVEfmt ", "audio/wav", "audio/wav"),
+        (b"RIFF\x24\0\0\0AVI LIST", "video/x-msvideo", "video/x-msvideo"),
+        (b"\0\0\0\x20ftypM4A \0\0", "audio/mp4", "audio/mp4"),
+        (b"\0\0\0\x18ftypmp42\0\0", "audio/mp4", "video/mp4"),
+        (b"\0\0\0\x20ftypisom\0\0", "audio/mp4", "video/mp4"),
+        (b"\0\0\0\x14ftypqt  \0\0", "audio/mp4", "video/quicktime"),
+        (b"\0\0\0\x08wide\0\0\1\0mdat", "audio/mp4", "video/quicktime"),
+        (b"\0\0\0\x14ftyp3gp5\0\0", "audio/3gpp", "video/3gpp"),
+        (b"\x1a\x45\xdf\xa3\x9f\x42\x82\x84webm", "audio/webm", "video/webm"),
+        (b"\x1a\x45\xdf\xa3\x9f\x42\x82\x88matroska", "audio/x-matroska", "video/x-matroska"),
+        (b"\0\0\0\x18ftypheic\0\0", "", ""),
+        (b"Hello, I am a text.", "", ""),
+        (b"<html><script>", "", ""),
+        (b"\x89PNG\r\n\x1a\n", "", ""),
+        (b"\xff\xd8\xff\xe0", "", ""),
+        (b"PK\3\4", "", ""),
+        (b"\xff", "", ""),
+        (b"", "", ""),
+    ],
+)
+def test_what_a_recording_is_its_bytes_tell(start: bytes, heard: str, watched: str) -> None:
+    assert recording_type(start, "voice") == heard
+    assert recording_type(start, "video") == watched
+    assert {heard, watched} <= {"", *ENDINGS}
+
+
+def test_a_recording_is_sealed(storage: MediaStorage) -> None:
+    data = b"OggS\0\2 a voice and where it was" * 100
+    result = storage.keep_recording(data, "voice")
+    assert (result.mime, result.size, result.problem) == ("audio/ogg", len(data), "")
+    (file,) = files_in(storage)
+    assert b"a voice" not in file.read_bytes()
+    assert storage.read_as(result.mime, result.storage) == data
+    photo = storage.keep_photo(encoded(plain()))
+    assert storage.read_as(photo.mime, photo.storage) == storage.read(photo.storage)
+
+
+@pytest.mark.parametrize(
+    ("data", "problem"),
+    [
+        (b"a text that is called a.mp4", "not_a_recording"),
+        (b"", "not_a_recording"),
+        (b"OggS".ljust(MOST_BYTES + 1, b"\0"), "too_large"),
+    ],
+    ids=["text", "nothing", "21 MB"],
+)
+def test_what_is_no_recording_is_not_kept(storage: MediaStorage, data: bytes, problem: str) -> None:
+    assert storage.keep_recording(data, "video") == Kept(problem=problem)  # type: ignore[arg-type]
+    assert files_in(storage) == []
 
 
 # --- nothing hidden ---------------------------------------------------------------------------------
