@@ -36,6 +36,7 @@ from bot.settings import BadSettings, Settings
 from bot.terminal import complain, err, fail, in_both, out
 from bot.web import Server
 from conversations.errors import Refused, Unclear
+from conversations.spots import LONGEST_WORDS, PLACES
 from conversations.words import Reader, Say
 from handlers import inbox
 from handlers.bundle import verify
@@ -48,6 +49,7 @@ from handlers.roster_file import MOST_BYTES
 from handlers.roster_lines import Roster
 from handlers.roster_plan import Plan, Progress
 from handlers.roster_template import write_template
+from handlers.spots import add_spot, spots_of, whereabouts
 from handlers.tx import House, Tx
 from handlers.votes import bundle_of
 from moderation.judge import judge_lines
@@ -59,6 +61,7 @@ from store.vault import Vault, WrongKey
 
 if TYPE_CHECKING:
     from bot.invitation_pages import Letterhead
+    from bot.spot_pages import SpotCard, SpotHead
     from bot.telegram import Telegram
     from bot.wechat_client import Client
 
@@ -75,7 +78,15 @@ roster = typer.Typer(help="住户名册。The roster of homes and people.", no_a
 community = typer.Typer(help="小区。Communities.", no_args_is_help=True)
 db = typer.Typer(help="数据库。The database.", no_args_is_help=True)
 wechat = typer.Typer(help="微信公众号。The service account on WeChat.", no_args_is_help=True)
-groups = {"judge": judge, "roster": roster, "community": community, "db": db, "wechat": wechat}
+spots = typer.Typer(help="墙上的位置码。QR codes on walls.", no_args_is_help=True)
+groups = {
+    "judge": judge,
+    "roster": roster,
+    "community": community,
+    "db": db,
+    "wechat": wechat,
+    "spots": spots,
+}
 for name, group in groups.items():
     cli.add_typer(group, name=name)
 cli.add_typer(votes_command.votes)
@@ -406,7 +417,8 @@ def invite(
             err.print("他们以前的邀请（如果有）已作废。Their earlier invitations, if any, have ended.")
         if pdf is not None:
             with _withdrawn_if_it_fails(store, found, made):
-                _write_pages(pdf, made, head, _scenes(found, store, made, head.until) if follow else {})
+                codes = [each.code for each in made]
+                _write_pages(pdf, made, head, _scenes(found, store, codes, head.until) if follow else {})
             return
     for each in made:
         ways = [*([link(username, each.code)] if username else []), *([each.code] if follow else [])]
@@ -480,14 +492,12 @@ def _withdrawn_if_it_fails(store: Database, found: Settings, made: list[Invitati
         raise
 
 
-def _scenes(found: Settings, store: Database, made: list[Invitation], until: datetime) -> dict[str, str]:
+def _scenes(found: Settings, store: Database, codes: list[str], until: datetime | None) -> dict[str, str]:
     """What the QR code for WeChat says, by the code that it brings."""
     from bot.wechat_codes import scenes
 
-    with _progress("微信二维码 WeChat", len(made)) as advance:
-        return _ask_wechat(
-            found, store, lambda client: scenes(client, [each.code for each in made], until, advance)
-        )
+    with _progress("微信二维码 WeChat", len(codes)) as advance:
+        return _ask_wechat(found, store, lambda client: scenes(client, codes, until, advance))
 
 
 @contextmanager
@@ -530,6 +540,110 @@ async def _bot_name(found: Settings) -> str:
             return bot.username
     except TelegramError:
         fail("Telegram 连不上，或者 token 不对。Telegram is not reached, or the token is wrong.")
+
+
+@spots.command("add")
+def spots_add(
+    words: Annotated[str, typer.Argument(help="墙上写的，例如「2 号梯」。Its words, such as 'lift 2'.")],
+    place: Annotated[str, typer.Option(help=" / ".join(PLACES))] = "other",
+    building: Annotated[str, typer.Option(help="哪一栋，例如 3；不写则不属于哪一栋。Its building.")] = "",
+    *,
+    name: InCommunity = "",
+    data: Data = None,
+) -> None:
+    """添加一个位置码。Add a spot, which gets a code."""
+    if place not in PLACES:
+        fail(f"地方只有 {'、'.join(PLACES)}。The places are {', '.join(PLACES)}.")
+    if not 0 < len(words.strip()) <= LONGEST_WORDS:
+        fail(f"请写 1 到 {LONGEST_WORDS} 个字。Please write 1 to {LONGEST_WORDS} characters.")
+    found = loaded(data)
+
+    def work(session: Session) -> str:
+        tx = _tx(session, found)
+        chosen = _community(session, name)
+        where = _building(tx, chosen, building)
+        spot, is_new = add_spot(tx, chosen.id, place=place, building=where, words=words)
+        already = "" if is_new else "已经有了。It is there already. "
+        return f"{already}#{spot.number} {tx.reader(chosen.id).show(whereabouts(spot))}：位置 {spot.code}"
+
+    with closing(database(found)) as store:
+        try:
+            out.print(store.write_now(work))
+        except LookupError as error:
+            fail(str(error))
+
+
+@spots.command("list")
+def spots_list(name: InCommunity = "", data: Data = None) -> None:
+    """列出位置码：编号、码、位置。List the spots: number, code, place."""
+    found = loaded(data)
+    with closing(database(found)) as store, store.read() as session:
+        try:
+            chosen = _community(session, name)
+        except LookupError as error:
+            fail(str(error))
+        reader = _tx(session, found).reader(chosen.id)
+        for each in spots_of(_tx(session, found), chosen.id):
+            out.print("\t".join((str(each.number), each.code, reader.show(whereabouts(each)))))
+
+
+@spots.command("pdf")
+def spots_pdf(
+    file: Annotated[Path, typer.Argument(help="要写的 PDF，不能已存在。Must not exist.")],
+    *,
+    building: Annotated[str, typer.Option(help="只要这一栋，例如 3。This building only.")] = "",
+    name: InCommunity = "",
+    data: Data = None,
+) -> None:
+    """把位置码印成可剪开的 A4 PDF，贴在墙上。Print the spots as A4 pages of cards for the walls."""
+    found = loaded(data)
+    username, follow = asyncio.run(_bot_name(found)), found.has_wechat
+    if not username and not follow:
+        fail(
+            "还没有连上 Telegram 或微信，二维码扫了没有去处，所以没有印。请先设置 LINLI_TELEGRAM__TOKEN 或公众号"
+            "（LINLI_WECHAT__…）；在试用场里打「位置」和码就能试（./linli spots list）。"
+            "Neither Telegram nor WeChat is set, so the QR codes would lead nowhere; nothing was printed. "
+            "In the playground type 位置 and the code to try it."
+        )
+    with closing(database(found)) as store, _new_file(file):
+        with store.read() as session:
+            try:
+                cards, head = _spot_cards(_tx(session, found), _community(session, name), building, username)
+            except LookupError as error:
+                fail(str(error))
+        codes = [each.code for each in cards]
+        scenes = _scenes(found, store, codes, None) if follow else {}
+        _write_spots(file, cards, head, scenes)
+
+
+def _spot_cards(
+    tx: Tx, chosen: Community, building: str, username: str
+) -> tuple[list["SpotCard"], "SpotHead"]:
+    from bot.spot_pages import SpotCard, SpotHead
+
+    where, reader = _building(tx, chosen, building), tx.reader(chosen.id)
+    cards = [
+        SpotCard(reader.show(whereabouts(each)), each.code)
+        for each in spots_of(tx, chosen.id)
+        if where in ("", each.building)
+    ]
+    if not cards:
+        raise LookupError(
+            "还没有位置码，请先添加：./linli spots add --building 3 --place lift '2 号梯'，或在管理群里发「位置码」。"
+            "There are no spots yet; add one first."
+        )
+    return cards, SpotHead(chosen.name, username, policy_of(tx, chosen.id).office_phone, reader)
+
+
+def _write_spots(file: Path, cards: list["SpotCard"], head: "SpotHead", scenes: dict[str, str]) -> None:
+    from bot.spot_pages import spot_pages
+
+    with _progress("PDF", len(cards)) as advance:
+        pages = spot_pages(cards, head, advance, scenes)
+    file.write_bytes(pages)
+    out.print(
+        f"{file}：{len(cards)} 个位置码，剪开贴在墙上。{len(cards)} spots, to cut out and put on the walls."
+    )
 
 
 @wechat.command("check")

@@ -5,11 +5,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-import segno
 from fpdf import FPDF
-from fpdf.fonts import TTFFont
-from pylopdf_fonts_zh_cn import sans_path
 
+from bot.paper_drawing import BLACK, CODE, GREY, a4, cut_lines, named_qr, qr_code, text_line
 from conversations.words import Reader, Say
 from handlers.codes import Invitation
 
@@ -20,17 +18,9 @@ INSIDE = 4.0
 QR = 30.0
 LARGE, SMALL = 28.0, 18.0
 """The sizes of two on a card: WeChat's, and below it Telegram's."""
-QUIET = 4
-"""The white around a QR code, in modules."""
 GAP = 2.0
 BESIDE = WIDTH - 2 * INSIDE - GAP - QR
-SMALLEST = 0.6
-"""How much of its size a line that is too long keeps before it is cut."""
-TEXT, CODE = "text", "courier"
-BLACK, GREY = 0, 110
 STARS = "**"
-UNKNOWN = "〓"
-"""How printers show a character that the font has not."""
 
 
 @dataclass(frozen=True)
@@ -56,10 +46,7 @@ def invitation_pages(
     scenes: Mapping[str, str] | None = None,
 ) -> bytes:
     """The pages as a PDF; `drawn` is called after each card. `scenes` is what WeChat's QR code says, by code."""
-    pdf = FPDF(format="A4", unit="mm")
-    pdf.set_auto_page_break(False)
-    pdf.set_title(head.community)
-    pdf.add_font(TEXT, fname=sans_path())
+    pdf = a4(head.community)
     for building, cards in _by_building(made):
         names = _names(cards) if building else {each.code: each.name for each in cards}
         pages = [cards[start : start + COLUMNS * ROWS] for start in range(0, len(cards), COLUMNS * ROWS)]
@@ -70,7 +57,8 @@ def invitation_pages(
                 scene = (scenes or {}).get(each.code, "")
                 _card(pdf, corner, head, each, name=names[each.code], scene=scene)
                 drawn()
-            _cut_lines(pdf, -(-len(page) // COLUMNS))
+            rows = -(-len(page) // COLUMNS)
+            cut_lines(pdf, LEFT, TOP, WIDTH, HEIGHT, columns=COLUMNS, rows=rows)
     return bytes(pdf.output())
 
 
@@ -136,34 +124,28 @@ def _heading(pdf: FPDF, head: Letterhead, building: str, number: int, pages: int
     words = head.reader.say(
         "invitation.page", community=head.community, group=group, number=number, all=pages
     )
-    _line(pdf, LEFT, TOP - 3, words, size=8, width=WIDTH * COLUMNS, grey=GREY)
+    text_line(pdf, LEFT, TOP - 3, words, size=8, width=WIDTH * COLUMNS, grey=GREY)
 
 
 def _card(
     pdf: FPDF, corner: tuple[float, float], head: Letterhead, each: Invitation, *, name: str, scene: str
 ) -> None:
     x, y = corner[0] + INSIDE, corner[1]
-    _line(pdf, x, y + 7, head.community, size=9, width=BESIDE, grey=GREY)
-    _line(pdf, x, y + 14, each.about, size=14, width=BESIDE)
-    _line(pdf, x, y + 20.5, head.reader.say("invitation.person", name=name), size=11, width=BESIDE)
-    _line(pdf, x, y + 30.5, each.code, size=22, width=BESIDE, font=CODE)
+    text_line(pdf, x, y + 7, head.community, size=9, width=BESIDE, grey=GREY)
+    text_line(pdf, x, y + 14, each.about, size=14, width=BESIDE)
+    text_line(pdf, x, y + 20.5, head.reader.say("invitation.person", name=name), size=11, width=BESIDE)
+    text_line(pdf, x, y + 30.5, each.code, size=22, width=BESIDE, font=CODE)
     right = x + BESIDE + GAP + QR
     both = bool(head.bot and scene)
     if both:
-        _named_qr(pdf, right, y + 4.5, "微信 WeChat", scene, size=LARGE)
-        _named_qr(pdf, right, y + 35.5, "Telegram", link(head.bot, each.code), size=SMALL)
+        named_qr(pdf, right, y + 4.5, "微信 WeChat", scene, size=LARGE)
+        named_qr(pdf, right, y + 35.5, "Telegram", link(head.bot, each.code), size=SMALL)
     else:
-        _qr(pdf, right - QR, y + 2, scene or link(head.bot, each.code), QR)
+        qr_code(pdf, right - QR, y + 2, scene or link(head.bot, each.code), QR)
     room = BESIDE + QR - SMALL if both else BESIDE + GAP + QR
     way = "both" if both else "wechat" if scene else "telegram"
     for row, (words, grey) in enumerate(_small_print(head, way)):
-        _line(pdf, x, y + 36 + 4 * row, words, size=8, width=room, grey=grey)
-
-
-def _named_qr(pdf: FPDF, right: float, y: float, name: str, text: str, *, size: float) -> None:
-    """One of two QR codes, below the name of what reads it."""
-    _line(pdf, right - size + 2, y, name, size=6.5, width=size - 4)
-    _qr(pdf, right - size, y, text, size)
+        text_line(pdf, x, y + 36 + 4 * row, words, size=8, width=room, grey=grey)
 
 
 def _small_print(head: Letterhead, way: str) -> list[tuple[str, int]]:
@@ -179,65 +161,3 @@ def _small_print(head: Letterhead, way: str) -> list[tuple[str, int]]:
         (other.say(f"invitation.{way}.brief", bot=bot), GREY),
         (" · ".join(filter(None, (until, phone))), BLACK),
     ]
-
-
-def _line(
-    pdf: FPDF,
-    x: float,
-    y: float,
-    words: str,
-    *,
-    size: float,
-    width: float,
-    grey: int = BLACK,
-    font: str = TEXT,
-) -> None:
-    """One line; what is too long is set smaller, and at last cut."""
-    style = "B" if font == CODE else ""
-    pdf.set_font(font, style, size)
-    words = _drawable(pdf, words)
-    needed = pdf.get_string_width(words)
-    if needed > width:
-        pdf.set_font(font, style, size * max(width / needed, SMALLEST))
-        words = _cut(pdf, words, width)
-    pdf.set_text_color(grey)
-    pdf.text(x, y, words)
-
-
-def _drawable(pdf: FPDF, words: str) -> str:
-    font = pdf.current_font
-    if not isinstance(font, TTFFont):
-        return words
-    return "".join(each if ord(each) in font.cmap else UNKNOWN for each in words)
-
-
-def _cut(pdf: FPDF, words: str, width: float) -> str:
-    """What fits of a line, without its middle: how an address ends counts most."""
-    most, shown = len(words), words
-    while most and pdf.get_string_width(shown) > width + 0.01:
-        most -= 1
-        shown = f"{words[: most // 2]}…{words[len(words) - most + most // 2 :]}"
-    return shown
-
-
-def _qr(pdf: FPDF, x: float, y: float, text: str, size: float) -> None:
-    """The QR code as rectangles, a run of dark modules each: sharp on any printer."""
-    rows = segno.make(text, error="m", micro=False).matrix
-    module = size / (len(rows) + 2 * QUIET)
-    pdf.set_fill_color(BLACK)
-    for at, row in enumerate(rows, QUIET):
-        for run in re.finditer(rb"[\x01-\xff]+", bytes(row)):
-            start, end = run.span()
-            pdf.rect(x + (start + QUIET) * module, y + at * module, (end - start) * module, module, "F")
-
-
-def _cut_lines(pdf: FPDF, rows: int) -> None:
-    right, bottom = LEFT + COLUMNS * WIDTH, TOP + rows * HEIGHT
-    pdf.set_draw_color(GREY)
-    pdf.set_line_width(0.1)
-    pdf.set_dash_pattern(dash=1, gap=1)
-    for column in range(COLUMNS + 1):
-        pdf.line(LEFT + column * WIDTH, TOP, LEFT + column * WIDTH, bottom)
-    for row in range(rows + 1):
-        pdf.line(LEFT, TOP + row * HEIGHT, right, TOP + row * HEIGHT)
-    pdf.set_dash_pattern()

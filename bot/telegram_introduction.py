@@ -37,6 +37,7 @@ GROUP = (
     "committee",
     "roster",
     "equipment",
+    "spots",
     "canvass",
     "papers",
     "audit",

@@ -471,6 +471,11 @@ class Client:
         }
         return _field(await self.call("/cgi-bin/qrcode/create", data), "url")
 
+    async def create_lasting_qr(self, scene: str) -> str:
+        """What a QR code has to say that brings `scene` for ever."""
+        data = {"action_name": "QR_LIMIT_STR_SCENE", "action_info": {"scene": {"scene_str": scene}}}
+        return _field(await self.call("/cgi-bin/qrcode/create", data), "url")
+
     async def templates(self) -> list[dict[str, Any]]:
         """The account's templates: template_id, title, content with {{thing1.DATA}}, …"""
         return _list(await self.call("/cgi-bin/template/get_all_private_template"), "template_list")

@@ -28,14 +28,32 @@ def of_several_homes(answers: Answers, facts: Facts) -> bool:
     return answers.get("place") == "home" and len(facts["homes"]) > 1
 
 
+def at_spot(answers: Answers, facts: Facts) -> bool:
+    """The place is that of a spot whose code was scanned (`at`), and was not changed since."""
+    at = answers.get("at")
+    return at is not None and all(answers.get(name, "") == at[name] for name in ("place", "building"))
+
+
+def told_by_scanning(answers: Answers, facts: Facts) -> bool:
+    """A report that began with the code on a wall: one sentence completes it, if it names what we know."""
+    return bool(answers.get("scanned")) and at_spot(answers, facts)
+
+
 def of_several_buildings(answers: Answers, facts: Facts) -> bool:
     """It is in a common part of a building, and there is more than one building."""
+    if at_spot(answers, facts):
+        return bool(answers.get("building"))
     return answers.get("place") in COMMON and len(facts["buildings"]) > 1
 
 
 def elsewhere(answers: Answers, facts: Facts) -> bool:
-    """It is neither at home nor in a common part that has a name."""
-    return answers.get("place") == "other"
+    """It is neither at home nor in a common part that has a name, or at a spot that has words of its own."""
+    return answers.get("place") == "other" or at_spot(answers, facts)
+
+
+def wants_a_look(answers: Answers, facts: Facts) -> bool:
+    """It is shown before it counts, unless a code was scanned and the sentence names a thing."""
+    return not told_by_scanning(answers, facts) or facts.get("kind", "other") == "other"
 
 
 def at_home(answers: Answers, facts: Facts) -> bool:
@@ -59,8 +77,9 @@ def asked_at_home(answers: Answers, facts: Facts) -> bool:
 
 
 def by_steps(answers: Answers, facts: Facts) -> bool:
-    """The form is filled in step by step, or photos came; who said it in one sentence needs one tap more."""
-    return not answers.get("spoken") or bool(answers.get("photos"))
+    """The form is filled in step by step, or photos came; who said it in one sentence needs one tap more, or none."""
+    brief = answers.get("spoken") or told_by_scanning(answers, facts)
+    return not brief or bool(answers.get("photos"))
 
 
 def place_in(text: str) -> str:
@@ -172,7 +191,7 @@ REPAIR = Script(
         "same": Choice("none", source="similar", when=seen_before, no="none"),
         "entry": Choice("any_time", "call_first", when=asked_at_home),
         "photos": Photos(most=6, optional=True, recordings=True, when=by_steps),
-        "sure": Confirm(),
+        "sure": Confirm(when=wants_a_look),
     },
 )
 

@@ -1,8 +1,9 @@
-"""One-time codes: whoever has one may come in as a person, or make a group the community's."""
+"""Codes: one-time ones that let somebody in or make a group the community's, and those of spots, which open nothing."""
 
 import hashlib
 import re
 import secrets
+import unicodedata
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -15,7 +16,7 @@ from sqlmodel.sql.expression import SelectOfScalar
 from conversations.words import Say
 from handlers.repair_cards import address
 from handlers.tx import Tx
-from store.tables import Account, Code, Community, Home, HomeRole, Person, Place, Role
+from store.tables import Account, Code, Community, Home, HomeRole, Person, Place, Role, Spot
 
 # Without letters and digits that are taken for one another.
 ALPHABET = "23456789ABCDEFGHJKMNPQRSTUVWXYZ"
@@ -28,6 +29,13 @@ TYPED = re.compile(r"(?:/(?:start|claim|link)\s+)?([0-9A-Za-z]{5}-?[0-9A-Za-z]{5
 QUOTED = re.compile(
     rf"(?<![0-9A-Za-z-])([{ALPHABET}]{{5}})[- ]([{ALPHABET}]{{5}})(?![0-9A-Za-z-])", re.IGNORECASE
 )
+# The code of a spot hangs on a wall for years and is read out over the telephone: no two of these look or sound alike.
+# Seventeen is a prime, so that the last character betrays each wrong one, and any two that changed places.
+SPOT_ALPHABET = "2345679AFHKMPRWXY"
+SPOT_LENGTH = 5
+MIXED = re.compile(r"(?=.*[0-9])(?=.*[A-Z])")
+# It is typed after its word, or alone; a link sends it after /start.
+SPOT_TYPED = re.compile(r"(/START +|(?:位置码?|SPOT)[ :]*)?([0-9A-Z](?:[ -]?[0-9A-Z]){3,5})", re.ASCII)
 
 
 def new_code(tx: Tx, community_id: int, purpose: str, *, hours: float, person_id: int | None = None) -> str:
@@ -55,6 +63,50 @@ def code_in(text: str) -> str:
     """The code that a message consists of, perhaps after a command; empty if it is none."""
     match = TYPED.fullmatch(text.strip())
     return match[1] if match else ""
+
+
+@dataclass(frozen=True)
+class TypedSpot:
+    """What may be the code of a spot; `named`: it stood after a word that says so, so that it is meant as one."""
+
+    code: str
+    named: bool
+
+    @property
+    def is_formed(self) -> bool:
+        """Whether it has the form of our codes, right or wrong."""
+        return len(self.code) == SPOT_LENGTH and set(self.code) <= set(SPOT_ALPHABET)
+
+
+def spot_in(text: str) -> TypedSpot | None:
+    """The code of a spot of which a message consists, however it was typed; alone it must be without a slip."""
+    match = SPOT_TYPED.fullmatch(unicodedata.normalize("NFKC", text).strip().upper())
+    if match is None:
+        return None
+    typed = TypedSpot(re.sub("[ -]", "", match[2]), named=bool(match[1]))
+    if not MIXED.match(typed.code) or not (typed.named or _adds_up(typed)):
+        return None
+    return typed
+
+
+def new_spot_code(tx: Tx) -> str:
+    """A code that no spot of any community has."""
+    while True:
+        code = "".join(secrets.choice(SPOT_ALPHABET) for _ in range(SPOT_LENGTH - 1))
+        code += next(each for each in SPOT_ALPHABET if not _sum(code + each))
+        taken = select(Spot.id).where(Spot.code == code)
+        if MIXED.match(code) and tx.session.exec(taken).first() is None:
+            return code
+
+
+def _adds_up(typed: TypedSpot) -> bool:
+    return typed.is_formed and not _sum(typed.code)
+
+
+def _sum(code: str) -> int:
+    """What is 0 for a code without a slip."""
+    values = (number * SPOT_ALPHABET.index(each) for number, each in enumerate(code, 1))
+    return sum(values) % len(SPOT_ALPHABET)
 
 
 def code_quoted(text: str) -> str:

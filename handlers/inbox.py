@@ -14,10 +14,10 @@ from conversations.errors import Refused, Unclear
 from conversations.said import MOST_CHARACTERS, Said
 from conversations.steps import attachments_in, file_problem, visible
 from conversations.words import LANGUAGES, named_language, normal, spoken
-from handlers import ballots, judge, reach, repair, roster_chat
+from handlers import ballots, judge, reach, repair, roster_chat, spots
 from handlers.actions import perform, stays, tap
-from handlers.codes import code_in, code_quoted
-from handlers.greeting import show_waiting
+from handlers.codes import TypedSpot, code_in, code_quoted, spot_in
+from handlers.greeting import greet, show_waiting
 from handlers.joining import ask_consent, begin, communities, join_buttons, use_contact
 from handlers.menu import COMMANDS, IN_GROUP
 from handlers.people import communities_of, is_guest, is_resident, speak_as
@@ -39,7 +39,7 @@ from handlers.talk import (
 )
 from handlers.tell import ANSWER, REST, URGENT, close, reader_of, shown_under, stranger_card, tell, tell_staff
 from handlers.tx import House, Mark, Tx
-from store.tables import Account, Community, Inbox, JoinRequest, Outgoing, Person, Place, Repair, Talk
+from store.tables import Account, Community, Inbox, JoinRequest, Outgoing, Person, Place, Repair, Spot, Talk
 from store.vault import Vault
 
 HEARD_STEP = timedelta(minutes=1)
@@ -337,6 +337,9 @@ def route(tx: Tx, said: Said) -> None:
         raise Unclear("unclear.long", max=MOST_CHARACTERS, length=len(said.text))
     if _is_about_the_chat(tx, said, place):
         return
+    spot = spot_in(visible(said.text)) if not (said.tap or said.files or said.edited) else None
+    if spot is not None and _takes_spot(tx, said, place, spot):
+        return
     person = tx.person
     if person is None:
         _stranger(tx, said, place)
@@ -432,7 +435,7 @@ def _is_about_the_chat(tx: Tx, said: Said, place: Place) -> bool:
     code = code_in(said.text)
     # In groups people say all sorts of words, and so do those who are in already.
     alone = place.kind == "private" and (tx.person is None or is_guest(tx, tx.person))
-    if not code and alone and place.kind == "private":
+    if not code and alone and spot_in(said.text) is None:  # "start P7K2R" looks like both halves of one
         code = code_quoted(said.text)
     if code and (alone or said.text.startswith("/")):
         use_code(tx, said, code)
@@ -447,6 +450,69 @@ def _is_about_the_chat(tx: Tx, said: Said, place: Place) -> bool:
     if place.kind == "staff":
         tx.person = join_staff(tx, said, place)
     return False
+
+
+def _takes_spot(tx: Tx, said: Said, place: Place, typed: TypedSpot) -> bool:
+    """Take the code of a spot; False if it is none, or only words."""
+    spot, person = spots.find(tx, typed), tx.person
+    if place.kind != "private":
+        if spot is None or person is None or place.kind != "staff" or said.outsider:
+            return False
+        if spot.community_id == person.community_id:
+            spots.in_group(tx, person, spot)
+        return spot.community_id == person.community_id
+    if spot is None or spot.retired_at is not None:
+        return _wrong_spot(tx, place, typed, spot)
+    if person is None:
+        _outsider_at(tx, said, place, None, spot)
+        return True
+    there = [account for account, community in communities_of(tx) if community.id == spot.community_id]
+    if not there:
+        community = tx.community(spot.community_id)
+        phone = office(tx, spot.community_id)
+        tell(tx, person, "spot.elsewhere", community=community.name, phone=phone, buttons=("help",))
+        _ask_again(tx, person, tx.talk)
+        return True
+    if spot.community_id != person.community_id:
+        person = spots.go_there(tx, person, there[0])
+    if not _has_agreed(tx, said):
+        tell(tx, person, "spot.before_consent", where=spots.whereabouts(spot))
+        ask_consent(tx, person)
+    elif is_guest(tx, person):
+        _outsider_at(tx, said, place, person, spot)
+    else:
+        spots.scanned(tx, person, spot)
+    return True
+
+
+def _wrong_spot(tx: Tx, place: Place, typed: TypedSpot, retired: Spot | None) -> bool:
+    """Say that a code leads nowhere; False where more is to be said, or where the words may be an answer."""
+    meant = typed.named and (tx.talk is None or typed.is_formed)
+    if retired is None and not meant:
+        return False
+    key = "spot.unknown" if retired is None else "spot.retired"
+    if tx.person is None:  # who then hears how to come in
+        tell(tx, place, key, code=typed.code)
+        return False
+    if tx.account is not None and tx.account.agreed_at is None:
+        return False
+    raise Unclear(key, code=typed.code)
+
+
+def _outsider_at(tx: Tx, said: Said, place: Place, guest: Person | None, spot: Spot) -> None:
+    """Somebody who is not in stands at a spot: it is noted, it goes along with a cry, and they hear how to come in."""
+    if guest is None:
+        place.community_id = spot.community_id
+    spots.note(tx, said, place, guest, spot)
+    community = tx.community(spot.community_id)
+    where = said.model_copy(update={"text": tx.reader(community.id).show(spots.whereabouts(spot))})
+    if _adds_to_a_cry(tx, where, community, guest):
+        return
+    if guest is None:
+        _stranger(tx, said.model_copy(update={"text": "/start"}), place)
+    else:
+        greet(tx, guest)
+        _ask_again(tx, guest, tx.talk)
 
 
 def _edited(tx: Tx, person: Person, talk: Talk | None, said: Said) -> None:
@@ -844,6 +910,10 @@ def _adds_to_a_cry(tx: Tx, said: Said, community: Community, guest: Person | Non
 
 def _tell_staff_of_cry(tx: Tx, said: Said, community: Community, guest: Person | None, words: str) -> None:
     assert tx.place is not None
+    words, spot = words[:LONGEST_CRY], spots.noted(tx, tx.place)
+    if spot is not None and spot.community_id == community.id:
+        where = tx.reader(community.id).show(spots.whereabouts(spot))
+        words = words if where in words else f"{words} · {where}"
     tell_staff(
         tx,
         community.id,
@@ -852,7 +922,7 @@ def _tell_staff_of_cry(tx: Tx, said: Said, community: Community, guest: Person |
         anew=True,
         lane=URGENT,
         name=_who_cries(tx, said, guest),
-        what=words[:LONGEST_CRY],
+        what=words,
     )
 
 

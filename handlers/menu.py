@@ -19,6 +19,7 @@ from handlers import (  # noqa: F401  whose actions the commands name
     repair,
     repair_lists,
     review,
+    spots,
     vote_cards,
 )
 from handlers.actions import action
@@ -55,6 +56,7 @@ COMMANDS = {
     "poll": "poll.start",
     "incidents": "incident.list",
     "equipment": "equipment",
+    "spots": "spots",
 }
 FOR_STAFF = (
     "repair.open",
@@ -66,6 +68,7 @@ FOR_STAFF = (
     "committee.list",
     "roster.explain",
     "equipment",
+    "spots",
     "canvass",
     "audit",
     "link",

@@ -87,11 +87,13 @@ def facts_for(tx: Tx, person: Person, answers: Answers) -> dict[str, Callable[[]
     def verdict() -> str:
         return judge.report(tx, person.community_id, answers).verdict if answers.get("what") else ""
 
+    def kind() -> str:
+        return judge.report(tx, person.community_id, answers).kind if answers.get("what") else ""
+
     def similar() -> list[tuple[str, str]]:
         if not (answers.get("what") and answers.get("place")):
             return []
-        kind = judge.report(tx, person.community_id, answers).kind
-        return [(value, reader.show(label)) for value, label in offered(tx, owner, kind, answers)]
+        return [(value, reader.show(label)) for value, label in offered(tx, owner, kind(), answers)]
 
     def communities() -> list[tuple[str, str]]:
         return [(str(each.id), each.name) for _, each in communities_of(tx)]
@@ -100,6 +102,7 @@ def facts_for(tx: Tx, person: Person, answers: Answers) -> dict[str, Callable[[]
         "homes": homes,
         "buildings": buildings,
         "verdict": verdict,
+        "kind": kind,
         "communities": communities,
         "similar": similar,
     }
@@ -409,9 +412,8 @@ def _which_community(tx: Tx, by: Person) -> Any:
 
 
 def _known_place(answers: Answers) -> Answers:
-    return {
-        name: answers[name] for name in ("place", "home", "building", "spot", "photos") if name in answers
-    }
+    kept = ("place", "home", "building", "spot", "at", "photos")
+    return {name: answers[name] for name in kept if name in answers}
 
 
 def _same_emergency(tx: Tx, person: Person, kind: str, answers: Answers) -> Repair | None:

@@ -26,7 +26,7 @@ from handlers.tell import (
     tell_staff,
 )
 from handlers.tx import Tx
-from store.tables import Event, Follower, Home, Outgoing, Person, Repair
+from store.tables import Event, Follower, Home, Outgoing, Person, Repair, Spot
 
 ON_IT = ("accepted", "on_way")
 PAUSED = ("parts", "access")
@@ -51,9 +51,11 @@ def address(home: Home) -> Say:
 def where(tx: Tx, repair: Repair, *, public: bool = False) -> Any:
     """The place in words; in public a home is its building only."""
     place = _named_place(tx, repair, public)
-    if place and not repair.building and not public:
+    at = (repair.place, repair.building, repair.spot)
+    named = bool(repair.spot) and at in named_spots(tx, repair.community_id)
+    if place and not repair.building and not public and not named:
         place = _with_home(tx, repair, place)
-    spot = _masked(tx, repair, repair.spot) if public else repair.spot
+    spot = _masked(tx, repair, repair.spot) if public and not named else repair.spot
     if place and spot:
         return Say("where.spot", place=place, spot=spot)
     if place or spot:
@@ -78,13 +80,24 @@ def _home_of_reporter(tx: Tx, repair: Repair) -> Home | None:
 
 
 def _named_place(tx: Tx, repair: Repair, public: bool) -> Any:
-    building = Say("where.building", building=repair.building) if repair.building else ""
     if repair.place == "home" and repair.home_id is not None and not public:
         return address(tx.session.get_one(Home, repair.home_id))
-    if repair.place in ("hall", "lift", "garage"):
-        place = Say(f"repair.place.{repair.place}")
-        return Say("where.common", building=building, place=place) if building else place
-    return building
+    return common(repair.place, repair.building)
+
+
+def common(place: str, building: str) -> Any:
+    """A common part in words, as far as it has a name; empty if it has none."""
+    shown = Say("where.building", building=building) if building else ""
+    if place in ("hall", "lift", "garage"):
+        named = Say(f"repair.place.{place}")
+        return Say("where.common", building=shown, place=named) if shown else named
+    return shown
+
+
+def named_spots(tx: Tx, community_id: int) -> set[tuple[str, str, str]]:
+    """Place, building and words of each spot whose code hangs on a wall: staff wrote them for everybody to read."""
+    spots = select(Spot.place, Spot.building, Spot.spot).where(Spot.community_id == community_id)
+    return tx.once("spots", community_id, lambda: set(tx.session.exec(spots).all()))
 
 
 def _masked(tx: Tx, repair: Repair, text: str) -> str:

@@ -97,10 +97,20 @@ def open_talk(tx: Tx, person: Person, place: Place) -> Talk | None:
     return tx.session.exec(select(Talk).where(Talk.person_id == person.id, Talk.place_id == place.id)).first()
 
 
-def start(tx: Tx, person: Person, script: str, *, about: str = "", answers: Answers | None = None) -> Talk:
+def start(
+    tx: Tx,
+    person: Person,
+    script: str,
+    *,
+    about: str = "",
+    answers: Answers | None = None,
+    lead: str = "",
+    **lead_facts: Any,
+) -> Talk:
     """Open a talk where the person has just spoken, instead of one that is open there, and ask its first question.
 
-    `answers` are what is known already. The same talk asked for again goes on where it was.
+    `answers` are what is known already; `lead` is the key of words to say before the question. The same talk asked for
+    again goes on where it was.
     """
     if tx.place is None:
         raise Refused("refused.unknown")
@@ -122,8 +132,14 @@ def start(tx: Tx, person: Person, script: str, *, about: str = "", answers: Answ
     tx.session.add(talk)
     tx.session.flush()
     set_timer(tx, talk.community_id, f"talk.expire:{talk.id}", _expiry(tx, talk))
-    _go_on(tx, person, talk)
+    _go_on(tx, person, talk, lead=lead, **lead_facts)
     return talk
+
+
+def take(tx: Tx, person: Person, talk: Talk, answers: Answers, lead: str, **lead_facts: Any) -> None:
+    """Take answers that were given otherwise than to the open question, and go on; `lead` as in `start`."""
+    changed = {name for name, answer in answers.items() if talk.answers.get(name) != answer}
+    _keep(tx, person, talk, answers, changed=changed, lead=lead, **lead_facts)
 
 
 def _drop(tx: Tx, person: Person, talk: Talk) -> None:
@@ -448,7 +464,14 @@ def _offer_changes(tx: Tx, person: Person, talk: Talk) -> None:
 
 
 def _keep(
-    tx: Tx, person: Person, talk: Talk, answers: Answers, *, changed: Collection[str] = (), lead: str = ""
+    tx: Tx,
+    person: Person,
+    talk: Talk,
+    answers: Answers,
+    *,
+    changed: Collection[str] = (),
+    lead: str = "",
+    **lead_facts: Any,
 ) -> None:
     """Store the answers, let the matter see which are new, and go on unless it took the talk over."""
     talk.answers, talk.touched_at = answers, tx.now
@@ -456,15 +479,15 @@ def _keep(
     tx.session.flush()
     heard = SCRIPTS[talk.script].heard
     if heard is None or not heard(tx, person, talk, changed):
-        _go_on(tx, person, talk, lead=lead)
+        _go_on(tx, person, talk, lead=lead, **lead_facts)
 
 
-def _go_on(tx: Tx, person: Person, talk: Talk, *, lead: str = "") -> None:
+def _go_on(tx: Tx, person: Person, talk: Talk, *, lead: str = "", **lead_facts: Any) -> None:
     """Ask the next question, or perform the end of the talk."""
     known = SCRIPTS[talk.script]
     facts = _facts(tx, person, talk)
     if steps.pending(known.script, talk.answers, facts) is not None:
-        ask(tx, person, talk, lead=lead)
+        ask(tx, person, talk, lead=lead, **lead_facts)
         return
     answers = steps.final(known.script, talk.answers, facts)
     subject = talk.about.partition(":")[2]

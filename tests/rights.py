@@ -20,6 +20,7 @@ from handlers.phones import set_phone
 from handlers.repair_cards import add_event
 from handlers.results import close_and_publish
 from handlers.roster import add_community, add_place, import_roster, read_roster
+from handlers.spots import add_spot
 from handlers.tell import tell
 from handlers.tx import Tx
 from handlers.vote_log import voter_of
@@ -133,6 +134,15 @@ MAY: dict[str, set[str]] = {
     "equipment.explain": {"staff"},
     "equipment.apply": {"staff"},
     "equipment.drop": {"staff"},
+    "spots": {"staff"},
+    "spot.add": {"staff"},
+    "spot.added": {"staff"},
+    "spot.show": {"staff"},
+    "spot.change": {"staff"},
+    "spot.changed": {"staff"},
+    "spot.retire": {"staff"},
+    "spot.restore": {"staff"},
+    "spot.report": {"resident", "staff"},
     "consent.agree": {"anybody"},
     "consent.refuse": {"anybody"},
     "mydata": {"anybody"},
@@ -297,12 +307,15 @@ MAY: dict[str, set[str]] = {
 FOR_THE_COMMUNITY = {"staff", "crew", "colleague", "in charge", "committee", "decider"}
 ABROAD = {"community.enter"}
 REPORT: dict[str, Any] = {"place": "lift", "what": "电梯门关不上", "building": "3"}
+WALL: dict[str, Any] = {"place": "lift", "building": "3", "words": "2 号梯"}
 LINE: dict[str, Any] = {"kind": "充电桩", "building": "3", "count": 4, "since": 2021}
 # What the talks that end in an action give it.
 ANSWERS: dict[str, dict[str, Any]] = {
     "equipment.added": LINE,
     "equipment.changed": LINE,
     "equipment.found": {"number": "1"},
+    "spot.added": WALL,
+    "spot.changed": WALL,
     "join.request": {"home": "3-2-1201", "name": "陈女士", "role": "owner"},
     "home.found": {"home": "3-2-1201"},
     "agent.appoint": {"kind": "proxy", "agent": "周先生", "scope": None, "until": None},
@@ -709,6 +722,7 @@ class _Furniture:
         self._talks()
         self._files()
         self._equipment()
+        self._spots()
         self._votes()
         self._purchases()
         self._openings()
@@ -901,6 +915,18 @@ class _Furniture:
             line = add_line(self.tx, community.id, kind=f"电梯 {label}")
             line.retired_at = self.tx.now if retired else None
             self._add(label, line)
+
+    def _spots(self) -> None:
+        """A spot of each community, and one that was retired."""
+        for label, here, retired in (
+            ("here", True, False),
+            ("retired", True, True),
+            ("elsewhere", False, False),
+        ):
+            community = self.here if here else self.elsewhere
+            spot, _ = add_spot(self.tx, community.id, place="lift", building="", words=label)
+            spot.retired_at = self.tx.now if retired else None
+            self._add(label, spot)
 
     def _paper(self, label: str, vote: Vote) -> None:
         """A ballot on paper that waits, entered by nobody of the scene."""

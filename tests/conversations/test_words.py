@@ -96,6 +96,8 @@ SAYING: dict[str, tuple[int | str, ...]] = {
     "Say": (0,),
     "say": (0,),
     "ask": ("lead",),
+    "start": ("lead",),
+    "take": (4,),
     "_go_on": ("lead",),
     "_keep": ("lead",),
     "NotNow": (0,),
@@ -213,7 +215,7 @@ EXPANSIONS: dict[str, set[str]] = {
         f"{group}.{{}}": {key for key in ALL if key.startswith(f"{group}.")}
         for group in ("ballot.visible", "ballot.differs", "result.decider")
     },
-    "audit.{}_mark": {f"audit.{table}_mark" for table in ("repair", "purchase", "equipment", "vote")},
+    "audit.{}_mark": {f"audit.{table}_mark" for table in ("repair", "purchase", "equipment", "spot", "vote")},
     "ballot.by.{}_{}": {
         f"ballot.by.{by}_{of}" for by in ("homes", "persons") for of in ("heads", "area", "both")
     },

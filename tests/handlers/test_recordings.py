@@ -154,7 +154,7 @@ async def test_the_words_of_a_bad_recording_count(
 @pytest.mark.by_hand
 async def test_a_voice_message_that_was_understood_but_lost_is_told(building: Building, owner: Phone) -> None:
     await owner.says("水龙头滴水", files=[File(kind="voice", heard=True, problem="not_fetched")])
-    owner.sees("师傅什么时候可以上门？")
+    owner.sees("请看一下对不对")
     owner.sees("您说的话已记成文字，但语音没有收到")
 
 
