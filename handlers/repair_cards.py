@@ -148,7 +148,8 @@ def _with_homes(tx: Tx, repair: Repair, what: str) -> Any:
 
 
 def _counted(repair: Repair, what: Any) -> Any:
-    return Say("repair.of_many", what=what, count=repair.homes) if repair.homes > 1 else what
+    many = repair.homes > 1 and not repair.incident  # whose card counts them by itself
+    return Say("repair.of_many", what=what, count=repair.homes) if many else what
 
 
 def brief(repair: Repair) -> Any:
