@@ -14,12 +14,12 @@ import sqlite3
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar, cast
-from zoneinfo import available_timezones
+from zoneinfo import ZoneInfo, available_timezones
 
 import typer
 from alembic.util import CommandError
@@ -42,6 +42,17 @@ from handlers import inbox
 from handlers.bundle import verify
 from handlers.bundle_file import Broken
 from handlers.codes import CLAIM_HOURS, INVITED_HOURS, Invitation, claim_codes, invitations, withdraw
+from handlers.holidays import (
+    LONGEST_NAME,
+    Day,
+    begin_calendar,
+    forget_day,
+    known_years,
+    official_days,
+    read_days,
+    set_days,
+    spans_of,
+)
 from handlers.people import buildings_of
 from handlers.policy import policy_of
 from handlers.roster import BadRoster, add_community, apply, plan_roster, read_roster
@@ -77,12 +88,14 @@ judge = typer.Typer(help="判断文字。Judge texts.", no_args_is_help=True)
 roster = typer.Typer(help="住户名册。The roster of homes and people.", no_args_is_help=True)
 community = typer.Typer(help="小区。Communities.", no_args_is_help=True)
 db = typer.Typer(help="数据库。The database.", no_args_is_help=True)
+calendar = typer.Typer(help="日历：节假日和调休。Holidays and make-up days.", no_args_is_help=True)
 wechat = typer.Typer(help="微信公众号。The service account on WeChat.", no_args_is_help=True)
 spots = typer.Typer(help="墙上的位置码。QR codes on walls.", no_args_is_help=True)
 groups = {
     "judge": judge,
     "roster": roster,
     "community": community,
+    "calendar": calendar,
     "db": db,
     "wechat": wechat,
     "spots": spots,
@@ -255,18 +268,139 @@ def community_add(
     if language not in ("zh", "en"):
         fail("语言只有 zh 和 en。The languages are zh and en.")
 
-    def work(session: Session) -> int:
-        return add_community(_tx(session, found), name, time_zone=time_zone, language=language).id
+    def work(session: Session) -> tuple[int, list[int]]:
+        tx = _tx(session, found)
+        made = add_community(tx, name, time_zone=time_zone, language=language)
+        return made.id, begin_calendar(tx, made)
 
     found = loaded(data)
     store = database(found)
     try:
-        number = store.write_now(work)
+        number, years = store.write_now(work)
     except ValueError:
         fail(f"已经有一个小区叫「{name}」。There is a community of that name already.")
     finally:
         store.close()
     out.print(f"已新建小区 {number}：{name}。Community {number} added.")
+    if years:
+        known = "、".join(map(str, years))
+        out.print(f"日历里已有 {known} 年的节假日和调休。Its calendar has the official days of {known}.")
+
+
+@calendar.command("show")
+def calendar_show(name: InCommunity = "", data: Data = None) -> None:
+    """列出今天以后的节假日和调休。The holidays and make-up working days from today on."""
+    found = loaded(data)
+    with closing(database(found)) as store, store.read() as session:
+        tx = _tx(session, found)
+        chosen = _chosen(session, name)
+        today = tx.now.astimezone(ZoneInfo(chosen.time_zone)).date()
+        spans, policy = spans_of(tx, chosen.id, date(today.year, 1, 1)), policy_of(tx, chosen.id)
+    out.print(
+        f"{chosen.name}：周一到周五 {policy.day_starts}–{policy.day_ends} 上班，下面的日子除外。"
+        "Monday to Friday are working days, but for these:"
+    )
+    for span in (each for each in spans if each.last >= today):
+        days = f"{span.first}" if span.first == span.last else f"{span.first} – {span.last}"
+        out.print(f"{days}  {'班 work' if span.day.working else '休 off'}  {span.day.name}".rstrip())
+    for year in (today.year, today.year + 1):
+        if not any(year in (span.first.year, span.last.year) for span in spans):
+            out.print(_without_days(year))
+
+
+def _without_days(year: int) -> str:
+    return (
+        f"{year} 年没有登记节假日，按周一到周五上班算。国务院公布后（一般在前一年 11 月）："
+        f"./linli calendar holidays {year}，或 ./linli calendar import 文件。"
+        f"Nothing is set for {year}; Monday to Friday count as working days."
+    )
+
+
+@calendar.command("set")
+def calendar_set(
+    day: Annotated[str, typer.Argument(help="日期，例如 2026-12-31。A date.")],
+    how: Annotated[str, typer.Argument(help="off 休、work 班、usual 照平常。")],
+    called: Annotated[str, typer.Argument(help="名称，例如 公司年假。What it is called.")] = "",
+    *,
+    name: InCommunity = "",
+    data: Data = None,
+) -> None:
+    """定一天休息、上班或照平常；已经定下的期限不变。A day off, at work, or as usual; deadlines that stand stay."""
+    try:
+        at = date.fromisoformat(day)
+    except ValueError:
+        fail(f"没看懂日期「{day}」，请写成 2026-12-31。Please write the date as 2026-12-31.")
+    if how not in ("off", "work", "usual"):
+        fail("请写 off（休）、work（班）或 usual（照平常）。Please say off, work or usual.")
+    if len(called) > LONGEST_NAME or not called.isprintable():
+        fail(f"名称最多 {LONGEST_NAME} 个字。A name has {LONGEST_NAME} characters at most.")
+
+    def work(tx: Tx, community_id: int) -> None:
+        if how == "usual":
+            forget_day(tx, community_id, at)
+        else:
+            set_days(tx, community_id, {at: Day(how == "work", called)})
+
+    _change_calendar(data, name, work)
+    how = {"off": "休 off", "work": "班 work", "usual": "照平常 as usual"}[how]
+    out.print(f"{at} {how} {called}".rstrip())
+
+
+@calendar.command("holidays")
+def calendar_holidays(
+    year: Annotated[int, typer.Argument(help="年份，例如 2027。A year.")],
+    name: InCommunity = "",
+    data: Data = None,
+) -> None:
+    """登记一年的法定节假日和调休。China's official holidays and make-up working days of a year."""
+    days = official_days(year)
+    if not days:
+        known = known_years()
+        fail(
+            f"这一版只知道 {known[0]}–{known[-1]} 年的安排。{year} 年的公布后（一般在前一年 11 月）升级邻里，"
+            "或者用 ./linli calendar import 导入；在那之前按周一到周五上班算。"
+            f"This release knows {known[0]} to {known[-1]} only. Upgrade once {year} is published, or import a file; "
+            "until then Monday to Friday count as working days."
+        )
+    changed = _change_calendar(data, name, lambda tx, community_id: set_days(tx, community_id, days))
+    out.print(
+        f"{year} 年：{len(days)} 天已登记，其中 {changed} 天有变化。{len(days)} days set, {changed} changed."
+    )
+
+
+@calendar.command("import")
+def calendar_import(
+    file: Annotated[Path, typer.Argument(help="CSV 或 Excel，列：日期、休/班、名称。date, off/work, name.")],
+    name: InCommunity = "",
+    data: Data = None,
+) -> None:
+    """从文件登记节假日和调休，全部成功或不动。Days off and at work from a file, all of it or nothing."""
+    try:
+        if file.stat().st_size > MOST_BYTES:
+            fail(in_both(Say("roster.file.too_large")))
+        days = read_days(file.read_bytes())
+    except OSError as error:
+        fail(f"读不了 {file}：{error.strerror}。The file cannot be read.")
+    except BadRoster as error:
+        problems = "\n".join(in_both(problem) for problem in error.problems)
+        fail(f"没有导入，请先改好这些问题。Nothing was imported; please mend these first:\n{problems}")
+    changed = _change_calendar(data, name, lambda tx, community_id: set_days(tx, community_id, days))
+    out.print(f"{len(days)} 天已登记，其中 {changed} 天有变化。{len(days)} days set, {changed} changed.")
+
+
+def _change_calendar(data: Path | None, name: str, change: Callable[[Tx, int], Answer]) -> Answer:
+    """Change the calendar of a community."""
+    found = loaded(data)
+    with closing(database(found)) as store:
+        return store.write_now(lambda session: change(_tx(session, found), _chosen(session, name).id))
+
+
+def _chosen(session: Session, name: str) -> Community:
+    """The named community, or the only one; else the end."""
+    try:
+        return _community(session, name)
+    except LookupError as error:
+        fail(str(error))
 
 
 @roster.command("import")

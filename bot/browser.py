@@ -17,6 +17,7 @@ from conversations.said import Contact, File, Said
 from conversations.steps import RECORDINGS
 from conversations.words import LANGUAGES, texts
 from handlers.equipment_file import import_register
+from handlers.holidays import begin_calendar
 from handlers.inbox import said_in
 from handlers.people import bind_account, homes_of
 from handlers.phones import masked, normal_phone
@@ -406,6 +407,7 @@ class Browser:
             community = add_community(tx, DEMO, time_zone="Asia/Shanghai", language="zh")
             import_roster(tx, community, read_roster(ROSTER.read_bytes()))
             import_register(tx, community.id, EQUIPMENT.read_bytes())
+            begin_calendar(tx, community)
             _set(session, community.id, "office_phone", "021-5555 0110")
             _set(session, community.id, DEMO_STATE, "on show")
         self._give_phones(tx, community)

@@ -19,6 +19,7 @@ PRIVATE = (
     "purchase",
     "purchases",
     "my",
+    "overdue",
     "equipment",
     "agents",
     "mydata",
@@ -29,6 +30,8 @@ PRIVATE = (
 GROUP = (
     "tickets",
     "incidents",
+    "overdue",
+    "times",
     "votes",
     "poll",
     "purchases",

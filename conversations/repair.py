@@ -188,7 +188,7 @@ REPAIR = Script(
         "home": PLACE["home"],
         "building": PLACE["building"],
         "spot": PLACE["spot"],
-        "same": Choice("none", source="similar", when=seen_before, no="none"),
+        "same": Choice("none", source="similar", when=seen_before, no="none", optional=True),
         "entry": Choice("any_time", "call_first", when=asked_at_home),
         "photos": Photos(most=6, optional=True, recordings=True, when=by_steps),
         "sure": Confirm(when=wants_a_look),

@@ -12,7 +12,7 @@ from conversations.repair import SAME
 from conversations.steps import Answers
 from conversations.words import Say
 from handlers.actions import action, perform
-from handlers.assigning import set_deadline
+from handlers.assigning import set_deadline, stop_deadline
 from handlers.calendar import working_deadline
 from handlers.numbers import wait_turn
 from handlers.people import buildings_of, homes_of
@@ -372,7 +372,8 @@ def merge(tx: Tx, person: Person, repair: Repair, into: Repair) -> None:
     rows = tx.session.exec(select(Follower).where(Follower.repair_id == repair.id)).all()
     waiting = [(repair.person_id, repair.what, repair.place), *((r.person_id, r.what, r.place) for r in rows)]
     repair.state, repair.merged_id = "merged", into.id
-    for clock in ("page", "overdue", "warn", "silence", "resume"):
+    stop_deadline(tx, repair)
+    for clock in ("page", "silence", "resume"):
         stop_timer(tx, f"repair.{clock}:{repair.id}")
     add_event(tx, repair, "event.merged", person, number=into.number)
     for row in rows:

@@ -14,7 +14,7 @@ from conversations.errors import Refused, Unclear
 from conversations.said import MOST_CHARACTERS, Said
 from conversations.steps import attachments_in, file_problem, visible
 from conversations.words import LANGUAGES, named_language, normal, spoken
-from handlers import ballots, judge, reach, repair, roster_chat, spots
+from handlers import ballots, judge, reach, repair, roster_chat, spots, urging
 from handlers.actions import perform, stays, tap
 from handlers.codes import TypedSpot, code_in, code_quoted, spot_in
 from handlers.greeting import greet, show_waiting
@@ -656,6 +656,7 @@ def _typed_button(tx: Tx, person: Person, place: Place, said: Said) -> bool:
     return (
         _tap_labelled(tx, person, place, said, word)
         or _says_whether_repaired(tx, person, place, word)
+        or (place.kind == "private" and urging.urge_typed(tx, person, word))
         or _says_ballot(tx, person, place, word)
     )
 

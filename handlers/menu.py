@@ -7,10 +7,12 @@ from handlers import (  # noqa: F401  whose actions the commands name
     crew,
     equipment,
     equipment_file,
+    figures,
     homes,
     incidents,
     joining,
     openings,
+    overdue,
     paper,
     polls,
     privacy,
@@ -20,6 +22,7 @@ from handlers import (  # noqa: F401  whose actions the commands name
     repair_lists,
     review,
     spots,
+    urging,
     vote_cards,
 )
 from handlers.actions import action
@@ -57,10 +60,14 @@ COMMANDS = {
     "incidents": "incident.list",
     "equipment": "equipment",
     "spots": "spots",
+    "overdue": "overdue",
+    "times": "times",
 }
 FOR_STAFF = (
     "repair.open",
     "incident.list",
+    "overdue",
+    "times",
     "purchases",
     "votes",
     "home.find",

@@ -12,7 +12,7 @@ from store.tables import Account, Agent, Community, Home, HomeRole, Person, Plac
 
 
 def roles_of(tx: Tx, person: Person) -> set[str]:
-    """The person's work: staff, crew, committee."""
+    """The person's work: staff, crew, committee, manager."""
     roles = select(Role.role).where(Role.person_id == person.id)
     return tx.once("roles", person.id, lambda: set(tx.session.exec(roles)))
 
@@ -96,6 +96,17 @@ def committee_of(tx: Tx, community_id: int) -> list[Person]:
         .order_by(col(Person.id))
     )
     return list(tx.session.exec(members))
+
+
+def managers_of(tx: Tx, community_id: int) -> list[Person]:
+    """The managers, who are called when nobody else comes."""
+    managers = (
+        select(Person)
+        .join(Role, col(Role.person_id) == col(Person.id))
+        .where(Role.community_id == community_id, Role.role == "manager")
+        .order_by(col(Person.id))
+    )
+    return list(tx.session.exec(managers))
 
 
 def on_duty(tx: Tx, community_id: int, kind: str, building: str = "") -> list[Person]:

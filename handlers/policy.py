@@ -1,10 +1,12 @@
 """What a community may set for itself, with the defaults that settings.toml gives."""
 
-from typing import Annotated, Any
+import re
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from sqlmodel import Session, select
 
+from conversations.words import texts
 from handlers.tx import Tx
 from store.tables import CommunitySetting
 
@@ -12,6 +14,35 @@ Time = Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
 
 Span = Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d$")]
 Hours = Annotated[str, Field(pattern=r"^(\d{1,4}(, ?\d{1,4})*)?$")]
+
+LONGEST = {"h": 500, "d": 60}
+
+
+def deadlines_in(text: str) -> dict[str, tuple[int, str]]:
+    """What "lift 8h, paint 5d" says: {"lift": (8, "h"), "paint": (5, "d")}; ValueError names what it cannot mean."""
+    found: dict[str, tuple[int, str]] = {}
+    for part in filter(None, (each.strip() for each in text.split(","))):
+        match = re.fullmatch(r"([a-z]+) +([0-9]{1,3})([hd])", part)
+        if match is None:
+            raise ValueError(f"「{part}」 is not like: lift 8h, paint 5d")
+        kind, count, unit = match[1], int(match[2]), match[3]
+        if f"kind.{kind}" not in texts("zh"):
+            kinds = ", ".join(key.removeprefix("kind.") for key in texts("zh") if key.startswith("kind."))
+            raise ValueError(f"「{kind}」 is no kind of repair; there are: {kinds}")
+        if kind in found:
+            raise ValueError(f"「{kind}」 stands there twice")
+        if not 1 <= count <= LONGEST[unit]:
+            raise ValueError(f"「{part}」 is not between 1 and {LONGEST[unit]}{unit}")
+        found[kind] = count, unit
+    return found
+
+
+def _deadlines(text: str) -> str:
+    deadlines_in(text)
+    return text
+
+
+Deadlines = Annotated[str, AfterValidator(_deadlines)]
 
 
 class Policy(BaseModel):
@@ -21,7 +52,11 @@ class Policy(BaseModel):
 
     office_phone: str = ""
     repair_days: int = Field(2, ge=1, le=60)
+    kind_deadlines: Deadlines = "power 4h, water 4h, lift 8h, heat 8h, paint 5d, furniture 5d, garden 5d"
+    day_starts: Time = "08:30"
     day_ends: Time = "18:00"
+    warn_hours: int = Field(4, ge=0, le=100)
+    urge_hours: int = Field(12, ge=1, le=720)
     page_again_minutes: int = Field(3, ge=1, le=60)
     urgent_hours: int = Field(4, ge=1, le=72)
     confirm_days: int = Field(3, ge=1, le=60)
@@ -42,6 +77,12 @@ class Policy(BaseModel):
     remind_hours: Hours = "48, 12"
     waking: Span = "08:30-21:00"
     objection_days: int = Field(7, ge=1, le=60)
+
+    @model_validator(mode="after")
+    def _day_has_hours(self) -> Self:
+        if self.day_starts >= self.day_ends:
+            raise ValueError(f"day_starts {self.day_starts} is not before day_ends {self.day_ends}")
+        return self
 
 
 DEMO_STATE = "playground.demo"

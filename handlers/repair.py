@@ -14,8 +14,7 @@ from conversations.steps import Answers, LazyFacts
 from conversations.words import LANGUAGES, Say, texts
 from handlers import judge
 from handlers.actions import action, perform
-from handlers.assigning import assign, set_deadline
-from handlers.calendar import working_deadline
+from handlers.assigning import assign, deadline_for, set_deadline, stop_deadline
 from handlers.following import more_of_others, offered, pass_on, same_emergency
 from handlers.numbers import next_number
 from handlers.paging import ring
@@ -143,7 +142,7 @@ def heard(tx: Tx, person: Person, talk: Talk, changed: Collection[str]) -> bool:
     if "what" in changed and "danger" not in changed:  # "no danger" was said of other words
         talk.answers = {name: answer for name, answer in talk.answers.items() if name != "danger"}
     answers = talk.answers
-    if answers.get("same", "none") != "none":
+    if answers.get("same") not in (None, "none"):
         _join_instead(tx, person, talk)
         return True
     if answers.get("sight") == "now":
@@ -706,7 +705,7 @@ def _raise(tx: Tx, repair: Repair, person: Person) -> None:
     add_event(tx, repair, "event.raised", person)
     if repair.state == "waiting":
         repair.crew_id, repair.due_at = None, None
-        stop_timer(tx, f"repair.overdue:{repair.id}")
+        stop_deadline(tx, repair)
         ring(tx, repair)
     else:
         show_to_who_has_it(tx, repair)
@@ -735,11 +734,7 @@ def lowered(tx: Tx, person: Person, repair: Repair, why: str) -> None:
     if repair.state == "waiting":
         assign(tx, repair)
     else:
-        set_deadline(
-            tx,
-            repair,
-            working_deadline(tx, repair.community_id, policy_of(tx, repair.community_id).repair_days),
-        )
+        set_deadline(tx, repair, deadline_for(tx, repair))
         show_to_who_has_it(tx, repair)
     tell_concerned(tx, repair, "repair.lowered", why=why, due=repair.due_at, assigned=assigned(tx, repair))
     refresh(tx, repair)
@@ -783,7 +778,7 @@ def withdraw(tx: Tx, person: Person, repair: Repair) -> None:
     repair.state = "withdrawn"
     end_about(tx, f"repair:{repair.id}")
     stop_timer(tx, f"repair.page:{repair.id}")
-    stop_timer(tx, f"repair.overdue:{repair.id}")
+    stop_deadline(tx, repair)
     add_event(tx, repair, "event.withdrawn", person)
     tell(tx, person, "repair.withdrawn", number=repair.number, last=to_reporter(repair))
     for crew in called(tx, repair):

@@ -209,13 +209,20 @@ def _buttons(repair: Repair, names: Sequence[str]) -> list[Button]:
     return [Button(f"repair.{name}:{repair.id}", number=repair.number) for name in names]
 
 
+def may_be_urged(repair: Repair) -> bool:
+    """Whether urging helps: not one that is paged already, nor one whose clock stands."""
+    return repair.state in ON_IT or (repair.state == "waiting" and not repair.urgent)
+
+
 def owner_buttons(repair: Repair) -> list[Button]:
     """What its reporter can do with it now."""
     over: dict[str, list[str]] = {"withdrawn": [], "merged": []}
     names = {"done": ["confirm", "dispute", "more"], "closed": ["dispute"], **over}.get(repair.state)
     if names is None:
         worse = [] if repair.urgent else ["raise"]
-        names = [*([] if repair.confirmed else ["affirm"]), "more", *worse, "correct", "withdraw"]
+        urge = ["urge"] if may_be_urged(repair) else []
+        first = [] if repair.confirmed else ["affirm"]
+        names = [*first, "more", *urge, *worse, "correct", "withdraw"]
     return _buttons(repair, names)
 
 

@@ -11,8 +11,7 @@ from conversations.said import File
 from conversations.words import Say
 from handlers import judge
 from handlers.actions import action, perform
-from handlers.assigning import assign, set_deadline
-from handlers.calendar import working_deadline
+from handlers.assigning import assign, deadline_for, set_deadline
 from handlers.paging import ring
 from handlers.people import roles_of
 from handlers.policy import policy_of
@@ -114,8 +113,7 @@ def reopen(tx: Tx, person: Person, repair: Repair, why: str) -> None:
         repair.ring, repair.crew_id = 0, None
         ring(tx, repair)
     elif repair.crew_id is not None and still_works(tx, crew := tx.session.get_one(Person, repair.crew_id)):
-        days = policy_of(tx, repair.community_id).repair_days
-        set_deadline(tx, repair, working_deadline(tx, repair.community_id, days))
+        set_deadline(tx, repair, deadline_for(tx, repair))
         show_card(tx, repair, crew, key="repair.reopened_crew", anew=True)
     else:
         assign(tx, repair)

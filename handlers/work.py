@@ -9,7 +9,7 @@ from conversations.errors import Refused
 from conversations.repair import DONE
 from conversations.words import Say
 from handlers.actions import action
-from handlers.assigning import IN_ORDER, assign, set_deadline
+from handlers.assigning import IN_ORDER, assign, set_deadline, stop_deadline
 from handlers.paging import ring
 from handlers.policy import policy_of
 from handlers.repair_cards import (
@@ -88,7 +88,7 @@ def give_back(tx: Tx, person: Person, repair: Repair) -> None:
         tell_owner(tx, repair, "repair.declined_owner", who=person.name)
     if repair.urgent:
         repair.due_at = None
-        stop_timer(tx, f"repair.overdue:{repair.id}")
+        stop_deadline(tx, repair)
         ring(tx, repair, but=person)
     elif was_theirs:
         assign(tx, repair, but=person)
@@ -121,7 +121,7 @@ def done(tx: Tx, person: Person, repair: Repair, **answers: Any) -> None:
     photos = add_photos(tx, person, repair, answers.get("photos"))
     note = answers.get("note") or ""
     add_event(tx, repair, "event.done", person, note=note)
-    stop_timer(tx, f"repair.overdue:{repair.id}")
+    stop_deadline(tx, repair)
     tell(tx, person, "repair.done_crew", number=repair.number)
     tell_owner(
         tx,

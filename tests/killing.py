@@ -714,14 +714,16 @@ class Check:
         waiting = set(self.session.exec(select(Timer.action).where(Timer.state == "waiting")))
         failed = self.session.exec(select(Timer).where(Timer.state == "failed")).all()
         yield from (f"{timer.action} failed: {timer.error}" for timer in failed)
+        may: set[str] = set()  # who was warned, or not warned since it is due soon, has no such timer
         due = {f"talk.expire:{talk_id}" for talk_id in self.session.exec(select(Talk.id))}
         for repair in self.repairs:
             if repair.urgent and repair.state == "waiting":
                 due.add(f"repair.page:{repair.id}")
             if not repair.urgent and repair.state in ("waiting", "accepted", "on_way"):
                 due.add(f"repair.overdue:{repair.id}")
+                may.add(f"repair.warn:{repair.id}")
         yield from (f"{missing} is missing" for missing in due - waiting)
-        for more in waiting - due:
+        for more in waiting - due - may:
             if not more.startswith(("repair.unconfirmed", "privacy.retain")):
                 yield f"{more} waits for nothing"
 

@@ -113,6 +113,7 @@ SAYING: dict[str, tuple[int | str, ...]] = {
     "_tell_cast": (3, "key"),
     "give": ("key",),
     "_list": (3, "key"),
+    "_answer": (3, "key"),
     "Button": (1, "key"),
 }
 # Methods of these names that are not ours.
@@ -414,6 +415,7 @@ def test_no_key_is_unused() -> None:
 GROUPS = {"all", "answer", "chatter", "command", "consent", "control", "hour", "money", "photos", "place"} | {
     "ballot",
     "repaired",
+    "urge",
     "trade",
     "whole",
 }

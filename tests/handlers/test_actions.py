@@ -135,15 +135,15 @@ def refusal(tx: Tx, person: Person, what: str) -> str:
 
 DOES = {
     "waiting": {
-        "owner": {"show", "more", "withdraw", "raise", "affirm"},
+        "owner": {"show", "more", "urge", "withdraw", "raise", "affirm"},
         "crew in charge": {"show", "accept", "decline"},
     },
     "accepted": {
-        "owner": {"show", "more", "withdraw", "raise", "affirm"},
+        "owner": {"show", "more", "urge", "withdraw", "raise", "affirm"},
         "crew in charge": {"show", "accept", "decline", "go", "finish"},
     },
     "on_way": {
-        "owner": {"show", "more", "withdraw", "raise", "affirm"},
+        "owner": {"show", "more", "urge", "withdraw", "raise", "affirm"},
         "crew in charge": {"show", "accept", "decline", "go", "finish"},
     },
     "done": {"owner": {"show", "confirm", "dispute", "more"}, "crew in charge": {"show"}},

@@ -491,6 +491,8 @@ async def test_help_in_the_group_shows_what_staff_can_do(office: Phone) -> None:
     shown = office.sees("这里是物业管理群")
     assert list(shown.buttons) == [
         "待办",
+        "逾期报修",
+        "时效",
         "采购申请",
         "投票",
         "查户",

@@ -52,7 +52,9 @@ async def test_a_building_without_water_from_the_first_word_to_the_last(
     await office.says("刚才")
     office.sees("没看懂时间，或者已经过了")
     await office.says("今天20点")
-    owner.sees("📣 事件 1（3号楼停水，水泵坏了）的新情况：\n水泵已拆下，在换轴承\n预计 3月2日周一 20:00 恢复。")
+    owner.sees(
+        "📣 事件 1（3号楼停水，水泵坏了）的新情况：\n水泵已拆下，在换轴承\n预计 3月2日周一 20:00 恢复。"
+    )
     await building.later(hours=12)
     office.sees("⏰ 事件 1 预计的时间到了", "已恢复")
     await office.taps("已恢复")

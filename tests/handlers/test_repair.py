@@ -403,6 +403,8 @@ async def report(owner: Phone, what: str, until: str = "") -> None:
     for answer in ("我家", what, "随时可以", "跳过", "提交"):
         if until and until in owner.last.text:
             return
+        if "是同一件事吗" in owner.last.text:
+            await owner.says("不是")
         await owner.says(answer)
 
 
