@@ -1,4 +1,4 @@
-"""Moments as people write them: "12月31日 9:00", "明天 9点", "2026-12-31 18:30"."""
+"""Moments as people write them: "12月31日 9:00", "明天 9点", "三天后", "2026-12-31 18:30"."""
 
 import re
 import unicodedata
@@ -9,6 +9,7 @@ from conversations.steps import whole_number
 DAYS = {"今天": 0, "今日": 0, "明天": 1, "明日": 1, "后天": 2, "大后天": 3, "today": 0, "tomorrow": 1}
 WEEKDAYS = {c: n for n, c in enumerate("一二三四五六日", 1)} | {"天": 7}
 NEXT = re.compile(r"(下)?(?:个)?(?:周|星期|礼拜)([一二三四五六日天])")
+AHEAD = re.compile(r"(\d{1,3})(天|周|个?星期|个?礼拜)[以之]?后")
 NUMERAL = re.compile(r"[一二两三四五六七八九十]+")
 DATE = re.compile(
     r"(?:(\d{4})\s*[-年/.]\s*)?(\d{1,2})\s*(?:月|[-/.])\s*(\d{1,2})\s*[日号]?(?:周[一二三四五六日\d])?"
@@ -44,6 +45,10 @@ def day_in(words: str, today: date) -> tuple[date | None, str]:
         ahead += 7 if week[1] or ahead < 0 else 0
         return today + timedelta(days=ahead), words[week.end() :]
     words = NUMERAL.sub(lambda numeral: str(whole_number(numeral[0]) or numeral[0]), words)
+    ahead_of = AHEAD.match(words)
+    if ahead_of is not None:
+        days = int(ahead_of[1]) * (1 if ahead_of[2] == "天" else 7)
+        return today + timedelta(days=days), words[ahead_of.end() :]
     match = DATE.match(words)
     if match is None:
         return None, words

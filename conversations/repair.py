@@ -1,4 +1,4 @@
-"""The questions of a repair: the report, the place of an emergency, the end of the work, and a reopening."""
+"""The questions of a repair: the report, the place of an emergency, and what is added."""
 
 import re
 from functools import cache
@@ -243,12 +243,3 @@ MORE = Script(
     free=free_note,
     steps={"photos": Photos(most=6, optional=True, recordings=True), "note": Text(max=NOTE, optional=True)},
 )
-
-DONE = Script(
-    name="done",
-    finish="repair.done",
-    free=free_note,
-    steps={"photos": Photos(most=6, optional=True, recordings=True), "note": Text(max=NOTE, optional=True)},
-)
-
-REOPEN = Script(name="reopen", finish="repair.reopen", steps={"why": Text(max=300)})

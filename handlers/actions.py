@@ -7,7 +7,7 @@ from typing import Any
 from sqlmodel import SQLModel, select
 
 from conversations.errors import Refused
-from handlers.rights import acts_for_community, may
+from handlers.rights import acts_for_community, may, refusal
 from handlers.tx import Tx
 from store.tables import Audit, Community, Person
 
@@ -66,7 +66,7 @@ def perform(tx: Tx, person: Person | None, what: str, /, **answers: Any) -> None
     row = _row(tx, act, subject, person)
     capacity = may(tx, person, name, row)
     if capacity is None:
-        raise Refused("refused.not_yours")
+        raise refusal(tx, person, name, row)
     facts = _about(tx, row)
     if act.table is None:
         act.do(tx, person, **answers)

@@ -60,6 +60,7 @@ ASKING = ("repair", "home")
 """Commands that ask a question of their own."""
 WORN_OUT = (
     *("refused.taken", "refused.over", "refused.unknown", "roster.over", "unclear.stale", "vote.closed"),
+    *("refused.not_in_charge", "refused.price_over"),
     *("vote.late", "objection.late", "objection.over"),
     *("equipment.over", "equipment.gone"),
 )

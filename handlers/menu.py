@@ -11,10 +11,13 @@ from handlers import (  # noqa: F401  whose actions the commands name
     homes,
     incidents,
     joining,
+    letters,
     openings,
     overdue,
     paper,
+    pausing,
     polls,
+    price,
     privacy,
     progress,
     purchases,
@@ -24,6 +27,7 @@ from handlers import (  # noqa: F401  whose actions the commands name
     spots,
     urging,
     vote_cards,
+    work,
 )
 from handlers.actions import action
 from handlers.greeting import greet

@@ -1,11 +1,14 @@
 """What is said about a repair: its facts for each reader, and the cards that show its present state."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from sqlmodel import col, select
 
 from conversations.errors import Refused
+from conversations.money import yuan
 from conversations.words import Reader, Say, texts
 from handlers import matters
 from handlers.masking import without_private
@@ -115,8 +118,11 @@ def private(tx: Tx, repair: Repair) -> dict[str, Any]:
         "kind": Say(f"kind.{repair.kind}"),
         "why": because(repair),
         "entry": Say("repair.entry_mark", entry=Say(f"repair.entry.{repair.entry}")) if repair.entry else "",
-        "state": Say(f"state.{repair.state}"),
-        "due": repair.due_at or Say("due.now"),
+        "state": state_of(tx, repair),
+        "due": _due(repair),
+        "cost": _cost(repair),
+        "rating": _rating(repair),
+        "times": repair.reopened,
         "doubt": Say("repair.doubt") if not repair.confirmed else "",
     }
 
@@ -128,9 +134,9 @@ def public(tx: Tx, repair: Repair) -> dict[str, Any]:
         "where": where(tx, repair, public=True),
         "what": _counted(repair, _masked(tx, repair, repair.what) or Say(f"kind.{repair.kind}")),
         "kind": Say(f"kind.{repair.kind}"),
-        "state": Say(f"state.{repair.state}"),
+        "state": state_of(tx, repair),
         "urgent": Say("repair.urgent_mark") if repair.urgent else "",
-        "due": Say("repair.due_mark", due=repair.due_at) if repair.due_at and repair.state in WORK else "",
+        "due": Say("repair.due_mark", due=repair.due_at) if _is_due(repair) else "",
         "steps": "",
     }
 
@@ -150,6 +156,60 @@ def _with_homes(tx: Tx, repair: Repair, what: str) -> Any:
 def _counted(repair: Repair, what: Any) -> Any:
     many = repair.homes > 1 and not repair.incident  # whose card counts them by itself
     return Say("repair.of_many", what=what, count=repair.homes) if many else what
+
+
+def state_of(tx: Tx, repair: Repair) -> Say:
+    """Its state in words; while it waits for parts or for access, until when its clock stands."""
+    if repair.state in PAUSED and repair.paused_until is not None:
+        until = day_of(tx, repair.community_id, repair.paused_until)
+        return Say("work.stands", state=Say(f"state.{repair.state}"), until=until)
+    return Say(f"state.{repair.state}")
+
+
+def day_of(tx: Tx, community_id: int, moment: datetime) -> Say:
+    """The day of a moment as people call it in the community: 12月3日周四."""
+    local = moment.astimezone(ZoneInfo(tx.community(community_id).time_zone))
+    return Say("day.full", month=local.month, day=local.day, weekday=Say(f"day.{local.isoweekday()}"))
+
+
+def _is_due(repair: Repair) -> bool:
+    """Whether there is a deadline, and its clock runs."""
+    return repair.due_at is not None and repair.state in WORK and repair.paused_at is None
+
+
+def _due(repair: Repair) -> Any:
+    if repair.paused_at is not None and repair.due_at is not None:
+        return Say("due.stands", due=repair.due_at)
+    return repair.due_at or Say("due.now")
+
+
+def _cost(repair: Repair) -> Any:
+    """What it costs its owner, and whether they agreed."""
+    if repair.cost is None or not repair.cost_state:
+        return ""
+    return Say(
+        "work.cost_mark",
+        amount=amount(repair),
+        purpose=Say("work.purpose_mark", purpose=repair.cost_for) if repair.cost_for else "",
+        answer=Say(f"work.cost.{repair.cost_state}"),
+    )
+
+
+def amount(repair: Repair) -> Say:
+    """What it costs, in words."""
+    return Say("money.yuan", amount=yuan(repair.cost or 0))
+
+
+def stars(count: int) -> str:
+    """How good it was, as people draw it."""
+    return "★" * count
+
+
+def _rating(repair: Repair) -> Any:
+    if repair.stars is None:
+        return ""
+    words = Say("work.praise_mark", words=repair.praise) if repair.praise else ""
+    return Say("work.rating_mark", stars=stars(repair.stars), words=words)
 
 
 def brief(repair: Repair) -> Any:
@@ -216,22 +276,32 @@ def may_be_urged(repair: Repair) -> bool:
 
 def owner_buttons(repair: Repair) -> list[Button]:
     """What its reporter can do with it now."""
-    over: dict[str, list[str]] = {"withdrawn": [], "merged": []}
-    names = {"done": ["confirm", "dispute", "more"], "closed": ["dispute"], **over}.get(repair.state)
+    ended = {
+        "done": ["confirm", "dispute", "more", "write"],
+        "closed": ["dispute", "write"],
+        "withdrawn": [],
+        "merged": [],
+    }
+    names = ended.get(repair.state)
     if names is None:
+        asked = ["agree", "refuse"] if repair.cost_state == "asked" else []
         worse = [] if repair.urgent else ["raise"]
+        write = [] if repair.urgent and repair.state == "waiting" else ["write"]
         urge = ["urge"] if may_be_urged(repair) else []
         first = [] if repair.confirmed else ["affirm"]
-        names = [*first, "more", *urge, *worse, "correct", "withdraw"]
+        names = [*first, *asked, "more", *write, *urge, *worse, "correct", "withdraw"]
     return _buttons(repair, names)
 
 
 def follower_buttons(repair: Repair) -> list[Button]:
     """What somebody who follows it can do with it now."""
-    names = {"done": ["dispute", "show"], "closed": ["dispute"], "withdrawn": [], "merged": []}.get(
-        repair.state
-    )
-    return _buttons(repair, ["show", "leave"] if names is None else names)
+    ended = {
+        "done": ["dispute", "show", "write"],
+        "closed": ["dispute", "write"],
+        "withdrawn": [],
+        "merged": [],
+    }
+    return _buttons(repair, ended.get(repair.state, ["show", "write", "leave"]))
 
 
 def board_buttons(repair: Repair) -> list[Button]:
@@ -242,14 +312,24 @@ def board_buttons(repair: Repair) -> list[Button]:
 def crew_buttons(repair: Repair, person: Person) -> list[Button]:
     """What a member of the crew can do with it now."""
     if repair.state == "waiting":
-        names = ["accept", "decline"] if repair.crew_id in (None, person.id) else []
-    elif repair.crew_id == person.id:
-        names = {"accepted": ["go", "finish", "decline"], "on_way": ["finish", "decline"]}.get(
-            repair.state, []
-        )
+        return _buttons(repair, ["accept", "decline"] if repair.crew_id in (None, person.id) else [])
+    if repair.crew_id != person.id or repair.state not in IN_HAND:
+        return []
+    # What has to be paid and is not agreed is not repaired yet, unless it is repaired for nothing.
+    finish = "free" if repair.cost_state in ("asked", "refused") else "finish"
+    begin = _buttons(repair, [finish] if repair.state == "on_way" else ["go", finish])
+    if repair.state in PAUSED:
+        waits = [Button(f"repair.{repair.state}:{repair.id}", "button.wait_longer", number=repair.number)]
     else:
-        names = []
-    return _buttons(repair, names)
+        waits = _buttons(repair, PAUSED)
+    asks = [] if repair.incident else ["write_owner"]
+    asks += ["price"] if may_cost(repair) else []
+    return [*begin, *waits, *_buttons(repair, [*asks, "hand", "decline"])]
+
+
+def may_cost(repair: Repair) -> bool:
+    """Whether its reporter can be asked to pay for it: it is in their home."""
+    return repair.place == "home" and not repair.incident
 
 
 def staff_buttons(repair: Repair) -> list[Button]:
@@ -315,7 +395,9 @@ def show_to_who_has_it(tx: Tx, repair: Repair) -> None:
 def _card_key(repair: Repair) -> str:
     if repair.state != "waiting":
         return "repair.card"
-    return "repair.page" if repair.urgent else "repair.ticket"
+    if repair.urgent:
+        return "repair.page"
+    return "repair.reopened_crew" if repair.reopened else "repair.ticket"
 
 
 def staff_card(tx: Tx, repair: Repair, *, key: str = "", anew: bool = False, lane: int | None = None) -> None:
@@ -384,11 +466,11 @@ def refresh(tx: Tx, repair: Repair) -> None:
     on_card = tx.said is not None and bool(tx.said.tap) and (tx.mark is None or tx.mark.card == card)
     acting = tx.person if tx.said is not None and not on_card else None
     held = called(tx, repair)
-    in_charge = tx.session.get(Person, repair.crew_id) if repair.state in ON_IT else None
+    in_charge = tx.session.get(Person, repair.crew_id) if repair.state in IN_HAND else None
     if in_charge is not None and in_charge not in held:  # accepted from the list: never called
         show_card(tx, repair, in_charge, anew=True)
     for person in held:
-        acted = acting is not None and acting.id == person.id == repair.crew_id and repair.state in ON_IT
+        acted = acting is not None and acting.id == person.id == repair.crew_id and repair.state in IN_HAND
         show_card(tx, repair, person, anew=acted)
     staff_card(tx, repair)
     board(tx, repair)

@@ -5,6 +5,8 @@ from typing import Any
 
 from sqlmodel import select
 
+from conversations.errors import Refused
+from conversations.words import Say
 from handlers.people import is_guest, is_resident, owns, roles_of
 from handlers.proxies import powers_given_to
 from handlers.tx import Tx
@@ -87,6 +89,16 @@ def crew(tx: Tx, person: Person, row: Any) -> bool:
 def crew_in_charge(tx: Tx, person: Person, row: Any) -> bool:
     """The member of the crew who has this very ticket."""
     return row is not None and row.crew_id == person.id and crew(tx, person, row)
+
+
+def addressee(tx: Tx, person: Person, row: Any) -> bool:
+    """To whom the letter in the row was written."""
+    return row is not None and row.to_id == person.id
+
+
+def for_office(tx: Tx, person: Person, row: Any) -> bool:
+    """Staff, to whom the letter in the row was written as to the property office."""
+    return row is not None and row.to_id is None and staff(tx, person, row)
 
 
 def principal(tx: Tx, person: Person, row: Any) -> bool:
@@ -270,14 +282,41 @@ RIGHTS: Mapping[str, tuple[Capacity | str, ...]] = {
     "times": (staff,),
     "repair.silence": (CLOCK,),
     "repair.disputed": (CLOCK,),
+    "repair.resume": (CLOCK,),
+    "repair.price_wait": (CLOCK,),
     "repair.accept": (crew,),
     "repair.decline": (crew,),
     "repair.go": (crew_in_charge,),
     "repair.finish": (crew_in_charge,),
     "repair.done": (crew_in_charge,),
+    "repair.parts": (crew_in_charge,),
+    "repair.access": (crew_in_charge,),
+    "repair.wait_parts": (crew_in_charge,),
+    "repair.wait_access": (crew_in_charge,),
+    "repair.hand": (crew_in_charge,),
+    "repair.handed": (crew_in_charge,),
+    "repair.price": (crew_in_charge,),
+    "repair.priced": (crew_in_charge,),
+    "repair.free": (crew_in_charge,),
+    "repair.agree": (reporter,),
+    "repair.refuse": (reporter,),
+    "repair.write": (reporter, follower),
+    "repair.wrote": (reporter, follower),
+    "repair.write_owner": (crew_in_charge,),
+    "repair.wrote_owner": (crew_in_charge,),
+    "letter.reply": (addressee, for_office),
+    "letter.replied": (addressee, for_office),
     "repair.confirm": (reporter,),
-    "repair.dispute": (reporter,),
-    "repair.reopen": (reporter,),
+    "repair.stars1": (reporter,),
+    "repair.stars2": (reporter,),
+    "repair.stars3": (reporter,),
+    "repair.stars4": (reporter,),
+    "repair.stars5": (reporter,),
+    "repair.praise": (reporter,),
+    "repair.praised": (reporter,),
+    "repair.dispute": (reporter, follower),
+    "repair.explain": (reporter,),
+    "repair.reopen": (reporter, follower),
     "repair.show": (reporter, follower, crew, staff, neighbour),
     "repair.join": (resident,),
     "repair.leave": (follower,),
@@ -350,4 +389,12 @@ def may(tx: Tx, person: Person | None, action: str, row: Any) -> Capacity | str 
 
 def acts_for_community(capacity: Capacity | str) -> bool:
     """Whether acting in this capacity belongs into the audit log."""
-    return capacity in (staff, colleague, crew, crew_in_charge, committee, decides)
+    return capacity in (staff, colleague, crew, crew_in_charge, for_office, committee, decides)
+
+
+def refusal(tx: Tx, person: Person | None, action: str, row: Any) -> Refused:
+    """Why there is no right: one of the crew whose tap came late hears who has the repair now."""
+    if person is None or crew_in_charge not in RIGHTS[action] or not crew(tx, person, row):
+        return Refused("refused.not_yours")
+    has = tx.session.get_one(Person, row.crew_id).name if row.crew_id is not None else Say("where.nobody_yet")
+    return Refused("refused.not_in_charge", number=row.number, who=has or Say("person.forgotten"))

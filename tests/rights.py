@@ -34,6 +34,7 @@ from store.tables import (
     Home,
     HomeRole,
     JoinRequest,
+    Letter,
     Notice,
     Objection,
     Opening,
@@ -206,8 +207,18 @@ MAY: dict[str, set[str]] = {
     "overdue": {"known"},
     "times": {"staff"},
     "repair.confirm": {"reporter"},
-    "repair.dispute": {"reporter"},
-    "repair.reopen": {"reporter"},
+    **{f"repair.stars{count}": {"reporter"} for count in range(1, 6)},
+    "repair.praise": {"reporter"},
+    "repair.praised": {"reporter"},
+    "repair.dispute": {"reporter", "follower"},
+    "repair.explain": {"reporter"},
+    "repair.reopen": {"reporter", "follower"},
+    "repair.agree": {"reporter"},
+    "repair.refuse": {"reporter"},
+    "repair.write": {"reporter", "follower"},
+    "repair.wrote": {"reporter", "follower"},
+    "letter.reply": {"addressee", "for the office"},
+    "letter.replied": {"addressee", "for the office"},
     "repair.accept": {"crew"},
     "repair.decline": {"crew"},
     "repair.go": {"in charge"},
@@ -233,6 +244,17 @@ MAY: dict[str, set[str]] = {
     "incident.updated": {"staff"},
     "incident.end": {"staff"},
     "incident.ended": {"staff"},
+    "repair.parts": {"in charge"},
+    "repair.access": {"in charge"},
+    "repair.wait_parts": {"in charge"},
+    "repair.wait_access": {"in charge"},
+    "repair.hand": {"in charge"},
+    "repair.handed": {"in charge"},
+    "repair.price": {"in charge"},
+    "repair.priced": {"in charge"},
+    "repair.free": {"in charge"},
+    "repair.write_owner": {"in charge"},
+    "repair.wrote_owner": {"in charge"},
     "repair.open": {"crew", "staff"},
     "purchases": {"anybody"},
     "purchase.start": {"resident"},
@@ -305,13 +327,16 @@ MAY: dict[str, set[str]] = {
     "repair.overdue": {"clock"},
     "repair.silence": {"clock"},
     "repair.disputed": {"clock"},
+    "repair.resume": {"clock"},
+    "repair.price_wait": {"clock"},
     "forget.clear": {"clock"},
     "privacy.retain": {"clock"},
 }
-FOR_THE_COMMUNITY = {"staff", "crew", "colleague", "in charge", "committee", "decider"}
+FOR_THE_COMMUNITY = {"staff", "crew", "colleague", "in charge", "for the office", "committee", "decider"}
 ABROAD = {"community.enter"}
 REPORT: dict[str, Any] = {"place": "lift", "what": "电梯门关不上", "building": "3"}
 WALL: dict[str, Any] = {"place": "lift", "building": "3", "words": "2 号梯"}
+WORDS: dict[str, Any] = {"message": {"text": "明天在家", "files": []}}
 LINE: dict[str, Any] = {"kind": "充电桩", "building": "3", "count": 4, "since": 2021}
 # What the talks that end in an action give it.
 ANSWERS: dict[str, dict[str, Any]] = {
@@ -361,6 +386,14 @@ ANSWERS: dict[str, dict[str, Any]] = {
     "incident.opened": {"what": "3号楼停水", "building": "3", "expected": None},
     "incident.updated": {"words": "水泵在修", "expected": None},
     "incident.ended": {"words": None},
+    "repair.explain": {"why": "还在滴"},
+    "repair.praised": {"words": "师傅很准时"},
+    "repair.wait_parts": {"until": "2026-03-05"},
+    "repair.wait_access": {"until": "2026-03-05"},
+    "repair.priced": {"amount": 8000, "purpose": "换阀芯"},
+    "repair.wrote": WORDS,
+    "repair.wrote_owner": WORDS,
+    "letter.replied": WORDS,
 }
 
 
@@ -375,7 +408,7 @@ def words_for(kind: str, name: str, row: "Row | None") -> set[str]:
 
 # --- the scene --------------------------------------------------------------------------------------
 
-STATES = ("waiting", "accepted", "on_way", "done", "closed", "withdrawn", "merged")
+STATES = ("waiting", "accepted", "on_way", "parts", "access", "done", "closed", "withdrawn", "merged")
 PURCHASE_STATES = (
     *("signing", "review", "declined", "withdrawn", "opening", "voting", "objecting", "rejected", "approved"),
     *("ordered", "delivered", "installed", "done"),
@@ -677,8 +710,11 @@ class _Furniture:
     def _repairs(self) -> None:
         owner, charge = _kinds_of("陈女士"), _kinds_of("王师傅")
         others = {"follower": _kinds_of("Mr Smith"), "neighbour": _titled("resident")}
+        ANSWERS["repair.handed"] = {"to": str(self._named("张师傅").id)}
         for number, state in enumerate(STATES, 101):
             repair = self._repair(number, "陈女士", "王师傅", state)
+            if state == "on_way":
+                repair.place, repair.cost, repair.cost_state = "home", 8000, "asked"
             self._add(f"the owner's, {state}", repair, reporter=owner, in_charge=charge, **others)
             self._follow(repair)
             if state == "done":
@@ -717,6 +753,7 @@ class _Furniture:
 
     def _others(self) -> None:
         self._agents()
+        self._letters()
         self._requests()
         self._accounts()
         self._add("here", self.here)
@@ -746,6 +783,27 @@ class _Furniture:
                 starts_at=self.building.clock.now() - timedelta(days=1),
             )
             self._add(label, power, principal=_kinds_of(principal))
+
+    def _letters(self) -> None:
+        """What was written through the owner's accepted repair, and through one elsewhere."""
+        ids = {row.label: row.id for row in self.rows[Repair]}
+        for label, by, to, here in (
+            ("to the crew", "陈女士", "王师傅", True),
+            ("to the owner", "王师傅", "陈女士", True),
+            ("to the office", "陈女士", "", True),
+            ("elsewhere", "外人", "外修", False),
+        ):
+            repair = "the owner's, accepted" if here else "elsewhere"
+            row = Letter(
+                community_id=self.here.id if here else self.elsewhere.id,
+                about=f"repair:{ids[repair]}",
+                person_id=self._named(by, here=here).id,
+                to_id=self._named(to, here=here).id if to else None,
+                text="在家",
+                at=self.tx.now,
+            )
+            related = {"addressee": _kinds_of(to)} if to else {"for_the_office": _titled("staff")}
+            self._add(label, row, **related)
 
     def _requests(self) -> None:
         guest = self._named("求入")

@@ -56,7 +56,7 @@ def test_no_button_is_the_clock_s_alone() -> None:
 def test_nobody_acts_for_the_community_as_a_resident() -> None:
     capacities = {each for rights in RIGHTS.values() for each in rights if not isinstance(each, str)}
     acting = sorted(each.__name__ for each in capacities if acts_for_community(each))
-    assert acting == ["colleague", "committee", "crew", "crew_in_charge", "decides", "staff"]
+    assert acting == ["colleague", "committee", "crew", "crew_in_charge", "decides", "for_office", "staff"]
 
 
 # --- everybody at everything ------------------------------------------------------------------------
@@ -91,6 +91,8 @@ def mistakes(scene: Scene, kind: str, name: str, row: Row | None, outcome: Outco
     if not words:
         strange = row is not None and row.here != KINDS[kind].here and name not in ABROAD
         no = "refused.unknown" if strange else "refused.not_yours"
+        if not strange and "in charge" in MAY[name] and "crew" in KINDS[kind].titles:
+            no = "refused.not_in_charge"  # a tap that came late is told who has it now
         return [] if outcome.key == no and not outcome.wrote else [f"{said} {outcome.wrote}"]
     if outcome.key == "refused.not_yours" or outcome.key.startswith("failed"):
         return [said]
@@ -133,21 +135,18 @@ def refusal(tx: Tx, person: Person, what: str) -> str:
     return caught.value.key
 
 
+ALWAYS = {"show", "more", "withdraw", "raise", "affirm", "write"}
+AT_WORK = {"show", "accept", "decline", "go", "finish", "parts", "access", "hand", "free", "write_owner"}
+STARS = {f"stars{count}" for count in range(1, 6)}
 DOES = {
-    "waiting": {
-        "owner": {"show", "more", "urge", "withdraw", "raise", "affirm"},
-        "crew in charge": {"show", "accept", "decline"},
-    },
-    "accepted": {
-        "owner": {"show", "more", "urge", "withdraw", "raise", "affirm"},
-        "crew in charge": {"show", "accept", "decline", "go", "finish"},
-    },
-    "on_way": {
-        "owner": {"show", "more", "urge", "withdraw", "raise", "affirm"},
-        "crew in charge": {"show", "accept", "decline", "go", "finish"},
-    },
-    "done": {"owner": {"show", "confirm", "dispute", "more"}, "crew in charge": {"show"}},
-    "closed": {"owner": {"show", "dispute"}, "crew in charge": {"show"}},
+    "waiting": {"owner": ALWAYS, "crew in charge": {"show", "accept", "decline"}},
+    "accepted": {"owner": ALWAYS, "crew in charge": AT_WORK},
+    # In the owner's home, who was asked whether they pay for it.
+    "on_way": {"owner": ALWAYS | {"agree", "refuse"}, "crew in charge": AT_WORK - {"finish"} | {"price"}},
+    "parts": {"owner": ALWAYS, "crew in charge": AT_WORK},
+    "access": {"owner": ALWAYS, "crew in charge": AT_WORK},
+    "done": {"owner": {"show", "confirm", "dispute", "more", "write"}, "crew in charge": {"show"}},
+    "closed": {"owner": {"show", "dispute", "praise", "write", *STARS}, "crew in charge": {"show"}},
     "withdrawn": {"owner": {"show"}, "crew in charge": {"show"}},
 }
 

@@ -11,7 +11,7 @@ from conversations.said import Said
 from handlers.tell import Button, tell
 from handlers.tx import Tx
 from store.tables import Audit, Event, Outgoing, Person, Place, Repair, Talk
-from tests.handlers.test_repair import finish, report
+from tests.handlers.test_repair import AT_WORK, finish, report
 from tests.people import Building, Phone, Shown
 
 
@@ -81,7 +81,7 @@ async def test_after_the_acceptance_no_older_page_can_be_accepted(
     await crew.taps("接单")
     assert "接单" not in buttons_in(crew) + buttons_in(plumber)
     assert crew.last.text.endswith("✓ 接单")
-    assert list(crew.last.buttons) == ["我出发了", "修好了", "去不了"]
+    assert list(crew.last.buttons) == AT_WORK
     assert [row.change for row in building.read(select(Outgoing)) if "✓ 接单" in row.text] == ["edit"]
 
 
@@ -274,11 +274,12 @@ async def test_only_the_last_message_to_the_reporter_has_buttons(
     await finish(plumber)
     await owner.says("我的")
     await owner.taps("查看 1")
-    assert standing(owner) == [["查看 1"], ["确认修好", "还没修好", "补充照片或说明"]]
+    assert standing(owner) == [["查看 1"], ["确认修好", "还没修好", "补充照片或说明", "写给师傅"]]
     shown = owner.last
     await owner.taps("确认修好")
     assert again(owner, shown).text.endswith("\n\n✓ 确认修好")
-    assert standing(owner) == [["查看 1"], ["还没修好"]]
+    stars = ["★★★★★ 很好", "★★★★ 好", "★★★ 一般", "★★ 不太好", "★ 很差"]
+    assert standing(owner) == [["查看 1"], [*stars, "还没修好", "写给师傅"]]
     one_by_one(building)
 
 
@@ -289,7 +290,7 @@ async def test_after_the_acceptance_no_page_in_any_chat_can_be_accepted(
     for _ in range(3):
         await building.later(minutes=3)
     await crew.taps("接单")
-    assert standing(crew) == [["我出发了", "修好了", "去不了"]]
+    assert standing(crew) == [AT_WORK]
     for master in (crew, plumber, building.phone("张师傅")):
         assert [labels for labels in standing(master) if "接单" in labels] == []
     assert [labels for labels in standing(office) if "升级为紧急" in labels] == []
@@ -318,7 +319,7 @@ async def test_who_was_called_and_looks_has_one_message_with_the_buttons(
     await crew.taps("查看 1")
     assert standing(crew) == [["查看 1"], ["接单", "去不了"]]
     await crew.taps("接单")
-    assert standing(crew) == [["查看 1"], ["我出发了", "修好了", "去不了"]]
+    assert standing(crew) == [["查看 1"], AT_WORK]
     one_by_one(building)
 
 
@@ -409,7 +410,7 @@ async def test_a_number_never_means_an_older_menu(owner: Phone) -> None:
 
 async def test_what_cannot_be_undone_is_typed_by_its_words(building: Building, owner: Phone) -> None:
     await report(owner, "厨房水龙头滴水")
-    for slip in ("2", "3", "第二个"):
+    for slip in ("3", "4", "第三个"):
         await owner.says(slip)
         owner.sees("没看懂这句话")
     assert building.read(select(Repair.state)) == ["waiting"]

@@ -156,7 +156,7 @@ async def test_an_emergency_of_others_pages_nobody_twice(
     assert "共 2 户报" in crew.last.text
     assert repairs(building) == [(1, "waiting", 2)]
     await crew.taps("接单")
-    neighbour.sees("已接单（报修 1）")
+    neighbour.sees("报修 1：李师傅已接单")
 
 
 async def test_another_one_is_paged_by_itself(
@@ -258,7 +258,9 @@ async def test_a_thousand_reports_of_one_burst_pipe_are_one_matter(
     await crew.taps("接单")
     await building.later(minutes=10)
     assert paged(building) == 2
-    heard = select(Outgoing.person_id).where(Outgoing.text.contains("已接单（报修 1）"))
+    heard = select(Outgoing.person_id).where(
+        Outgoing.text.contains("报修 1：李师傅已接单") | Outgoing.text.contains("已接单（报修 1）")
+    )
     assert len(set(building.read(heard.distinct()))) == MANY
     await finish_it(crew)
     await building.later(minutes=1)

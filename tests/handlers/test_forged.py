@@ -135,7 +135,7 @@ def test_five_thousand_forged_actions_find_no_way_in(scene: Scene, seed: int) ->
     assert 0 < theirs < TAPS / 2  # it is a fuzz of what is forbidden
 
 
-NO = ("refused.not_yours", "refused.unknown")
+NO = ("refused.not_yours", "refused.unknown", "refused.not_in_charge")
 
 
 # --- at the door ------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from handlers.privacy import begin_retention
 from handlers.tell import publish, take_back, tell
 from handlers.tx import Tx
 from store.tables import Link, Outgoing, Person, Place
+from tests.handlers.test_repair import AT_WORK
 from tests.people import Building, Phone
 
 pytestmark = pytest.mark.by_hand  # what holds for one messenger's chats holds for all
@@ -150,7 +151,7 @@ async def test_the_crew_s_card_is_one_message(building: Building, owner: Phone, 
     await crew.taps("接单")
     found = seen(building, token)
     assert found is not None and found.message is not None
-    assert [button["label"] for button in found.message.buttons] == ["我出发了", "修好了", "去不了"]
+    assert [button["label"] for button in found.message.buttons] == AT_WORK
     assert found.message.on == crew.chat.messages[0].id
 
 

@@ -10,6 +10,7 @@ from handlers.tell import FAN_OUT, MOST, publish, tell
 from handlers.tx import Tx
 from store.tables import Notice, Outgoing, Person, Place, Rest
 from tests.handlers.test_buttons import again
+from tests.handlers.test_repair import AT_WORK
 from tests.people import NAME, Building, Phone
 
 LONG = "".join(f"第{number}条：请住户注意安全，不要在楼道堆放杂物。" for number in range(1, 400))[:10_000]
@@ -72,7 +73,7 @@ async def test_a_question_that_is_closed_keeps_the_way_to_its_rest(
     rests = len(building.read(select(Rest)))
     await crew.taps("接单")
     page = again(crew, page)
-    assert list(page.buttons) == ["我出发了", "修好了", "去不了", "接着看"]
+    assert list(page.buttons) == [*AT_WORK, "接着看"]
     await owner.taps("撤回")
     page = again(crew, page)
     assert list(page.buttons) == ["接着看"]
