@@ -32,6 +32,8 @@ from sqlmodel import Session, col, select
 from bot import logs, settings
 from bot.app import AlreadyRunning, App
 from bot.browser import resting
+from bot.delivery import Later
+from bot.hook import Hook
 from bot.settings import BadSettings, Settings
 from bot.terminal import complain, err, fail, in_both, out
 from bot.web import Server
@@ -54,7 +56,7 @@ from handlers.holidays import (
     spans_of,
 )
 from handlers.people import buildings_of
-from handlers.policy import policy_of
+from handlers.policy import policy_of, uses_hook
 from handlers.roster import BadRoster, add_community, apply, plan_roster, read_roster
 from handlers.roster_file import MOST_BYTES
 from handlers.roster_lines import Roster
@@ -91,6 +93,7 @@ db = typer.Typer(help="数据库。The database.", no_args_is_help=True)
 calendar = typer.Typer(help="日历：节假日和调休。Holidays and make-up days.", no_args_is_help=True)
 wechat = typer.Typer(help="微信公众号。The service account on WeChat.", no_args_is_help=True)
 spots = typer.Typer(help="墙上的位置码。QR codes on walls.", no_args_is_help=True)
+page = typer.Typer(help="紧急呼叫。Paging.", no_args_is_help=True)
 groups = {
     "judge": judge,
     "roster": roster,
@@ -99,6 +102,7 @@ groups = {
     "db": db,
     "wechat": wechat,
     "spots": spots,
+    "page": page,
 }
 for name, group in groups.items():
     cli.add_typer(group, name=name)
@@ -122,6 +126,7 @@ def loaded(data: Path | None = None, port: int | None = None) -> Settings:
     account = found.wechat
     secrets = [found.playground.key, found.telegram.token, found.privacy.key]
     secrets += [account.app_secret, account.token, account.aes_key]
+    secrets += [found.paging.hook_url, found.paging.hook_secret]
     logs.set_up(found.log.level, found.log.format, [each.get_secret_value() for each in secrets])
     return found
 
@@ -177,6 +182,11 @@ async def _run(found: Settings) -> None:
             announce(
                 "还没有设物业电话，紧急时没有号码可说：LINLI_POLICY__OFFICE_PHONE=…"
                 " The office's telephone is not set; in an emergency there is no number to say."
+            )
+        if uses_hook(found.policy.rings) and not found.has_hook:
+            announce(
+                "policy.rings 里写了 hook，但没有设置 LINLI_PAGING__HOOK_URL：那一轮只发消息，不打电话。"
+                " policy.rings names the hook, but there is none: those rings only send messages."
             )
         await server.serve(sockets=[server.socket])
     finally:
@@ -835,6 +845,59 @@ def _ask_wechat(
         fail(advice(error))
 
 
+@page.command("test")
+def page_test(
+    phone: Annotated[
+        list[str] | None, typer.Option("--phone", help="真的拨这个号码，可写几次。A number that is to ring.")
+    ] = None,
+    data: Data = None,
+) -> None:
+    """给呼叫电话、短信的网址（paging.hook_url）发一次试呼，看它怎么回答。Send the web hook a trial page."""
+    found = loaded(data)
+    if not found.has_hook:
+        fail(
+            "还没有设置 LINLI_PAGING__HOOK_URL 和 LINLI_PAGING__HOOK_SECRET。"
+            "There is no web hook yet: set both of these."
+        )
+    status, reason = asyncio.run(_try_hook(found, phone or []))
+    if 200 <= status < 300:
+        out.print(f"{reason}：HTTP {status}，已收下。It took the trial page.")
+    elif status:
+        fail(
+            f"{reason}：HTTP {status}，没有收下；请看那边的日志（签名、地址）。"
+            "It did not take the trial page; please look into its log."
+        )
+    else:
+        fail(
+            f"连不上，或者 5 秒内没有回答（{reason}）。It is not reached, or does not answer within 5 seconds."
+        )
+    if not uses_hook(found.policy.rings):
+        out.print(
+            "还没有一轮会用到它：请在 LINLI_POLICY__RINGS 里写上 + hook。No ring uses it yet: see policy.rings."
+        )
+
+
+async def _try_hook(found: Settings, phones: list[str]) -> tuple[int, str]:
+    """The status with which the web hook answers a trial, and where it is; 0 and why, if it does not."""
+    hook = Hook(found.paging)
+    call = {
+        "id": f"test-{int(datetime.now(UTC).timestamp())}",
+        "test": True,
+        "community": "试呼 trial",
+        "number": 0,
+        "ring": 1,
+        "text": "这是一次试呼，没有紧急情况。This is a trial, there is no emergency.",
+        "where": "试呼 trial",
+        "call": [{"name": "试呼 trial", "phone": each} for each in phones],
+    }
+    try:
+        return await hook.post(call), hook.host
+    except Later as error:
+        return 0, str(error)
+    finally:
+        hook.close()
+
+
 @db.command("upgrade")
 def db_upgrade(data: Data = None) -> None:
     """把数据库升级到当前版本（先备份）。Bring the schema up to date (after a backup)."""
@@ -973,7 +1036,7 @@ def _run_again(store: Database, found: Settings, row: Inbox) -> bool:
 
 
 def _house(found: Settings) -> House:
-    return House(found.vault, found.policy.model_dump())
+    return House(found.vault, found.policy.model_dump(), hook=found.has_hook)
 
 
 def _tx(session: Session, found: Settings) -> Tx:

@@ -21,6 +21,8 @@ import moderation.urgency
 from bot.browser import Browser
 from bot.clock import Clock, Ticker, scheduler
 from bot.delivery import Delivery, Letter, Send, Taken
+from bot.hook import AT_ONCE as CALLS_AT_ONCE
+from bot.hook import Hook
 from bot.housekeeping import Housekeeper
 from bot.pace import Pace
 from bot.settings import Settings, from_here
@@ -72,6 +74,7 @@ class App:
         self.browser = Browser(self)
         self.telegram = _telegram(self)
         self.wechat = _wechat(self)
+        self.hook = Hook(settings.paging) if settings.has_hook else None
         messengers = dict(senders or {})
         paces, at_once = {}, {}
         if settings.playground.enabled:
@@ -83,6 +86,9 @@ class App:
         if self.wechat is not None:
             messengers["wechat"] = self.wechat.send
             at_once["wechat"] = self.wechat.at_once
+        if self.hook is not None:
+            messengers["hook"] = self.hook.send
+            at_once["hook"] = CALLS_AT_ONCE
         self.house = House(
             vault,
             settings.policy.model_dump(),
@@ -99,6 +105,7 @@ class App:
             canvass_page=canvass_page(settings.web.address) if settings.web.address else None,
             notifications={"wechat": settings.wechat.notification},
             vote_page=_vote_page(settings),
+            hook=self.hook is not None,
         )
         senders = {name: self._revealing(send) for name, send in messengers.items()}
         self.delivery = Delivery(
@@ -154,6 +161,8 @@ class App:
             await self.telegram.close()
         if self.wechat is not None:
             await self.wechat.close()
+        if self.hook is not None:
+            self.hook.close()
         await asyncio.to_thread(self.database.close)
         self.painter.shutdown(wait=False)
         self.lock.close()

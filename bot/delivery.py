@@ -11,12 +11,12 @@ from math import ceil
 from typing import Any
 
 import structlog
-from sqlalchemy import ColumnElement, Table, and_, bindparam, insert, literal, literal_column, or_, true
+from sqlalchemy import ColumnElement, Table, and_, bindparam, case, insert, literal, literal_column, or_, true
 from sqlmodel import Session, col, select
 
 from bot.pace import Pace
 from handlers.places import move
-from handlers.tell import ANSWER, BROADCAST, NEWS, ONLY_TRIED, OWN_CHAT, URGENT
+from handlers.tell import ANSWER, BROADCAST, CAUGHT_UP, NEWS, ONLY_TRIED, OWN_CHAT, URGENT
 from store.database import Database, StoreUnavailable
 from store.tables import Account, Attempt, Outgoing, Place
 
@@ -27,6 +27,7 @@ KEPT_FREE = 50  # of those for pages and answers, when a messenger is slow
 AHEAD = 0.25  # seconds of work that are read at once for a messenger with a pace
 FINISH_SECONDS = 5.0
 LONGEST_WAIT = timedelta(minutes=10)
+OTHERWISE = "its words were changed while it was on its way"
 OUR_TRIES = 8  # of a message on which we ourselves stumble, some eight minutes
 WAITING: ColumnElement[str] = literal_column("'waiting'")  # literally, as the partial indexes have it
 HELD: ColumnElement[str] = literal_column("'held'")
@@ -81,6 +82,8 @@ class Letter:
     first: Outgoing | None = None
     lane: int = NEWS
     """The lane in which it goes: its own, or that of the change behind it."""
+    shown: bool = False
+    """Whether the message to change says all this already."""
     missed: list[Try] = field(default_factory=list)
     """The rungs that its messenger has tried in vain before the one that ended the try."""
 
@@ -289,18 +292,23 @@ class Delivery:
         rows = [(_changed_first(session, head), head.lane) for head in heads]
         chosen = select(Place).where(col(Place.id).in_([row.place_id for row, _ in rows]))
         places = {place.id: place for place in session.exec(chosen)} if rows else {}
-        return [
-            Letter(row, places[row.place_id], _first(session, row), lane)
-            for row, lane in rows
-            if row.place_id is not None
-        ]
+        letters = []
+        for row, lane in rows:
+            if row.place_id is not None:
+                first, last = _first_and_last(session, row)
+                letters.append(Letter(row, places[row.place_id], first, lane, _shows(last, row)))
+        return letters
 
     async def _deliver(self, letter: Letter) -> None:
         if letter.first is None and letter.row.change in ("close", "delete"):
             await self._lay_aside(letter, Never("there is no message to change"))
             return
+        words = letter.row.text
         try:
-            taken = await self.senders[letter.place.messenger](letter)
+            if letter.shown:
+                taken = Taken(letter.message_id)
+            else:
+                taken = await self.senders[letter.place.messenger](letter)
         except Later as error:
             await self._later(letter, error)
         except (Never, Blocked) as error:
@@ -318,7 +326,7 @@ class Delivery:
         else:
             if letter.first is None:
                 self._count(letter, len(taken.parts))
-            await self._record(lambda session: self._sent(session, letter, taken))
+            await self._record(lambda session: self._sent(session, letter, taken, words))
             self.delivered(letter)
 
     async def _record(self, work: Callable[[Session], None]) -> None:
@@ -331,7 +339,7 @@ class Delivery:
                 log.error("the ledger waits for the database", error=str(error))
                 await asyncio.sleep(1)
 
-    def _sent(self, session: Session, letter: Letter, taken: Taken) -> None:
+    def _sent(self, session: Session, letter: Letter, taken: Taken, words: str) -> None:
         _update(
             session,
             letter.row.id,
@@ -339,7 +347,7 @@ class Delivery:
             sent_at=self.now(),
             message_id=taken.message_id,
             parts=list(taken.parts),
-            error="",
+            error=case((OUTGOING.c.text == words, ""), else_=OTHERWISE),
         )
         self._attempt(session, letter, rung=taken.rung)
 
@@ -517,21 +525,31 @@ def _changed_first(session: Session, row: Outgoing) -> Outgoing:
     return session.exec(older.order_by(col(Outgoing.id)).limit(1)).first() or row
 
 
-def _first(session: Session, row: Outgoing) -> Outgoing | None:
-    """The row that made the message which a change means: the last one with its card in its chat, if it was sent.
+def _shows(last: Outgoing | None, row: Outgoing) -> bool:
+    """Whether a change finds the message as it should be: what waited was changed before it went out.
 
-    What went out in a digest was sent, too.
+    Only where that was so: elsewhere a row may have been scrubbed, and the message says still what it said.
+    """
+    if last is None or row.error != CAUGHT_UP or last.error == OTHERWISE:
+        return False
+    return (last.text, last.buttons, last.state) == (row.text, row.buttons, "sent")
+
+
+def _first_and_last(session: Session, row: Outgoing) -> tuple[Outgoing | None, Outgoing | None]:
+    """The row that made the message which a change means, and the last one that went out of it; None if none did.
+
+    It is the last message with its card in its chat, if it was sent. What went out in a digest was sent, too.
     """
     if row.change == "send":
-        return None
+        return None, None
     of_card = (Outgoing.card == row.card, Outgoing.place_id == row.place_id, col(Outgoing.id) < row.id)
     newest = select(Outgoing).where(*of_card).order_by(col(Outgoing.id).desc()).limit(1)
     made = session.exec(newest.where(Outgoing.change == "send")).first()
     out = col(Outgoing.state).in_(["sent", "digested"])
     latest = session.exec(newest.where(out)).first()
     if made is None or latest is None or latest.id < made.id or not latest.message_id:
-        return None  # it failed for good, or its chat has moved
+        return None, None  # it failed for good, or its chat has moved
     makers = select(Outgoing).where(
         Outgoing.place_id == row.place_id, Outgoing.message_id == latest.message_id, out
     )
-    return session.exec(makers.order_by(col(Outgoing.id)).limit(1)).first()
+    return session.exec(makers.order_by(col(Outgoing.id)).limit(1)).first(), latest

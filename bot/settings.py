@@ -1,13 +1,24 @@
 """The installation's settings: settings.toml with every default, and the environment on top."""
 
+import ipaddress
 import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -22,6 +33,8 @@ from store.vault import Vault, kept_key
 ROOT = Path(__file__).parent.parent
 FILE = ROOT / "settings.toml"
 PREFIX = "LINLI_"
+SECRET = 16
+"""Characters of a secret that signs."""
 TESTS = "LINLI_TEST_"
 """The tests' own variables, which are no settings."""
 
@@ -88,6 +101,38 @@ class Wechat(_Section):
     digest_at: str = Field(pattern=r"^(([01]\d|2[0-3]):[0-5]\d)?$")
 
 
+def _is_ours(host: str) -> bool:
+    """Whether a host is this very machine."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _safe(value: SecretStr) -> SecretStr:
+    """An address that nobody on the way reads, since telephone numbers go there."""
+    url = value.get_secret_value()
+    if not url:
+        return value
+    parts = urlsplit(url)
+    secure = parts.scheme == "https" or (parts.scheme == "http" and _is_ours(parts.hostname or ""))
+    if not (secure and parts.hostname) or any(each.isspace() for each in url):
+        raise ValueError("an address with https:// (or http:// on this machine) is needed")
+    return value
+
+
+class Paging(_Section):
+    hook_url: Annotated[SecretStr, AfterValidator(_safe)]
+    """Secret, since many services have a key in it."""
+    hook_secret: SecretStr
+
+    @model_validator(mode="after")
+    def _signed(self) -> "Paging":
+        if self.hook_url.get_secret_value() and len(self.hook_secret.get_secret_value()) < SECRET:
+            raise ValueError(f"hook_url needs a hook_secret of {SECRET} characters or more")
+        return self
+
+
 class Pages(_Section):
     link_hours: float = Field(gt=0)
 
@@ -118,6 +163,7 @@ class Settings(BaseSettings):
     web: Web
     telegram: Telegram
     wechat: Wechat
+    paging: Paging
     pages: Pages
     privacy: Privacy
     playground: Playground
@@ -167,6 +213,11 @@ class Settings(BaseSettings):
                 f"For WeChat these settings are missing: {', '.join(missing)}."
             )
         return True
+
+    @property
+    def has_hook(self) -> bool:
+        """Whether there is a web hook that telephones or texts for us."""
+        return bool(self.paging.hook_url.get_secret_value())
 
     @property
     def callback(self) -> str:

@@ -38,6 +38,7 @@ GROUP = (
     "home",
     "crew",
     "committee",
+    "manager",
     "roster",
     "equipment",
     "spots",

@@ -23,6 +23,7 @@ from handlers.people import (
     is_on_duty,
     new_person,
     roles_of,
+    works,
 )
 from handlers.phones import masked, normal_phone, phone_of, set_phone
 from handlers.repair_cards import office
@@ -141,7 +142,7 @@ def of_whom(tx: Tx, talk: Talk) -> dict[str, Any]:
     if role is None:
         return {"who": talk.answers.get("name", ""), "role": "", "tickets": ""}
     who = tx.session.get_one(Person, role.person_id)
-    count = assigning.tickets_of(tx, who) if role.role == "crew" else 0
+    count = assigning.tickets_of(tx, who) if role.role in ("crew", "manager") else 0
     return {
         "who": who.name or Say("person.forgotten"),
         "role": Say(f"role.{role.role}"),
@@ -182,7 +183,7 @@ def _line(tx: Tx, person: Person, role: Role) -> Say:
     return Say(
         "crew.line",
         name=person.name or Say("person.forgotten"),
-        skills=_trades(role.skills) or Say("crew.all_kinds"),
+        skills=trades(role.skills) or Say("crew.all_kinds"),
         buildings=[Say("where.building", building=each) for each in role.buildings]
         or Say("crew.all_buildings"),
         hours=role.duty or Say("crew.all_hours"),
@@ -190,7 +191,7 @@ def _line(tx: Tx, person: Person, role: Role) -> Say:
     )
 
 
-def _trades(skills: Sequence[str]) -> list[Say | str]:
+def trades(skills: Sequence[str]) -> list[Say | str]:
     """The kinds in words; what a roster calls otherwise stands as it was written."""
     known = set(_names_of_kinds().values())
     return [Say(f"kind.{kind}") if kind in known else kind for kind in skills]
@@ -301,7 +302,7 @@ def remove(tx: Tx, person: Person, role: Role) -> None:
 
 
 def _ask(tx: Tx, person: Person, role: Role, script: str) -> None:
-    _must_be(role, "crew", *(("committee",) if script == "dismiss" else ()))
+    _must_be(role, "crew", *(("manager", "committee") if script == "dismiss" else ()))
     start(tx, person, script, about=f"role:{role.id}")
 
 
@@ -337,13 +338,13 @@ def _changed(tx: Tx, person: Person, role: Role) -> None:
 @action("crew.removed", Role)
 def removed(tx: Tx, person: Person, role: Role, **answers: Any) -> None:
     """They work here no more: their rights end now, and their tickets go to others."""
-    _must_be(role, "crew", "committee")  # who is staff is decided by the admin group alone
+    _must_be(role, "crew", "manager", "committee")  # who is staff is decided by the admin group alone
     who, was = tx.session.get_one(Person, role.person_id), role.role
     end_about(tx, f"role:{role.id}")
     tx.session.delete(role)
     tx.session.flush()
     tx.known.clear()
-    moved, left = work.release(tx, who) if was == "crew" else (0, 0)
+    moved, left = work.release(tx, who) if was != "committee" and not works(tx, who) else (0, 0)
     for each in lost_a_tie(tx, who):
         tell_revoked(tx, each)
     tell(tx, who, "crew.dismissed", role=Say(f"role.{was}"), office=office(tx, who.community_id))

@@ -15,6 +15,7 @@ from handlers.actions import action, perform
 from handlers.assigning import set_deadline, stop_deadline
 from handlers.calendar import working_deadline
 from handlers.numbers import wait_turn
+from handlers.paging import stop_paging
 from handlers.people import buildings_of, homes_of
 from handlers.policy import policy_of
 from handlers.repair_cards import (
@@ -372,8 +373,9 @@ def merge(tx: Tx, person: Person, repair: Repair, into: Repair) -> None:
     rows = tx.session.exec(select(Follower).where(Follower.repair_id == repair.id)).all()
     waiting = [(repair.person_id, repair.what, repair.place), *((r.person_id, r.what, r.place) for r in rows)]
     repair.state, repair.merged_id = "merged", into.id
+    stop_paging(tx, repair)
     stop_deadline(tx, repair)
-    for clock in ("page", "silence", "resume"):
+    for clock in ("silence", "resume"):
         stop_timer(tx, f"repair.{clock}:{repair.id}")
     add_event(tx, repair, "event.merged", person, number=into.number)
     for row in rows:

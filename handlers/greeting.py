@@ -15,6 +15,7 @@ FOR_ROLE: dict[str, tuple[str, ...]] = {
     "help.resident": ("repair.start", "equipment", "my"),
     "help.crew": ("repair.open",),
     "help.committee": ("votes", "poll.start"),
+    "help.manager": ("repair.open",),
     "help.staff_private": (),
 }
 
@@ -27,14 +28,18 @@ def greet(tx: Tx, person: Person) -> None:
     key = _help_key(tx, person)
     several = ["communities"] if len(communities_of(tx)) > 1 else []
     asks = ["poll.start"] if "committee" in roles_of(tx, person) and "poll.start" not in FOR_ROLE[key] else []
-    more = [Say("role.committee")] if "committee" in roles_of(tx, person) else []
+    roles = roles_of(tx, person)
+    more = [
+        *([Say("role.manager")] if "manager" in roles and key != "help.manager" else []),
+        *([Say("role.committee")] if "committee" in roles and key != "help.committee" else []),
+    ]
     tell(
         tx,
         person,
         key,
         name=person.name,
         community=tx.community(person.community_id).name,
-        more=Say("help.more", roles=more) if more and key != "help.committee" else "",
+        more=Say("help.more", roles=more) if more else "",
         buttons=[*FOR_ROLE[key], *asks, *several, "language"],
     )
     show_waiting(tx, person)
@@ -47,6 +52,8 @@ def _help_key(tx: Tx, person: Person) -> str:
         return "help.crew"
     if is_resident(tx, person):
         return "help.owner" if owns(tx, person) else "help.resident"
+    if "manager" in roles:
+        return "help.manager"
     return "help.committee" if "committee" in roles else "help.staff_private"
 
 

@@ -14,7 +14,7 @@ from handlers import judge, repair_end
 from handlers.actions import action, perform
 from handlers.matters import add_photos
 from handlers.pausing import of_repair
-from handlers.people import roles_of
+from handlers.people import works
 from handlers.repair import add
 from handlers.repair_cards import IN_HAND, OPEN, advice, events, must_be, where
 from handlers.rights import follower, reporter
@@ -82,9 +82,9 @@ def replied(tx: Tx, person: Person, letter: Letter, message: dict[str, Any]) -> 
     if letter.to_id is None:
         _send(tx, person, repair, message, to=writer, by=Say("letter.office"))
     elif reporter(tx, person, repair) or follower(tx, person, repair):
-        by_crew = "crew" in roles_of(tx, writer)
+        by_crew = works(tx, writer)
         _from_resident(tx, person, repair, message, _crew_in_charge(tx, repair) if by_crew else None)
-    elif "crew" in roles_of(tx, person):
+    elif works(tx, person):
         _send(tx, person, repair, message, to=writer, by=person.name)
     else:  # who has left the crew
         raise Refused("refused.not_yours")
@@ -196,7 +196,7 @@ def _called(tx: Tx, repair: Repair, to: Person | None) -> Say | str:
         return Say("letter.office")
     if to.id == repair.person_id:
         return Say("letter.owner")
-    return to.name if "crew" in roles_of(tx, to) else Say("letter.follower")
+    return to.name if works(tx, to) else Say("letter.follower")
 
 
 # --- in the midst of writing ------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from conversations.words import LANGUAGES, named_language
 from handlers import (  # noqa: F401  whose actions the commands name
+    appointing,
     audit,
     canvass,
     crew,
@@ -12,6 +13,7 @@ from handlers import (  # noqa: F401  whose actions the commands name
     incidents,
     joining,
     letters,
+    managing,
     openings,
     overdue,
     paper,
@@ -31,7 +33,7 @@ from handlers import (  # noqa: F401  whose actions the commands name
 )
 from handlers.actions import action
 from handlers.greeting import greet
-from handlers.people import communities_of, is_resident, roles_of, speak_as
+from handlers.people import communities_of, is_resident, speak_as, works
 from handlers.talk import here
 from handlers.tell import Button, tell
 from handlers.tx import Tx
@@ -52,6 +54,7 @@ COMMANDS = {
     "home": "home.find",
     "crew": "crew.list",
     "committee": "committee.list",
+    "manager": "manager.list",
     "audit": "audit",
     "canvass": "canvass",
     "agents": "agents",
@@ -77,6 +80,7 @@ FOR_STAFF = (
     "home.find",
     "crew.list",
     "committee.list",
+    "manager.list",
     "roster.explain",
     "equipment",
     "spots",
@@ -108,7 +112,7 @@ def thanks(tx: Tx, person: Person) -> None:
 def my(tx: Tx, person: Person) -> None:
     """One's own matters: what an owner reported, what the crew has to do, what staff have to watch."""
     in_group = tx.place is not None and tx.place.kind == "staff"
-    if in_group or ("crew" in roles_of(tx, person) and not is_resident(tx, person)):
+    if in_group or (works(tx, person) and not is_resident(tx, person)):
         repair_lists.open_list(tx, person)
     else:
         repair_lists.mine(tx, person)

@@ -87,32 +87,40 @@ def crew_of(tx: Tx, community_id: int) -> list[tuple[Person, Role]]:
     )
 
 
-def committee_of(tx: Tx, community_id: int) -> list[Person]:
-    """The members of the owners' committee."""
-    members = (
-        select(Person)
-        .join(Role, col(Role.person_id) == col(Person.id))
-        .where(Role.community_id == community_id, Role.role == "committee", Person.name != "")
-        .order_by(col(Person.id))
-    )
-    return list(tx.session.exec(members))
+def works(tx: Tx, person: Person) -> bool:
+    """Whether the person takes repairs in hand: the crew, and managers."""
+    return bool(roles_of(tx, person) & {"crew", "manager"})
 
 
 def managers_of(tx: Tx, community_id: int) -> list[Person]:
-    """The managers, who are called when nobody else comes."""
-    managers = (
+    """The managers: who is called when nobody of the crew answers, and told of what is long overdue."""
+    return _with_role(tx, community_id, "manager")
+
+
+def committee_of(tx: Tx, community_id: int) -> list[Person]:
+    """The members of the owners' committee."""
+    return _with_role(tx, community_id, "committee")
+
+
+def _with_role(tx: Tx, community_id: int, role: str) -> list[Person]:
+    people = (
         select(Person)
         .join(Role, col(Role.person_id) == col(Person.id))
-        .where(Role.community_id == community_id, Role.role == "manager")
+        .where(Role.community_id == community_id, Role.role == role, Person.name != "")
         .order_by(col(Person.id))
     )
-    return list(tx.session.exec(managers))
+    return list(tx.session.exec(people))
 
 
 def on_duty(tx: Tx, community_id: int, kind: str, building: str = "") -> list[Person]:
     """The crew whose hours it is and who do this kind in this building; without such, whoever's hours it is."""
     present = [(person, role) for person, role in crew_of(tx, community_id) if is_on_duty(tx, role)]
     return [person for person, _ in best_for(present, kind, building)]
+
+
+def present(tx: Tx, community_id: int) -> list[Person]:
+    """The crew whose hours it is, whatever they do and wherever."""
+    return [person for person, role in crew_of(tx, community_id) if is_on_duty(tx, role)]
 
 
 def is_on_duty(tx: Tx, role: Role) -> bool:

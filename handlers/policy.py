@@ -43,6 +43,39 @@ def _deadlines(text: str) -> str:
 
 
 Deadlines = Annotated[str, AfterValidator(_deadlines)]
+RINGS = ("duty", "present", "everybody")
+HOOK = "hook"
+
+
+def rings_in(text: str) -> list[tuple[str, bool]]:
+    """Whom each ring of "duty, present + hook, everybody" calls, and whether it calls by the web hook, too.
+
+    ValueError, in words, for what is no such list; without "everybody" in the end an emergency might call nobody.
+    """
+    rings = []
+    for part in text.split(","):
+        whom, *more = (word.strip() for word in part.split("+"))
+        if whom not in RINGS or more not in ([], [HOOK]):
+            raise ValueError(
+                f"{part.strip()!r} is no ring: write {', '.join(RINGS)}, each with or without + {HOOK}"
+            )
+        rings.append((whom, bool(more)))
+    if rings[-1][0] != "everybody":
+        raise ValueError("the last ring must be everybody, or an emergency might go on calling nobody")
+    return rings
+
+
+def uses_hook(rings: str) -> bool:
+    """Whether one of these rings calls by the web hook."""
+    return any(by_hook for _, by_hook in rings_in(rings))
+
+
+def _rings(text: str) -> str:
+    rings_in(text)
+    return text
+
+
+Rings = Annotated[str, AfterValidator(_rings)]
 
 
 class Policy(BaseModel):
@@ -57,6 +90,7 @@ class Policy(BaseModel):
     day_ends: Time = "18:00"
     warn_hours: int = Field(4, ge=0, le=100)
     urge_hours: int = Field(12, ge=1, le=720)
+    rings: Rings = "duty, present, everybody"
     page_again_minutes: int = Field(3, ge=1, le=60)
     urgent_hours: int = Field(4, ge=1, le=72)
     confirm_days: int = Field(3, ge=1, le=60)
@@ -93,6 +127,11 @@ def resting(session: Session) -> list[int]:
     """The demo communities that a reset of the playground has put aside."""
     states = session.exec(select(CommunitySetting).where(CommunitySetting.name == DEMO_STATE))
     return [state.community_id for state in states if state.value == RESTS]
+
+
+def is_demo(session: Session, community_id: int) -> bool:
+    """Whether a community stands in the playground only: nobody's real telephone rings for it."""
+    return session.get(CommunitySetting, (community_id, DEMO_STATE)) is not None
 
 
 def policy_of(tx: Tx, community_id: int) -> Policy:

@@ -17,7 +17,7 @@ from handlers.actions import action, perform
 from handlers.assigning import assign, deadline_for, set_deadline, stop_deadline
 from handlers.following import more_of_others, offered, pass_on, same_emergency
 from handlers.numbers import next_number
-from handlers.paging import ring
+from handlers.paging import ring, stop_paging
 from handlers.people import (
     buildings_of,
     communities_of,
@@ -728,8 +728,8 @@ def lowered(tx: Tx, person: Person, repair: Repair, why: str) -> None:
     if not repair.urgent:
         raise Refused("repair.not_urgent", number=repair.number)
     judge.keep_example(tx, repair, "normal", person, why)
+    stop_paging(tx, repair)
     repair.urgent, repair.ring, repair.due_at = False, 0, None
-    stop_timer(tx, f"repair.page:{repair.id}")
     add_event(tx, repair, "event.lowered", person, why=why)
     if repair.state == "waiting":
         assign(tx, repair)
@@ -777,7 +777,7 @@ def withdraw(tx: Tx, person: Person, repair: Repair) -> None:
         return
     repair.state = "withdrawn"
     end_about(tx, f"repair:{repair.id}")
-    stop_timer(tx, f"repair.page:{repair.id}")
+    stop_paging(tx, repair)
     stop_deadline(tx, repair)
     add_event(tx, repair, "event.withdrawn", person)
     tell(tx, person, "repair.withdrawn", number=repair.number, last=to_reporter(repair))

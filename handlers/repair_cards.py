@@ -12,8 +12,9 @@ from conversations.money import yuan
 from conversations.words import Reader, Say, texts
 from handlers import matters
 from handlers.masking import without_private
-from handlers.people import crew_of, homes_of, roles_of
+from handlers.people import crew_of, homes_of, managers_of, roles_of, works
 from handlers.policy import policy_of
+from handlers.rings import last_whom, to_call
 from handlers.tell import (
     NEWS,
     URGENT,
@@ -26,10 +27,9 @@ from handlers.tell import (
     places_of_kind,
     reader_of,
     tell,
-    tell_staff,
 )
 from handlers.tx import Tx
-from store.tables import Event, Follower, Home, Outgoing, Person, Repair, Spot
+from store.tables import Event, Follower, Home, Outgoing, Person, Place, Repair, Spot
 
 ON_IT = ("accepted", "on_way")
 PAUSED = ("parts", "access")
@@ -40,6 +40,7 @@ LONGEST = 4096
 BRIEF = 40
 MOST_VOICES = 3
 MOST_STEPS = 4
+ALARM = "🚨"
 
 
 # --- facts ------------------------------------------------------------------------------------------
@@ -338,8 +339,9 @@ def staff_buttons(repair: Repair) -> list[Button]:
         over = repair.state not in OPEN
         names = [] if over else ["update", "end", "gather"]
         return [Button(f"incident.{name}:{repair.id}") for name in names] + _buttons(repair, ["show"])
+    free = ["appoint"] if repair.state == "waiting" else []
     judged = ["lower" if repair.urgent else "raise"] if repair.state in WORK else []
-    return _buttons(repair, [*judged, "show"])
+    return _buttons(repair, [*free, *judged, "show"])
 
 
 def staff_choices(repair: Repair) -> list[Button]:
@@ -351,7 +353,7 @@ def buttons_for(tx: Tx, repair: Repair, person: Person) -> list[Button]:
     """What somebody who looks at it in their own chat can do with it."""
     if repair.person_id == person.id:
         return owner_buttons(repair)
-    if "crew" in roles_of(tx, person):
+    if works(tx, person):
         return crew_buttons(repair, person)
     if follows(tx, person, repair):
         return follower_buttons(repair)
@@ -374,13 +376,14 @@ def show_card(
     tell(
         tx,
         person,
-        key or _card_key(repair),
+        key or _card_key(tx, repair, person),
         card=f"repair:{repair.id}",
         anew=anew,
         lane=lane,
         photos=files_of(tx, repair) if anew else (),
         buttons=crew_buttons(repair, person),
         assigned=assigned(tx, repair),
+        **paged(tx, repair, person),
         **private(tx, repair),
     )
 
@@ -392,12 +395,12 @@ def show_to_who_has_it(tx: Tx, repair: Repair) -> None:
         show_card(tx, repair, crew, anew=True, lane=URGENT if repair.urgent else None)
 
 
-def _card_key(repair: Repair) -> str:
+def _card_key(tx: Tx, repair: Repair, person: Person) -> str:
     if repair.state != "waiting":
         return "repair.card"
-    if repair.urgent:
-        return "repair.page"
-    return "repair.reopened_crew" if repair.reopened else "repair.ticket"
+    if not repair.urgent:
+        return "repair.reopened_crew" if repair.reopened else "repair.ticket"
+    return "repair.page_call" if _telephones(tx, repair, person) else "repair.page"
 
 
 def staff_card(tx: Tx, repair: Repair, *, key: str = "", anew: bool = False, lane: int | None = None) -> None:
@@ -405,27 +408,49 @@ def staff_card(tx: Tx, repair: Repair, *, key: str = "", anew: bool = False, lan
 
     Its files come with the first ring: a group takes few messages a minute, and the next rings need them.
     """
-    names: Any = ""
-    usual = "incident.card_staff" if repair.incident else "repair.card_staff"
-    if repair.urgent and repair.state == "waiting":
-        usual = "repair.page_staff"
-        names = [person.name for person in called(tx, repair)] or Say("where.nobody")
-    tell_staff(
-        tx,
-        repair.community_id,
-        key or usual,
-        card=f"repair:{repair.id}",
-        anew=anew,
-        lane=lane,
-        photos=files_of(tx, repair) if repair.ring <= 1 else (),
-        buttons=staff_buttons(repair),
-        assigned=assigned(tx, repair),
-        ring=repair.ring,
-        names=names,
-        count=repair.homes - 1,
-        expected=Say("incident.expected_mark", at=repair.expected_at) if repair.expected_at else "",
-        **private(tx, repair),
-    )
+    for place in places_of_kind(tx, repair.community_id, "staff"):
+        usual = "incident.card_staff" if repair.incident else "repair.card_staff"
+        if is_paged(repair):
+            usual = "repair.page_call" if _telephones(tx, repair, place) else "repair.page_staff"
+        tell(
+            tx,
+            place,
+            key or usual,
+            card=f"repair:{repair.id}",
+            anew=anew,
+            lane=lane,
+            photos=files_of(tx, repair) if repair.ring <= 1 else (),
+            buttons=staff_buttons(repair),
+            assigned=assigned(tx, repair),
+            count=repair.homes - 1,
+            expected=Say("incident.expected_mark", at=repair.expected_at) if repair.expected_at else "",
+            **paged(tx, repair, place),
+            **private(tx, repair),
+        )
+
+
+def is_paged(repair: Repair) -> bool:
+    """Whether it calls people until somebody accepts it."""
+    return repair.urgent and repair.state == "waiting"
+
+
+def _telephones(tx: Tx, repair: Repair, to: Person | Place) -> bool:
+    """Whether a chat gets the numbers to call: the admin group and the managers, once everybody is called."""
+    knows = to.kind == "staff" if isinstance(to, Place) else "manager" in roles_of(tx, to)
+    return knows and last_whom(tx, repair) == "everybody"
+
+
+def paged(tx: Tx, repair: Repair, to: Person | Place) -> dict[str, Any]:
+    """The facts of a page: how loud it is, why it goes on, who was called and, for whom they are, the numbers."""
+    if not is_paged(repair):
+        return {}
+    off_duty = Say("repair.off_duty_mark") if last_whom(tx, repair) not in ("", "duty") else ""
+    return {
+        "alarm": ALARM if repair.ring < 2 else ALARM * 2,
+        "again": Say("repair.again_mark", ring=repair.ring) if repair.ring > 1 else off_duty,
+        "names": [person.name for person in called(tx, repair)] or Say("where.nobody"),
+        "call": to_call(tx, repair, reader_of(tx, to)) if _telephones(tx, repair, to) else "",
+    }
 
 
 def board(tx: Tx, repair: Repair) -> None:
@@ -478,8 +503,9 @@ def refresh(tx: Tx, repair: Repair) -> None:
 
 def called(tx: Tx, repair: Repair) -> list[Person]:
     """Those of the crew who were shown it; who has left the crew sees no more of it."""
-    crew = {person.id for person, _ in crew_of(tx, repair.community_id)}
-    return [each for each in holders(tx, f"repair:{repair.id}") if each.id in crew]
+    crew = [person for person, _ in crew_of(tx, repair.community_id)]
+    theirs = {person.id for person in (*crew, *managers_of(tx, repair.community_id))}
+    return [each for each in holders(tx, f"repair:{repair.id}") if each.id in theirs]
 
 
 def close_cards(tx: Tx, person: Person) -> None:

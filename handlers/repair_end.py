@@ -13,7 +13,7 @@ from handlers import judge
 from handlers.actions import action, perform
 from handlers.assigning import assign, deadline_for, set_deadline
 from handlers.paging import ring
-from handlers.people import can_do, crew_of, roles_of
+from handlers.people import can_do, crew_of, works
 from handlers.policy import policy_of
 from handlers.repair_cards import (
     add_event,
@@ -45,7 +45,7 @@ GOOD, BAD = 4, 2
 
 
 def still_works(tx: Tx, crew: Person) -> bool:
-    return "crew" in roles_of(tx, crew) and can_be_reached(tx, crew)
+    return works(tx, crew) and can_be_reached(tx, crew)
 
 
 def ask_again_later(tx: Tx, repair: Repair) -> Any:

@@ -10,7 +10,7 @@ from conversations.words import Reader, Say
 from handlers.actions import action
 from handlers.following import followed_by
 from handlers.matters import timeline
-from handlers.people import numbers_as_numbers, roles_of
+from handlers.people import numbers_as_numbers, roles_of, works
 from handlers.repair_cards import (
     OPEN,
     WORK,
@@ -45,7 +45,7 @@ def show(tx: Tx, person: Person, repair: Repair) -> None:
     staff_here = tx.place is not None and tx.place.kind == "staff"
     to = tx.place if staff_here and tx.place else person
     reader = reader_of(tx, to)
-    concerned = staff_here or repair.person_id == person.id or "crew" in roles_of(tx, person)
+    concerned = staff_here or repair.person_id == person.id or works(tx, person)
     lines = timeline(tx, f"repair:{repair.id}", reader) if concerned else public_timeline(tx, repair, reader)
     tell(
         tx,
@@ -71,7 +71,7 @@ def _shown(tx: Tx, repair: Repair, concerned: bool) -> list[int]:
 def _sees_all_letters(tx: Tx, person: Person, repair: Repair) -> bool:
     """Staff in the group and the crew; others see what they wrote and what was written to them."""
     staff_here = tx.place is not None and tx.place.kind == "staff"
-    return staff_here or (repair.person_id != person.id and "crew" in roles_of(tx, person))
+    return staff_here or (repair.person_id != person.id and works(tx, person))
 
 
 def _letters(tx: Tx, repair: Repair, reader: Reader, only: Person | None) -> Any:
@@ -156,7 +156,7 @@ def show_waiting(tx: Tx, person: Person) -> None:
     asked = select(Repair).where(Repair.person_id == person.id, Repair.state == "done")
     for repair in tx.session.exec(asked.order_by(col(Repair.id)).limit(10)).all():
         tell_owner(tx, repair, "repair.waits", what=brief(repair))
-    if "crew" in roles_of(tx, person) and _to_do(tx, person):
+    if works(tx, person) and _to_do(tx, person):
         open_list(tx, person)
 
 

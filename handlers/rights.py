@@ -7,7 +7,7 @@ from sqlmodel import select
 
 from conversations.errors import Refused
 from conversations.words import Say
-from handlers.people import is_guest, is_resident, owns, roles_of
+from handlers.people import is_guest, is_resident, owns, roles_of, works
 from handlers.proxies import powers_given_to
 from handlers.tx import Tx
 from store.tables import Follower, Person, Vote
@@ -78,7 +78,7 @@ def staff(tx: Tx, person: Person, row: Any) -> bool:
 
 def colleague(tx: Tx, person: Person, row: Any) -> bool:
     """Somebody who works for the community, wherever they speak."""
-    return bool(roles_of(tx, person) & {"staff", "crew"})
+    return bool(roles_of(tx, person) & {"staff", "crew", "manager"})
 
 
 def crew(tx: Tx, person: Person, row: Any) -> bool:
@@ -86,9 +86,14 @@ def crew(tx: Tx, person: Person, row: Any) -> bool:
     return "crew" in roles_of(tx, person)
 
 
+def manager(tx: Tx, person: Person, row: Any) -> bool:
+    """Who manages the crew, and takes a repair in hand when nobody else does."""
+    return "manager" in roles_of(tx, person)
+
+
 def crew_in_charge(tx: Tx, person: Person, row: Any) -> bool:
-    """The member of the crew who has this very ticket."""
-    return row is not None and row.crew_id == person.id and crew(tx, person, row)
+    """The member of the crew, or the manager, who has this very ticket."""
+    return row is not None and row.crew_id == person.id and works(tx, person)
 
 
 def addressee(tx: Tx, person: Person, row: Any) -> bool:
@@ -216,6 +221,9 @@ RIGHTS: Mapping[str, tuple[Capacity | str, ...]] = {
     "committee.list": (staff,),
     "committee.add": (staff,),
     "committee.added": (staff,),
+    "manager.list": (staff,),
+    "manager.add": (staff,),
+    "manager.added": (staff,),
     "audit": (staff,),
     "canvass": (staff,),
     "digest.send": (CLOCK,),
@@ -284,8 +292,10 @@ RIGHTS: Mapping[str, tuple[Capacity | str, ...]] = {
     "repair.disputed": (CLOCK,),
     "repair.resume": (CLOCK,),
     "repair.price_wait": (CLOCK,),
-    "repair.accept": (crew,),
-    "repair.decline": (crew,),
+    "repair.accept": (crew, manager),
+    "repair.decline": (crew, manager),
+    "repair.appoint": (staff,),
+    "repair.appointed": (staff,),
     "repair.go": (crew_in_charge,),
     "repair.finish": (crew_in_charge,),
     "repair.done": (crew_in_charge,),
@@ -317,7 +327,7 @@ RIGHTS: Mapping[str, tuple[Capacity | str, ...]] = {
     "repair.dispute": (reporter, follower),
     "repair.explain": (reporter,),
     "repair.reopen": (reporter, follower),
-    "repair.show": (reporter, follower, crew, staff, neighbour),
+    "repair.show": (reporter, follower, crew, manager, staff, neighbour),
     "repair.join": (resident,),
     "repair.leave": (follower,),
     "repair.apart": (follower,),
@@ -338,7 +348,7 @@ RIGHTS: Mapping[str, tuple[Capacity | str, ...]] = {
     "repair.lowered": (staff,),
     "repair.correct": (reporter,),
     "repair.corrected": (reporter,),
-    "repair.open": (staff, crew),
+    "repair.open": (staff, crew, manager),
     "purchases": (anybody,),
     "purchase.start": (resident,),
     "purchase.submit": (owner_here,),
@@ -389,12 +399,12 @@ def may(tx: Tx, person: Person | None, action: str, row: Any) -> Capacity | str 
 
 def acts_for_community(capacity: Capacity | str) -> bool:
     """Whether acting in this capacity belongs into the audit log."""
-    return capacity in (staff, colleague, crew, crew_in_charge, for_office, committee, decides)
+    return capacity in (staff, colleague, crew, crew_in_charge, manager, for_office, committee, decides)
 
 
 def refusal(tx: Tx, person: Person | None, action: str, row: Any) -> Refused:
     """Why there is no right: one of the crew whose tap came late hears who has the repair now."""
-    if person is None or crew_in_charge not in RIGHTS[action] or not crew(tx, person, row):
+    if person is None or crew_in_charge not in RIGHTS[action] or not works(tx, person):
         return Refused("refused.not_yours")
     has = tx.session.get_one(Person, row.crew_id).name if row.crew_id is not None else Say("where.nobody_yet")
     return Refused("refused.not_in_charge", number=row.number, who=has or Say("person.forgotten"))

@@ -11,12 +11,14 @@ from sqlmodel import Session, col, select
 from conversations.words import LANGUAGES, Reader, cut, pack, unpack
 from handlers.tx import Tx
 from store.tables import Account, Follower, Home, HomeRole, Notice, Outgoing, Person, Place, Repair, Rest
+from store.vault import HIDDEN, without_hidden
 
 # Lanes: a lower one always goes first.
 URGENT, ANSWER, NEWS, BROADCAST = range(4)
 FAN_OUT = 500
 REST = "rest.show:"
 MOST = 4000  # characters that every messenger takes
+CAUGHT_UP = "what it changes was not sent yet, and says the same"
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,7 @@ def tell(
         elif (name, place.id) in tx.fresh:
             return
         elif before is not None:
-            if before.buttons != below or words not in (before.text, without_mark(before.text)):
+            if before.buttons != below or not _shows(tx, before.text, words):
                 _change(tx, before, "edit", words, below, lane=lane, silent=silent)
             return
         tx.fresh.add((name, place.id))
@@ -165,6 +167,12 @@ def close_everywhere(tx: Tx, card: str) -> None:
         close(tx, row)
 
 
+def _shows(tx: Tx, shown: str, words: str) -> bool:
+    """Whether a message says these words already, but for what was chosen; what is hidden is sealed anew each time."""
+    reveal = tx.house.vault.reveal
+    return reveal(words) in (reveal(shown), reveal(without_mark(shown)))
+
+
 def without_mark(text: str) -> str:
     """The words of a message without the line that says what was chosen."""
     words, mark, line = text.rpartition("\n\n✓ ")
@@ -183,6 +191,9 @@ def _change(
 ) -> None:
     assert before.card is not None and before.place_id is not None
     key = (before.card, before.place_id)
+    caught_up = change == "edit" and before.state == "waiting"
+    if caught_up:
+        _catch_up(tx, before, words, buttons)
     if before.state == "held":  # nobody has seen it yet, unless it goes out this very moment
         unseen = update(Outgoing).where(col(Outgoing.id) == before.id, col(Outgoing.state) == "held")
         changed = tx.session.connection().execute(unseen.values(text=words, buttons=buttons))
@@ -213,10 +224,87 @@ def _change(
             **values,
             **FRESH,
             "state": "held" if held else "waiting",
+            "error": CAUGHT_UP if caught_up else "",
             "created_at": tx.now,
         },
     )
     tx.changes[key] = row.scalar_one()
+
+
+def _catch_up(tx: Tx, row: Outgoing, words: str, buttons: list[dict[str, str]]) -> None:
+    """Let what still waits to be sent of a message say at once what it is changed to; it may be on its way already."""
+    of_card = (col(Outgoing.card) == row.card, col(Outgoing.place_id) == row.place_id)
+    made = select(func.max(Outgoing.id)).where(*of_card, Outgoing.change == "send").scalar_subquery()
+    unsent = update(Outgoing).where(*of_card, col(Outgoing.id) >= made, col(Outgoing.state) == "waiting")
+    unsent = unsent.where(col(Outgoing.change).in_(["send", "edit"]))
+    tx.session.connection().execute(unsent.values(text=words, buttons=buttons))
+    tx.session.refresh(row)
+
+
+def hush(tx: Tx, card: str) -> None:
+    """What a card's messages say that were not sent yet is no news any more: the last in each chat comes silently.
+
+    Earlier ones that still wait in the same chat do not come at all.
+    """
+    unsent = (
+        col(Outgoing.card) == card,
+        col(Outgoing.state).in_(["waiting", "held"]),
+        col(Outgoing.change) == "send",
+    )
+    last = select(func.max(Outgoing.id)).where(Outgoing.card == card, Outgoing.change == "send")
+    last = last.group_by(col(Outgoing.place_id))
+    execute = tx.session.connection().execute
+    execute(update(Outgoing).where(*unsent, col(Outgoing.id).not_in(last)).values(state="dropped"))
+    execute(update(Outgoing).where(*unsent).values(silent=True))
+    _look_again(tx)
+
+
+def drop(tx: Tx, card: str, person: Person | None = None) -> None:
+    """Take back what still waits to be sent under this name, to everybody or to one person."""
+    unsent = update(Outgoing).where(
+        col(Outgoing.card) == card,
+        col(Outgoing.state).in_(["waiting", "held"]),
+        col(Outgoing.person_id) == person.id if person is not None else true(),
+    )
+    tx.session.connection().execute(unsent.values(state="dropped"))
+    _look_again(tx)
+
+
+def forget_hidden(tx: Tx, card: str) -> None:
+    """Take what was hidden in a card's messages out of the ledger: whom to call matters no more."""
+    table = Outgoing.__table__  # type: ignore[attr-defined]
+    execute = tx.session.connection().execute
+    kept = select(table.c.id, table.c.text).where(table.c.card == card, table.c.text.contains(HIDDEN[0]))
+    for row in execute(kept).all():
+        execute(table.update().where(table.c.id == row.id).values(text=without_hidden(row.text)))
+    _look_again(tx)
+
+
+def _look_again(tx: Tx) -> None:
+    """Rows that were changed behind the session are read again."""
+    for row in list(tx.session.identity_map.values()):
+        if isinstance(row, Outgoing):
+            tx.session.expire(row)
+
+
+def hand_over(tx: Tx, place: Place, body: str, *, card: str) -> None:
+    """Write what goes to a machine: words that must stay whole, urgently."""
+    tx.session.connection().execute(
+        insert(Outgoing),
+        {
+            "community_id": place.community_id,
+            "place_id": place.id,
+            "lane": URGENT,
+            "card": card,
+            "change": "send",
+            "text": body,
+            "buttons": [],
+            "photos": [],
+            "silent": False,
+            **FRESH,
+            "created_at": tx.now,
+        },
+    )
 
 
 FRESH = {

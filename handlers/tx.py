@@ -31,7 +31,7 @@ class House:
     be opened for `link_hours`, `canvass_page` that of a canvass list to print (None: no page can be reached);
     `notifications` is, by messenger, the template of one-time notifications to which
     people may agree. `vote_page` is the public page of a vote, by its community's id and its number (None: nobody
-    could open it).
+    could open it). `hook`: there is a web hook that telephones or texts for us.
     """
 
     vault: Vault
@@ -49,6 +49,7 @@ class House:
     canvass_page: Callable[[str], str] | None = None
     notifications: Mapping[str, str] = field(default_factory=dict)
     vote_page: Callable[[int, int], str] | None = None
+    hook: bool = False
 
 
 @dataclass

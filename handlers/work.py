@@ -12,7 +12,7 @@ from conversations.words import Say, texts
 from conversations.work import ACCESS, DONE, HAND, PARTS, PRICE
 from handlers.actions import action
 from handlers.assigning import IN_ORDER, assign, set_deadline, stop_deadline
-from handlers.paging import ring
+from handlers.paging import ring, stop_paging
 from handlers.pausing import go_on, of_repair, settle_clock
 from handlers.people import crew_of, is_on_duty
 from handlers.policy import policy_of
@@ -95,15 +95,20 @@ def accept(tx: Tx, person: Person, repair: Repair) -> None:
     if repair.state in IN_HAND:
         raise Refused("refused.taken", who=name_of(tx, repair.crew_id))
     must_be(repair, "waiting")
-    repair.state, repair.crew_id = "accepted", person.id
-    repair.accepted_at = repair.accepted_at or tx.now
-    stop_timer(tx, f"repair.page:{repair.id}")
-    if repair.urgent:
-        hours = policy_of(tx, repair.community_id).urgent_hours
-        set_deadline(tx, repair, tx.now + timedelta(hours=hours))
+    take(tx, person, repair)
     add_event(tx, repair, "event.accepted", person)
     tell_concerned(tx, repair, "repair.accepted", who=person.name, lane=URGENT if repair.urgent else None)
     refresh(tx, repair)
+
+
+def take(tx: Tx, person: Person, repair: Repair) -> None:
+    """They have it in hand: nobody else is called, and an emergency has a deadline from now on."""
+    repair.state, repair.crew_id = "accepted", person.id
+    repair.accepted_at = repair.accepted_at or tx.now
+    stop_paging(tx, repair)
+    if repair.urgent:
+        hours = policy_of(tx, repair.community_id).urgent_hours
+        set_deadline(tx, repair, tx.now + timedelta(hours=hours))
 
 
 def release(tx: Tx, person: Person) -> tuple[int, int]:

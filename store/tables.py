@@ -287,7 +287,8 @@ class Place(SQLModel, table=True):
     messenger: str
     external_id: str
     kind: str = "private"
-    """private, group (one that is no community's), staff (the admin group) or board"""
+    """private, group (one that is no community's), staff (the admin group), board, or hook (the web hook that calls
+    people)"""
     person_id: int | None = _ref("person", default=None, index=True)
     """As whom the holder of a private chat speaks; who lives in several communities has one chat for all."""
     heard_at: datetime | None = _time(default=None)

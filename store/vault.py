@@ -75,6 +75,11 @@ class Vault:
         return hmac.new(self._hash_key, text.encode(), hashlib.sha256).hexdigest() if text else ""
 
 
+def without_hidden(words: str) -> str:
+    """The words without what is hidden in them."""
+    return HIDDEN_TEXT.sub("***", words)
+
+
 def _derived(key: str, purpose: bytes) -> bytes:
     return HKDF(SHA256(), length=32, salt=None, info=b"linli " + purpose).derive(key.encode())
 

@@ -87,6 +87,7 @@ KINDS: dict[str, Kind] = {
     "crew in charge": _kind("王师傅", "crew", "colleague"),
     "other crew": _kind("张师傅", "crew", "colleague"),
     "committee": _kind("委员", "committee"),
+    "manager": _kind("经理", "manager", "colleague"),
     "staff": _kind("刘经理", "staff", "colleague", chat="staff"),
     "staff in their own chat": _kind("刘经理", "colleague"),
     "staff who may have left": _kind("刘经理", "colleague", chat="staff", outsider=True),
@@ -187,6 +188,9 @@ MAY: dict[str, set[str]] = {
     "committee.list": {"staff"},
     "committee.add": {"staff"},
     "committee.added": {"staff"},
+    "manager.list": {"staff"},
+    "manager.add": {"staff"},
+    "manager.added": {"staff"},
     "roster.explain": {"staff"},
     "roster.apply": {"staff"},
     "roster.drop": {"staff"},
@@ -219,12 +223,14 @@ MAY: dict[str, set[str]] = {
     "repair.wrote": {"reporter", "follower"},
     "letter.reply": {"addressee", "for the office"},
     "letter.replied": {"addressee", "for the office"},
-    "repair.accept": {"crew"},
-    "repair.decline": {"crew"},
+    "repair.accept": {"crew", "manager"},
+    "repair.decline": {"crew", "manager"},
+    "repair.appoint": {"staff"},
+    "repair.appointed": {"staff"},
     "repair.go": {"in charge"},
     "repair.finish": {"in charge"},
     "repair.done": {"in charge"},
-    "repair.show": {"reporter", "follower", "crew", "staff", "neighbour"},
+    "repair.show": {"reporter", "follower", "crew", "manager", "staff", "neighbour"},
     "repair.join": {"resident"},
     "repair.leave": {"follower"},
     "repair.apart": {"follower"},
@@ -255,7 +261,7 @@ MAY: dict[str, set[str]] = {
     "repair.free": {"in charge"},
     "repair.write_owner": {"in charge"},
     "repair.wrote_owner": {"in charge"},
-    "repair.open": {"crew", "staff"},
+    "repair.open": {"crew", "manager", "staff"},
     "purchases": {"anybody"},
     "purchase.start": {"resident"},
     "purchase.submit": {"owns"},
@@ -332,7 +338,9 @@ MAY: dict[str, set[str]] = {
     "forget.clear": {"clock"},
     "privacy.retain": {"clock"},
 }
-FOR_THE_COMMUNITY = {"staff", "crew", "colleague", "in charge", "for the office", "committee", "decider"}
+FOR_THE_COMMUNITY = {
+    *("staff", "crew", "manager", "colleague", "in charge", "for the office", "committee", "decider"),
+}
 ABROAD = {"community.enter"}
 REPORT: dict[str, Any] = {"place": "lift", "what": "电梯门关不上", "building": "3"}
 WALL: dict[str, Any] = {"place": "lift", "building": "3", "words": "2 号梯"}
@@ -353,6 +361,7 @@ ANSWERS: dict[str, dict[str, Any]] = {
     "crew.served": {"buildings": "3号楼"},
     "crew.timed": {"hours": "8:00-20:00"},
     "committee.added": {"who": "周先生"},
+    "manager.added": {"who": "周先生"},
     "paper.enter": {
         "home": "3-2-1202",
         "choice": "for",
@@ -378,6 +387,7 @@ ANSWERS: dict[str, dict[str, Any]] = {
     "repair.located": {"place": "lift"},
     "repair.add": {"photos": None, "note": "更严重了"},
     "repair.done": {"photos": None, "note": "换了门机"},
+    "repair.appointed": {"who": "6"},  # 王师傅, the sixth of the roster
     "repair.reopen": {"why": "又坏了"},
     "repair.whether_same": {"same": "yes"},
     "repair.lowered": {"why": "只是滴水"},
@@ -656,8 +666,9 @@ class _Furniture:
         return person
 
     def _people(self) -> None:
-        for name, phone in (("陈先生", ""), ("小陈", ""), ("两家", ""), ("委员", ""), ("双一", TWIN_PHONE)):
-            self._new(name, phone)
+        for name in ("陈先生", "小陈", "两家", "委员", "经理"):
+            self._new(name)
+        self._new("双一", TWIN_PHONE)
         self._new("双二", TWIN_PHONE)
         self._new("访客")
         self._new("求入")
@@ -698,6 +709,8 @@ class _Furniture:
             self._add(label, self.session.exec(found).one())
         member = self._named("委员")
         self._add("committee", Role(community_id=self.here.id, person_id=member.id, role="committee"))
+        manages = self._named("经理")
+        self._add("manager", Role(community_id=self.here.id, person_id=manages.id, role="manager"))
         lives_here = self._named("王奶奶")
         self.session.add(Role(community_id=self.here.id, person_id=lives_here.id, role="staff"))
 

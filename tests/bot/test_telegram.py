@@ -420,8 +420,19 @@ async def test_the_bot_introduces_itself_in_both_languages(town: Town) -> None:
     for_owners = ["repair", "votes", "purchase", "purchases", "my", "equipment", "agents", "mydata", "forget"]
     assert list(owner.menu()) == [*for_owners, "language", "help"]
     assert (owner.menu()["repair"], foreigner.menu()["repair"]) == ("报修", "Report a repair")
-    for_staff = ["tickets", "votes", "poll", "purchases", "home", "crew", "committee", "roster", "equipment"]
-    for_staff += ["spots", "canvass", "papers", "audit", "link", "help"]
+    for_staff = [
+        "tickets",
+        "incidents",
+        "overdue",
+        "times",
+        "votes",
+        "poll",
+        "purchases",
+        "home",
+        "crew",
+        "committee",
+    ]
+    for_staff += ["manager", "roster", "equipment", "spots", "canvass", "papers", "audit", "link", "help"]
     await api.until(lambda: list(town.people["boss"].menu(town.office)) == for_staff)
 
 

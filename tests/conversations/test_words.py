@@ -162,7 +162,9 @@ EXPANSIONS: dict[str, set[str]] = {
     "join.state.{}": {f"join.state.{state}" for state in ("waiting", "approved", "declined")},
     "home.status.{}": {f"home.status.{status}" for status in ("delivered", "undelivered", "unsold")},
     "proxy.kind.{}": {"proxy.kind.proxy", "proxy.kind.guardian"},
-    "role.{}": {f"role.{role}" for role in ("owner", "tenant", "family", "staff", "crew", "committee")},
+    "role.{}": {
+        f"role.{role}" for role in ("owner", "tenant", "family", "staff", "crew", "manager", "committee")
+    },
     "act.{}": {f"act.{name}" for name, rights in RIGHTS.items() if any(map(acts_for_community, rights))},
     "crew.wrong_{}": {f"crew.wrong_{name}" for name in ("kinds", "hours", "buildings", "phone", "who")},
     "kind.{}": {f"kind.{kind}" for kind in KINDS},
@@ -254,9 +256,11 @@ GIVEN: dict[str, set[str]] = {
             *("recording_too_large", "not_a_recording", "voice_lost"),
         )
     },
-    "_help_key": {f"help.{name}" for name in ("owner", "resident", "crew", "committee", "staff_private")},
+    "_help_key": {
+        f"help.{name}" for name in ("owner", "resident", "crew", "manager", "committee", "staff_private")
+    },
     "_offer_key": {"follow.offer", "follow.offer_incident", "follow.own_one"},
-    "_card_key": {"repair.card", "repair.page", "repair.reopened_crew", "repair.ticket"},
+    "_card_key": {"repair.card", "repair.page", "repair.page_call", "repair.reopened_crew", "repair.ticket"},
 }
 
 

@@ -56,7 +56,17 @@ def test_no_button_is_the_clock_s_alone() -> None:
 def test_nobody_acts_for_the_community_as_a_resident() -> None:
     capacities = {each for rights in RIGHTS.values() for each in rights if not isinstance(each, str)}
     acting = sorted(each.__name__ for each in capacities if acts_for_community(each))
-    assert acting == ["colleague", "committee", "crew", "crew_in_charge", "decides", "for_office", "staff"]
+    at_work = [
+        "colleague",
+        "committee",
+        "crew",
+        "crew_in_charge",
+        "decides",
+        "for_office",
+        "manager",
+        "staff",
+    ]
+    assert acting == at_work
 
 
 # --- everybody at everything ------------------------------------------------------------------------

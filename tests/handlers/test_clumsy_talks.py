@@ -248,7 +248,7 @@ async def test_the_owner_hears_that_nobody_has_accepted_yet(building: Building, 
     await owner.says("电梯里困了人")
     await building.later(minutes=9)
     assert [m.text for m in owner.chat.messages if "还没有师傅接单" in m.text] == [
-        "报修 1 还没有师傅接单，已呼叫全部师傅和物业。请同时直接打物业电话：021-5555 0110。"
+        "报修 1 还没有师傅接单，正在再次呼叫，更多的师傅和物业也收到了。请同时直接打物业电话：021-5555 0110。"
     ]
 
 

@@ -181,6 +181,7 @@ COMMANDS_OF_STAFF = {
     "/home": "home.find",
     "/crew": "crew.list",
     "/committee": "committee.list",
+    "/manager": "manager.list",
     "/link": "link",
 }
 BEFORE_CONSENT = {"consent.agree", "consent.refuse", "language"}
