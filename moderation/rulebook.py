@@ -64,6 +64,7 @@ class Rule:
     deaf: frozenset[str]  # cues that do not soften this rule
     sentence: str
     sentence_en: str
+    own: bool = False  # of a community's staff
 
     def says(self, language: str) -> str:
         return self.sentence if language.startswith("zh") else self.sentence_en or self.sentence
@@ -123,6 +124,10 @@ class RuleSet:
         self.alarming = frozenset(name for rule in dangers for need in rule.needs for name in need)
         self.shades = frozenset(name for name in self.groups if name.startswith("cue."))
 
+    @property
+    def has_silenced(self) -> bool:
+        return bool(self.silent or self.silenced)
+
     def find(self, plain: str) -> Found:
         """Every rule word in `plain`, by group, each in the order of the text."""
         found: Found = {}
@@ -174,7 +179,9 @@ def _added(one: CommunityRule, groups: dict[str, tuple[str, ...]], variants: Map
         if names:
             needs.append(names)
     # The same id as a rule of the file: both hold, the staff's words beside ours.
-    return Rule(one.id, one.kind, one.verdict, tuple(needs), 10, frozenset(), one.sentence, one.sentence_en)
+    return Rule(
+        one.id, one.kind, one.verdict, tuple(needs), 10, frozenset(), one.sentence, one.sentence_en, own=True
+    )
 
 
 def _cue(row: Mapping[str, Any], groups: dict[str, tuple[str, ...]], variants: Mapping[str, str]) -> Cue:

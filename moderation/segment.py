@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import threading
 import warnings
+from functools import lru_cache
+from itertools import accumulate
 from typing import Any
 
 _lock = threading.Lock()
@@ -16,15 +18,16 @@ def warm() -> None:
     _loaded()
 
 
+@lru_cache(maxsize=4)
+def words(plain: str) -> tuple[str, ...]:
+    """`plain` cut into words, spaces and marks; together they are the text again. Rules and tone ask for the same."""
+    # Without the hidden Markov model: it glues unknown neighbours together and would veto true hits.
+    return tuple(_loaded().cut(plain, HMM=False))
+
+
 def boundaries(plain: str) -> frozenset[int]:
     """The places in `plain` at which a word begins or ends."""
-    places = {0}
-    at = 0
-    # Without the hidden Markov model: it glues unknown neighbours together and would veto true hits.
-    for word in _loaded().cut(plain, HMM=False):
-        at += len(word)
-        places.add(at)
-    return frozenset(places)
+    return frozenset(accumulate(map(len, words(plain)), initial=0))
 
 
 def _loaded() -> Any:

@@ -1,8 +1,8 @@
-"""A learned second opinion: whether a report that matched no rule still sounds like an emergency.
+"""A learned second opinion: how much a report sounds like an emergency, whatever the rules find in it.
 
-The rules decide and explain; this may only make them ask. It knows no words of its own: it is a logistic
-regression on pieces of one to three characters (English: words), learned from labelled texts and kept as a
-readable file, and it can be learned again with the corrections of staff.
+It is a logistic regression on pieces of one to three characters, on words and on pairs of neighbouring words. It
+knows no words of its own: it is learned from labelled texts, kept as a readable file, and can be learned again with
+the corrections of staff. What it may say is decided where it is asked (`urgency.py`).
 """
 
 from __future__ import annotations
@@ -10,19 +10,20 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
+from moderation import segment
 from moderation.text import HAN, read
 
-_RUN = re.compile(f"[{HAN}]+|[a-z']+")
-_ROUNDS = 60
-_RATE = 0.5
-_KEEP = 0.95  # of every weight after each round, so that no single piece grows to decide alone
-_TOO_SMALL = 0.05
+_HAN = re.compile(f"[{HAN}]+")
+_ROUNDS = 40
+_RATE = 4.0
+_TOO_SMALL = 5
+_MOST_TELLING = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,71 +35,103 @@ class Tone:
 
     weights: Mapping[str, int]
     bias: int
-    threshold: int
 
-    def alarm(self, plain: str) -> tuple[str, ...]:
-        """The pieces that sound most like an emergency, or nothing if the text as a whole does not."""
-        known = self.weights.keys() & _pieces(plain)
-        total = sum(self.weights[piece] for piece in known)
-        if self.bias + total * _norm(len(known)) <= self.threshold:
-            return ()
-        telling = sorted(known, key=lambda piece: (len(piece) == 1, -self.weights[piece], piece))
-        return tuple(telling[:3])
+    def score(self, plain: str) -> int:
+        """What the whole text sounds like."""
+        pieces = _pieces(plain)
+        total = sum(map(self.weights.__getitem__, self.weights.keys() & pieces))
+        return round(self.bias + total * _norm(pieces))
+
+    def alarming(self, plain: str) -> tuple[str, ...]:
+        """What sounds most like an emergency and can be shown: words first, and none inside another."""
+        heavy = sorted(
+            (piece for piece in self.weights.keys() & _pieces(plain) if self.weights[piece] > 0),
+            key=lambda piece: (not _is_telling(piece), -self.weights[piece], piece),
+        )
+        chosen: list[str] = []
+        for words in map(_shown, heavy):
+            if words in plain and not any(words in other or other in words for other in chosen):
+                chosen.append(words)
+            if len(chosen) == _MOST_TELLING:
+                break
+        return tuple(chosen)
 
 
 def load_tone(path: Path) -> Tone:
     """Read what was learned. Raises OSError or ValueError."""
     row = json.loads(path.read_text(encoding="utf-8"))
-    return Tone(row["weights"], row["bias"], row["threshold"])
+    return Tone(row["weights"], row["bias"])
 
 
 def save_tone(tone: Tone, path: Path) -> None:
     """Write it so that two versions can be compared line by line."""
-    row = {"threshold": tone.threshold, "bias": tone.bias, "weights": dict(sorted(tone.weights.items()))}
+    row = {"bias": tone.bias, "weights": dict(sorted(tone.weights.items()))}
     path.write_text(json.dumps(row, ensure_ascii=False, indent=0) + "\n", encoding="utf-8")
 
 
-def learn(examples: Iterable[tuple[str, bool]], threshold: int = 70) -> Tone:
+def learn(examples: Iterable[tuple[str, bool]]) -> Tone:
     """Learn from texts and whether each is urgent; the same examples in the same order give the same weights."""
-    texts = [(sorted(_pieces(read(text).plain)), urgent) for text, urgent in examples]
+    texts = [(_pieces(read(text).plain), urgent) for text, urgent in examples]
     often = Counter(piece for pieces, _ in texts for piece in pieces)
-    known = [([piece for piece in pieces if often[piece] > 1], urgent) for pieces, urgent in texts]
-    weights: defaultdict[str, float] = defaultdict(float)
+    # What stands in one text alone teaches nothing about others.
+    kept = sorted(piece for piece, count in often.items() if count > 1)
+    places = {piece: place for place, piece in enumerate(kept)}
+    # A rare word says more than a common one, so it learns faster.
+    gains = [(1 + math.log((1 + len(texts)) / (1 + often[piece]))) ** 2 / 25 for piece in kept]
+    known = [
+        (sorted(places[piece] for piece in pieces & places.keys()), _norm(pieces), urgent)
+        for pieces, urgent in texts
+    ]
+    weights = [0.0] * len(kept)
     bias = 0.0
     for turn in range(_ROUNDS):
-        for pieces, urgent in _shuffled(known, turn):
-            norm = _norm(len(pieces))
-            score = bias + norm * sum(weights[piece] for piece in pieces)
-            step = _RATE * (urgent - 1 / (1 + math.exp(-score)))
+        rate = _RATE * 10 / (10 + turn)
+        for at in _shuffled(len(known), turn):
+            pieces, norm, urgent = known[at]
+            score = bias + norm * sum([weights[piece] for piece in pieces])
+            step = rate * (urgent - 1 / (1 + math.exp(-score)))
             bias += step / 10
+            step *= norm
             for piece in pieces:
-                weights[piece] += step * norm
-        for piece in weights:
-            weights[piece] *= _KEEP
-    kept = {piece: round(weight * 100) for piece, weight in weights.items() if abs(weight) >= _TOO_SMALL}
-    return Tone(kept, round(bias * 100), threshold)
+                weights[piece] += step * gains[piece]
+    hundredths = {piece: round(weight * 100) for piece, weight in zip(kept, weights, strict=True)}
+    return Tone(
+        {piece: weight for piece, weight in hundredths.items() if abs(weight) >= _TOO_SMALL},
+        round(bias * 100),
+    )
 
 
 def _pieces(plain: str) -> set[str]:
+    """Characters, pairs and threes of them; "[word]" and "[word word]" are whole words and neighbours."""
     pieces: set[str] = set()
-    for run in _RUN.findall(plain):
-        if run.isascii():
-            pieces.add(run)
-            continue
+    for run in _HAN.findall(plain):
         pieces.update(run)
         pieces.update(map("".join, pairwise(run)))
         pieces.update(map("".join, zip(run, run[1:], run[2:], strict=False)))
+    words = ["#" if word[0].isdigit() else word for word in segment.words(plain) if not word.isspace()]
+    pieces.update([f"[{word}]" for word in words])
+    pieces.update([f"[{one} {two}]" for one, two in pairwise(words)])
     return pieces
 
 
-def _norm(count: int) -> float:
-    return 1 / math.sqrt(count or 1)
+def _is_telling(piece: str) -> bool:
+    """Whether it is one word or two, and not a cut through them."""
+    return piece.startswith("[") and len(piece) > len("[好]") and piece[1:-1].replace(" ", "").isalpha()
 
 
-def _shuffled(texts: Sequence[tuple[list[str], bool]], turn: int) -> Iterable[tuple[list[str], bool]]:
+def _shown(piece: str) -> str:
+    """A piece as it stands in a text: words of Chinese stand together."""
+    words = piece.removeprefix("[").removesuffix("]")
+    return words.replace(" ", "") if _HAN.search(words) else words
+
+
+def _norm(pieces: Sequence[str] | set[str]) -> float:
+    return 1 / math.sqrt(len(pieces) or 1)
+
+
+def _shuffled(count: int, turn: int) -> Iterable[int]:
     """Another order in every round, without chance: steps of a number that shares no factor with the count."""
-    count = len(texts)
     step = next(
         n for n in range(2 * turn + count // 3 + 1, 4 * count + 200) if math.gcd(n, max(count, 1)) == 1
     )
-    return (texts[(at * step) % count] for at in range(count))
+    return ((at * step) % count for at in range(count))

@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from moderation.judge import judge_lines
+from moderation.judge import Labelled, dry_run, judge_lines
 from moderation.rulebook import BadRules
 from moderation.tone import learn, load_tone, save_tone
 from moderation.urgency import DEFAULT, TONE, CommunityRule, RuleSet, judge, load
-from tests.moderation.learn_tone import learned
+from tests.moderation.learn_tone import learned, ordinary
 
 HERE = Path(__file__).parent
 KINDS = {
@@ -59,8 +59,8 @@ def test_own_texts_stay_above_their_floor(rules: RuleSet) -> None:
         found = judge(row["text"], rules).verdict
         wrong += 0 if found == row["label"] else 0.5 if found == "ask" else 1
         missed += row["label"] == "urgent" and found == "normal"
-    assert wrong <= 0.03 * len(own)
-    assert missed <= 0.02 * len(own)
+    assert wrong <= 0.01 * len(own)
+    assert missed == 0
 
 
 def test_kinds_are_mostly_right(rules: RuleSet) -> None:
@@ -70,9 +70,29 @@ def test_kinds_are_mostly_right(rules: RuleSet) -> None:
 
 
 def test_ordinary_messages_page_nobody(rules: RuleSet) -> None:
-    texts = (HERE / "ordinary.txt").read_text(encoding="utf-8").splitlines()
-    assert [text for text in texts if judge(text, rules).verdict == "urgent"] == []
-    assert sum(judge(text, rules).verdict == "ask" for text in texts) <= 0.03 * len(texts)
+    found = [judge(text, rules).verdict for text in ordinary()]
+    assert found.count("urgent") == 0
+    assert found.count("ask") <= 0.01 * len(found)
+
+
+def test_what_the_second_opinion_was_not_taught_is_judged_well(rules: RuleSet) -> None:
+    """Learned without a quarter of the texts, judged on that quarter: what is new to us is judged about as well."""
+    voices, plain = rows("voices.jsonl"), ordinary()
+    unknown, known = voices[::4], [row for place, row in enumerate(voices) if place % 4]
+    taught = [row for name in ("urgency", "own", "pairs") for row in rows(f"{name}.jsonl")] + known
+    tone = learn(
+        [(row["text"], row["label"] == "urgent") for row in taught]
+        + [(text, False) for place, text in enumerate(plain) if place % 4]
+    )
+    found = [(row["label"], judge(row["text"], rules, tone=tone).verdict) for row in unknown]
+    points = sum(1 if label == verdict else 0.5 if verdict == "ask" else 0 for label, verdict in found)
+    urgent = [verdict for label, verdict in found if label == "urgent"]
+    normal = [verdict for label, verdict in found if label == "normal"]
+    everyday = [judge(text, rules, tone=tone).verdict for text in plain[::4]]
+    assert points >= 0.95 * len(found)
+    assert urgent.count("normal") <= 0.02 * len(urgent)
+    assert normal.count("urgent") <= 0.03 * len(normal)
+    assert everyday.count("urgent") <= 0.02 * len(everyday)
 
 
 # --- behaviour
@@ -259,18 +279,39 @@ def test_importing_does_not_load_jieba_and_loading_it_is_quiet(tmp_path: Path) -
     assert list(tmp_path.iterdir()) == []  # no cache where others could plant one
 
 
+@pytest.mark.parametrize(
+    "text", ["3号楼2单元1201陈女士", "水管", "全小区", "还在滴", "有老人", "总阀在门口", "李师傅 · 水管、灯"]
+)
+def test_an_answer_to_a_question_sounds_like_no_emergency(text: str) -> None:
+    assert verdict(text) == "normal"
+
+
 # --- the second opinion
 
 
-def test_a_report_without_a_rule_word_that_sounds_urgent_is_asked() -> None:
-    found = judge("刚进去就听见钢丝绳绷断似的一声，然后一直往下沉")
-    assert (found.verdict, [why.rule for why in found.why]) == ("ask", ["tone"])
-    assert all(word in "刚进去就听见钢丝绳绷断似的一声，然后一直往下沉" for word in found.why[0].words)
+UNRULED = "刚进去就听见钢丝绳绷断似的一声，然后一直往下沉"
+
+
+def test_a_report_without_a_rule_word_that_sounds_urgent_is_urgent() -> None:
+    found = judge(UNRULED)
+    assert (found.verdict, [why.rule for why in found.why]) == ("urgent", ["tone"])
+    assert found.why[0].sentence == "听起来正在发生危险"
+    assert all(word in UNRULED for word in found.why[0].words)
 
 
 def test_the_second_opinion_can_be_silenced() -> None:
     quiet = load(extra=[CommunityRule("tone", silenced=True)])
-    assert judge("刚进去就听见钢丝绳绷断似的一声，然后一直往下沉", quiet).verdict == "normal"
+    assert judge(UNRULED, quiet).verdict == "normal"
+
+
+def test_the_second_opinion_takes_back_what_a_rule_saw_in_an_ordinary_matter() -> None:
+    text = "群里为物业费都炸了，能不能出来解释一下收费明细，谢谢"
+    assert judge(text, load(extra=[CommunityRule("tone", silenced=True)])).verdict == "urgent"
+    found = judge(text)
+    assert (found.verdict, [(why.rule, why.words) for why in found.why]) == ("normal", [("tone", ("炸了",))])
+    assert found.why[0].sentence == "说到了危险，但听起来是平常的事"
+    english = judge(text, language="en").why[0].sentence
+    assert english == "a danger is named, but this sounds like an ordinary matter"
 
 
 def test_the_second_opinion_on_file_is_what_the_labelled_texts_teach(tmp_path: Path) -> None:
@@ -282,11 +323,12 @@ def test_the_second_opinion_on_file_is_what_the_labelled_texts_teach(tmp_path: P
     assert {word: kept.weights.get(word, 0) for word in taught.weights} == pytest.approx(
         taught.weights, abs=6
     )
-    assert (kept.bias, kept.threshold) == (pytest.approx(taught.bias, abs=2), taught.threshold)
+    assert kept.bias == pytest.approx(taught.bias, abs=2)
 
 
 def test_the_second_opinion_learned_from_nothing_says_nothing() -> None:
-    assert learn([]).alarm("着火") == ()
+    nothing = learn([])
+    assert (nothing.score("着火"), nothing.alarming("着火")) == (0, ())
 
 
 # --- a community's own rules
@@ -306,6 +348,14 @@ def test_staff_can_silence_a_rule_or_one_of_its_words() -> None:
     assert "fire.smoke" not in [why.rule for why in silent.why]
     quiet = load(extra=[CommunityRule("fire.smoke", ("白烟",), silenced=True)])
     assert [judge(text, quiet).verdict for text in ("飘来白烟", "飘来黑烟")] == ["normal", "urgent"]
+
+
+def test_what_staff_ruled_themselves_stands_against_the_second_opinion() -> None:
+    text = "麻烦有空来看看，喷泉的灯不亮，谢谢"
+    assert judge(text).verdict == "normal"
+    own = load(extra=[CommunityRule("own.fountain", ("喷泉",), "urgent", "hazard", "喷泉带电")])
+    assert [why.rule for why in judge(text, own).why] == ["own.fountain"]
+    assert judge(text, own).verdict == "urgent"
 
 
 def test_odd_rules_of_staff_do_no_harm() -> None:
@@ -382,3 +432,22 @@ def test_lines_are_judged_in_order() -> None:
         ("5", "normal"),
     ]
     assert found[0]["why"][0] == {"rule": "fire.burning", "words": ["着火"], "sentence": "正在着火"}
+
+
+def test_a_dry_run_shows_what_is_judged_differently_from_its_label() -> None:
+    examples = [
+        Labelled("楼道着火了", "urgent"),
+        Labelled("水龙头滴水", "normal"),
+        Labelled("喷泉几点开", "urgent"),
+    ]
+    (differs,) = dry_run(examples)
+    assert (differs.example.text, differs.verdict.verdict) == ("喷泉几点开", "normal")
+    own = load(extra=[CommunityRule("own.fountain", ("喷泉",), "urgent", "hazard", "喷泉坏了会伤人")])
+    assert dry_run(examples, own) == []
+    quiet = load(extra=[CommunityRule("fire.burning", silenced=True)])
+    assert [one.example.text for one in dry_run(examples, quiet)] == ["楼道着火了", "喷泉几点开"]
+
+
+def test_what_is_asked_differs_from_either_label() -> None:
+    (differs,) = dry_run([Labelled("停电了", "normal")])
+    assert (differs.verdict.verdict, differs.verdict.why[0].rule) == ("ask", "ask.outage")
