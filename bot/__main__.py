@@ -55,6 +55,7 @@ from handlers.holidays import (
     set_days,
     spans_of,
 )
+from handlers.judge import corrections
 from handlers.people import buildings_of
 from handlers.policy import policy_of, uses_hook
 from handlers.roster import BadRoster, add_community, apply, plan_roster, read_roster
@@ -252,6 +253,38 @@ def judge_repair(file: File = None) -> None:
     cast(TextIOWrapper, sys.stdout).reconfigure(encoding="utf-8", errors="backslashreplace")
     for verdict in judge_lines(_lines(file)):
         print(json.dumps(verdict, ensure_ascii=False), flush=True)  # noqa: T201
+
+
+@judge.command("corrections")
+def judge_corrections(
+    lines: Annotated[
+        bool, typer.Option("--json", help="每行一条 JSON，可以拿去重学。JSON lines, to learn from.")
+    ] = False,
+    data: Data = None,
+) -> None:
+    """用现在的规则再判断一遍被纠正过的报修。What people corrected, judged again by the rules as they are now."""
+    found = loaded(data)
+    with closing(database(found)) as store, store.read() as session:
+        rows = corrections(_tx(session, found))
+        if lines:
+            for example, _ in rows:
+                row = {"text": example.text, "label": example.label, "kind": example.kind}
+                print(json.dumps(row, ensure_ascii=False))  # noqa: T201
+            return
+        if not rows:
+            out.print("还没有被纠正的判断。No judgement has been corrected yet.")
+            return
+        table = Table("内容 text", "应为 is", "当时 then", "现在 now", "依据 rule", "原因 reason")
+        for example, verdict in rows:
+            mark = "✓" if verdict.verdict == example.label else "✗"
+            rules = ", ".join(why.rule for why in verdict.why)
+            now = f"{mark} {verdict.verdict}"
+            table.add_row(example.text, example.label, example.verdict, now, rules, example.reason)
+        out.print(table)
+        wrong = sum(verdict.verdict != example.label for example, verdict in rows)
+        out.print(
+            f"{len(rows)} 条，{wrong} 条仍判得不一样。{wrong} of {len(rows)} are still judged otherwise."
+        )
 
 
 def _lines(file: Path | None) -> Iterator[str]:

@@ -62,6 +62,14 @@ def keep_example(tx: Tx, repair: Repair, label: str, person: Person, reason: str
     )
 
 
+def corrections(tx: Tx) -> list[tuple[Example, Verdict]]:
+    """What people corrected, oldest first, each with what the rules of its community say of it now: the dry run."""
+    rows = tx.session.exec(
+        select(Example).where(Example.judgement == "urgency").order_by(col(Example.id))
+    ).all()
+    return [(each, urgency(tx, each.community_id, each.text)) for each in rows]
+
+
 def _extra(tx: Tx, community_id: int) -> tuple[Extra, ...]:
     rows = tx.session.exec(
         select(CommunityRule)

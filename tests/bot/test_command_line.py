@@ -160,6 +160,19 @@ def test_judge_repair_takes_lines_and_json_lines() -> None:
     assert done.returncode == 0
 
 
+async def test_corrections_are_judged_again(building: Building, owner: Phone, office: Phone) -> None:
+    """The dry run over what people corrected; as lines it can be learned from."""
+    environment = {"LINLI_STORE__DATA": str(building.data), "LINLI_STORE__URL": building.url}
+    assert "还没有被纠正的判断" in said(linli("judge", "corrections", **environment))
+    await owner.says("厨房水管爆了，电话13800138000")
+    await office.taps("改为一般")
+    await office.says("只是滴水")
+    shown = said(linli("judge", "corrections", **environment))
+    assert "只是滴水" in shown and "1 条仍判得不一样" in shown and "13800138000" not in shown
+    (row,) = said(linli("judge", "corrections", "--json", **environment)).splitlines()
+    assert json.loads(row) == {"text": "厨房水管爆了，电话***", "label": "normal", "kind": "pipe"}
+
+
 def test_settings_show_their_value_and_origin(data: str) -> None:
     shown = said(
         linli("settings", "--data", data, LINLI_WEB__PORT="9000", LINLI_PLAYGROUND__KEY="very secret")
