@@ -197,7 +197,7 @@ def answers_elsewhere(tx: Tx, person: Person, talk: Talk) -> bool:
     end(tx, talk)
     kept: Answers = {
         name: answers[name]
-        for name in ("community", "what", "danger", "photos", "place", "spot", "entry")
+        for name in ("community", "what", "danger", "photos", "place", "spot", "entry", "spoken")
         if name in answers
     }
     start(tx, speak_as(tx, there[0]), "repair", answers=kept)

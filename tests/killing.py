@@ -328,18 +328,26 @@ Life = Callable[[Voice], Awaitable[None]]
 
 
 async def reporter(voice: Voice) -> None:
-    """Ordinary repairs by free sentence and form, photos now and then, and other words in between."""
+    """Ordinary repairs by free sentence or step by step, photos now and then, and other words in between."""
     chance = voice.street.chance
     while True:
         words = f"厨房水龙头滴水，第{next(voice.rounds)}回"
-        await voice.says(words, expect="上门")
-        voice.form = {"what": words, "place": "home"}
+        by_steps = chance.random() < 0.6
+        if by_steps:
+            await voice.says("报修", expect="哪里需要报修")
+            await voice.chooses("我家", expect="什么坏了")
+            voice.form = {"place": "home"}
+        await voice.says(words)
+        voice.form = {"what": words, "place": "home"} | ({} if by_steps else {"spoken": True})
+        question = "上门" if by_steps else "请看一下对不对"
+        await _another_one(voice, question)
         if chance.random() < 0.1:
-            await voice.says("/my", answers=2, expect="上门")
-        entry, label = chance.choice([("any_time", "随时可以"), ("call_first", "先打电话")])
-        await voice.chooses(label, expect="有照片吗")
-        voice.form["entry"] = entry
-        await _photos(voice, chance.choice([0, 0, 0, 1, 2]), words)
+            await voice.says("/my", answers=2, expect=question)
+        if by_steps:
+            entry, label = chance.choice([("any_time", "随时可以"), ("call_first", "先打电话")])
+            await voice.chooses(label, expect="有照片吗")
+            voice.form["entry"] = entry
+        await _photos(voice, chance.choice([0, 0, 0, 1, 2]), words, by_steps=by_steps)
         if chance.random() < 0.05:
             await voice.chooses("取消", expect="已取消")
             voice.form = {}
@@ -354,13 +362,28 @@ async def reporter(voice: Voice) -> None:
             await voice.says(tap=done)
 
 
-async def _photos(voice: Voice, number: int, words: str) -> None:
+async def _another_one(voice: Voice, question: str) -> None:
+    """Who has an open report of the same kind is asked whether it is that one; all others are asked `question`."""
+    shown = ""
+    while not shown:
+        shown = await voice.button("不是，另外一件", "取消")
+        if voice.street.stopping:
+            raise Stop
+    asked = ".same=" in shown
+    voice.sent[-1].expect = "是同一件事吗" if asked and voice.reported else question
+    if asked:
+        await voice.chooses("不是，另外一件", expect=question)
+        voice.form["same"] = "none"
+
+
+async def _photos(voice: Voice, number: int, words: str, *, by_steps: bool) -> None:
     voice.form["files"] = []
     # Each of another width: the same photo twice is kept once.
     for count, width in enumerate(voice.street.chance.sample(range(20, 400), number), 1):
         await voice.says(picture=photo(width, 30), expect=f"收到 {count} 张")
         voice.form["files"] += [width]
-    await voice.chooses("好了" if number else "跳过", expect=f"问题：{words}")
+    if number or by_steps:
+        await voice.chooses("好了" if number else "跳过", expect=f"问题：{words}")
 
 
 async def alarmed(voice: Voice) -> None:

@@ -32,7 +32,7 @@ from handlers.roster import add_community, import_roster, read_roster
 from handlers.tx import Tx
 from store.database import Database
 from store.migrations import upgrade
-from store.tables import Attempt, Inbox, Notice, Outgoing, Person, Place, Repair, Talk
+from store.tables import Attempt, Follower, Inbox, Notice, Outgoing, Person, Place, Repair, Talk
 from tests import killing
 from tests.bot.hall import open_port
 from tests.killing import IN_START, LATE_TICK, Nursery, Program, forget_lease, postgresql
@@ -50,8 +50,12 @@ ANSWERS = {
     "师傅什么时候": ("随时可以", "1"),
     "有照片吗": ("", "跳过"),
     "发完请": ("好了", ""),
-    "请看一下对不对": ("提交", "1"),
+    "请看一下对不对": ("提交", "1", ""),
+    "现在有危险": ("不是，普通报修", "不是", "2"),
+    "是同一件事吗": ("不是，另外一件", "不是", "1"),
+    "您说的也是": ("是，同一处", "不是"),
     "哪一户": ("1",),
+    "哪里需要报修": ("1", "我家"),
     "哪里": ("1", "跳过"),
 }
 """What may be answered to a question."""
@@ -166,6 +170,8 @@ class Street:
         for question, answers in ANSWERS.items():
             if question in asked:
                 return self.chance.choice(answers)
+        if "什么坏了" not in asked and self.chance.random() < 0.4:
+            return "报修"
         self.sentences.append(f"厨房水龙头滴水{name}第{number}回")
         return self.sentences[-1]
 
@@ -292,7 +298,8 @@ class Check:
             self.words = {
                 row.id: words_of(session, row, language.get(row.person_id or 0, "zh")) for row in self.rows
             }
-            self.kept = [*session.exec(select(Repair.what)), *session.exec(select(Repair.added))]
+            columns = (Repair.what, Repair.added, Follower.what)
+            self.kept = [words for column in columns for words in session.exec(select(column))]
             self.kept += [f"{talk.answers}" for talk in session.exec(select(Talk))]
         heard = self.api.heard
         self.report.messages = len(self.api.taken)

@@ -742,6 +742,9 @@ class _Furniture:
         incident = self._repair(114, "刘经理", "张师傅", "waiting")
         incident.incident = True
         self._add("an incident", incident, reporter=_kinds_of("刘经理"), in_charge=other, **near)
+        urgent = self._repair(115, "周先生", "张师傅", "accepted")
+        urgent.urgent = True
+        self._add("the neighbour's, urgent", urgent, reporter=neighbour, in_charge=other, **near)
         strange = self._repair(112, "外人", "外修", "accepted", here=False)
         self._add("elsewhere", strange, reporter=_kinds_of("外人"), in_charge=_kinds_of("外修"))
 

@@ -56,8 +56,10 @@ ON_TELEGRAM = (
     "UPDATE place SET messenger = 'telegram', external_id = CAST(CASE WHEN person_id IS NULL "
     "THEN -1000000000000 - id ELSE {first} + person_id END AS TEXT)",
 )
-REPORT = ("=any_time", "!skip", "=yes")
-"""The buttons that are pressed after the first sentence until a report is registered, by the end of their value."""
+REPORT = ("报修", "=home", "厨房水龙头滴水", "=any_time", "!skip", "=yes")
+"""What is said until a report is registered; a button by the end of its value."""
+ANOTHER = ".same=none"
+"""The button that says that it is another one than what the same person has reported before."""
 
 
 class Network(BaseRequest):
@@ -211,11 +213,21 @@ async def _measure(name: str, where: Town, rounds: int, each: int) -> None:
         return 1
 
     async def report(program: Program, chat: int) -> int:
-        await program.ask(chat, updates.message(chat, "厨房水龙头滴水"))
-        for end in REPORT:
-            value = next(value for value in program.network.buttons[chat] if value.endswith(end))
-            await program.ask(chat, updates.press(chat, value))
-        return 1 + len(REPORT)
+        async def press(end: str) -> int:
+            values = [value for value in program.network.buttons[chat] if value.endswith(end)]
+            for value in values:
+                await program.ask(chat, updates.press(chat, value))
+            return len(values)
+
+        asked = 0
+        for what in REPORT:
+            if what[0] in "=!":
+                pressed = await press(what)
+                assert pressed == 1, (what, program.network.buttons[chat])
+            else:
+                await program.ask(chat, updates.message(chat, what))
+                asked += await press(ANOTHER)
+        return len(REPORT) + asked
 
     async def turn(into: Results, times: int) -> None:
         for title, chats in ((f"{MANY} people", people), ("one person", people[:1])):

@@ -262,7 +262,7 @@ async def test_a_failed_message_is_run_again_or_explained(
     assert building.read(select(Inbox.state)) == ["done", "done"]
     await building.settle()
     owner.sees("没看懂这句话")
-    owner.sees("师傅什么时候可以上门？")
+    owner.sees("请看一下对不对", "提交")
 
 
 async def test_an_invitation_lets_its_person_in_on_telegram(data: str, tmp_path: Path) -> None:

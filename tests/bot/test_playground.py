@@ -48,6 +48,9 @@ def sees(page: Page, phone: str, text: str) -> None:
 
 
 def test_a_whole_repair_on_five_screens(desk: Page, tmp_path: Path) -> None:
+    write(desk, OWNER, "报修")
+    tap(desk, OWNER, "我家")
+    sees(desk, OWNER, "什么坏了？")
     write(desk, OWNER, "厨房水龙头滴水")
     sees(desk, OWNER, "师傅什么时候可以上门？")
     tap(desk, OWNER, "随时可以")
@@ -120,7 +123,7 @@ def test_strangers_come_in_each_in_their_own_way(desk: Page) -> None:
     tap(desk, STAFF, "通过：就是陈女士")
     sees(desk, OWNER, "陈女士，物业核对好了")
     write(desk, OWNER, "厨房水龙头滴水")
-    sees(desk, OWNER, "师傅什么时候可以上门？")
+    sees(desk, OWNER, "请看一下对不对")
     # One has a number that the roster knows.
     write(desk, NEIGHBOUR, "你好")
     tap(desk, NEIGHBOUR, WORDS["contact"][0])

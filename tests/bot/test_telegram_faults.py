@@ -337,6 +337,8 @@ async def test_a_change_whose_answer_was_lost_is_done(tmp_path: Path) -> None:
 # --- everything three times ---------------------------------------------------------------------------
 
 TALK: list[Callable[[Hall], Any]] = [
+    lambda there: there.people["owner"].writes("报修"),
+    lambda there: tap(there, "owner", "我家"),
     lambda there: there.people["owner"].writes("厨房水龙头滴水"),
     lambda there: tap(there, "owner", "随时可以"),
     lambda there: there.people["owner"].sends_album([photo(30), photo(31), photo(32)]),

@@ -44,7 +44,7 @@ async def some_talk(there: Estate) -> list[Callback]:
     """Callbacks of WeChat's that have acted."""
     made = [
         there.sealed(OWNER, MsgType="text", Content="厨房水龙头滴水", MsgId=101),
-        there.sealed(OWNER, MsgType="text", Content="随时可以", MsgId=102),
+        there.sealed(OWNER, MsgType="text", Content="修改", MsgId=102),
         there.sealed(NEIGHBOUR, MsgType="text", Content="你好", MsgId=103),
         there.sealed(NEIGHBOUR, MsgType="event", Event="CLICK", EventKey="my"),
         there.sealed("路人", MsgType="event", Event="subscribe", EventKey=""),

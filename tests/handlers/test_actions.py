@@ -145,19 +145,23 @@ def refusal(tx: Tx, person: Person, what: str) -> str:
     return caught.value.key
 
 
-ALWAYS = {"show", "more", "withdraw", "raise", "affirm", "write"}
+ALWAYS = {"show", "more", "correct", "withdraw", "raise", "affirm", "write"}
 AT_WORK = {"show", "accept", "decline", "go", "finish", "parts", "access", "hand", "free", "write_owner"}
 STARS = {f"stars{count}" for count in range(1, 6)}
 DOES = {
-    "waiting": {"owner": ALWAYS, "crew in charge": {"show", "accept", "decline"}},
-    "accepted": {"owner": ALWAYS, "crew in charge": AT_WORK},
+    "waiting": {"owner": ALWAYS | {"urge"}, "crew in charge": {"show", "accept", "decline"}},
+    "accepted": {"owner": ALWAYS | {"urge"}, "crew in charge": AT_WORK},
     # In the owner's home, who was asked whether they pay for it.
-    "on_way": {"owner": ALWAYS | {"agree", "refuse"}, "crew in charge": AT_WORK - {"finish"} | {"price"}},
+    "on_way": {
+        "owner": ALWAYS | {"urge", "agree", "refuse"},
+        "crew in charge": AT_WORK - {"finish"} | {"price"},
+    },
     "parts": {"owner": ALWAYS, "crew in charge": AT_WORK},
     "access": {"owner": ALWAYS, "crew in charge": AT_WORK},
     "done": {"owner": {"show", "confirm", "dispute", "more", "write"}, "crew in charge": {"show"}},
     "closed": {"owner": {"show", "dispute", "praise", "write", *STARS}, "crew in charge": {"show"}},
     "withdrawn": {"owner": {"show"}, "crew in charge": {"show"}},
+    "merged": {"owner": {"show"}, "crew in charge": {"show"}},
 }
 
 

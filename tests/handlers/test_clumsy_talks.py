@@ -310,7 +310,7 @@ async def test_the_place_that_was_named_counts_for_the_next_cry(
 
 
 async def test_the_form_understands_plain_words(building: Building, owner: Phone) -> None:
-    await owner.says("厨房水龙头滴水")
+    await report(owner, "厨房水龙头滴水", until="什么时候可以上门")
     await owner.says("随时")
     owner.sees("有照片吗？")
     await owner.says("没有")
@@ -320,7 +320,7 @@ async def test_the_form_understands_plain_words(building: Building, owner: Phone
 
 
 async def test_a_yes_is_no_part_of_a_report(building: Building, owner: Phone) -> None:
-    await owner.says("厨房水龙头滴水")
+    await report(owner, "厨房水龙头滴水", until="什么时候可以上门")
     await owner.says("好的")
     owner.sees("没看懂您选哪一个", "随时可以")
 
@@ -355,7 +355,7 @@ async def test_a_talk_whose_end_is_refused_is_over(
     withdraw = next(m for m in owner.chat.messages if "撤回" in m.buttons).buttons["撤回"]
     await owner.forges(withdraw)
     await owner.says("卧室灯不亮")
-    owner.sees("师傅什么时候可以上门？")
+    owner.sees("请看一下对不对")
 
 
 async def test_who_declines_is_asked_for_no_photo_of_it(

@@ -493,6 +493,7 @@ async def test_help_in_the_group_shows_what_staff_can_do(office: Phone) -> None:
     shown = office.sees("这里是物业管理群")
     assert list(shown.buttons) == [
         "待办",
+        "事件",
         "逾期报修",
         "时效",
         "采购申请",
@@ -503,6 +504,7 @@ async def test_help_in_the_group_shows_what_staff_can_do(office: Phone) -> None:
         "经理",
         "名册",
         "设备",
+        "位置码",
         "电话名单",
         "操作记录",
         "连接业主群",

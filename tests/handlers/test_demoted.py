@@ -26,6 +26,7 @@ from store.tables import (
     Role,
     Talk,
 )
+from tests.handlers.test_repair import report
 from tests.people import NAME, Building, Phone
 
 pytestmark = pytest.mark.by_hand
@@ -193,8 +194,7 @@ async def test_a_tenant_is_removed_while_they_report(building: Building) -> None
     """Whichever comes first: a report that was in, or none; but never half of either."""
     tenant, office = building.phone("Mr Smith"), building.group("刘经理")
     await tenant.says("厨房水龙头滴水")
-    for answer in ("随时可以", "跳过"):
-        await tenant.taps(answer)
+    tenant.sees("请看一下对不对", "提交")
     await office.forges(f"tie.remove:{tie(building, 'Mr Smith').id}")
     sure = {each.script: each.id for each in building.read(select(Talk))}
     await at_once(
@@ -211,8 +211,6 @@ async def test_a_tenant_is_removed_while_they_report(building: Building) -> None
 async def test_a_talk_ends_once_by_the_clock_or_by_its_last_word(building: Building) -> None:
     owner = building.phone("陈女士")
     await owner.says("厨房水龙头滴水")
-    for answer in ("随时可以", "跳过"):
-        await owner.taps(answer)
     building.clock.at += timedelta(hours=25)
     await asyncio.gather(building.app.ticker.tick(), at_once(building, ("陈女士", "陈女士", "提交")))
     await building.settle()
@@ -330,8 +328,7 @@ async def dismissed(building: Building, name: str) -> None:
 
 async def test_a_tenant_who_is_removed_in_mid_report_reports_nothing(building: Building) -> None:
     tenant = building.phone("Mr Smith")
-    await tenant.says("厨房水龙头滴水")
-    await tenant.taps("随时可以")
+    await report(tenant, "厨房水龙头滴水", until="有照片吗")
     (talk,) = building.read(select(Talk))
     await expelled(building, "Mr Smith")
     for value in (f"{talk.id}.photos!skip", f"{talk.id}.sure=yes", "repair.start", "agents"):
@@ -346,8 +343,7 @@ async def test_a_tenant_who_is_removed_in_mid_report_reports_nothing(building: B
 async def test_crew_who_are_removed_in_the_middle_of_a_ticket_go_on_with_nothing(building: Building) -> None:
     owner, plumber = building.phone("陈女士"), building.phone("王师傅")
     await owner.says("厨房水龙头滴水")
-    for answer in ("随时可以", "跳过", "提交"):
-        await owner.taps(answer)
+    await owner.taps("提交")
     (repair,) = building.read(select(Repair))
     assert repair.crew_id == role(building, "王师傅", "crew").person_id
     await plumber.taps("接单")

@@ -123,7 +123,7 @@ async def test_a_file_that_is_no_photo_is_refused_with_help(
 
 async def test_a_photo_of_ten_megabytes_is_taken(building: Building, owner: Phone) -> None:
     await owner.sends_photo(photo(4000, 3000, exif=b"Exif\x00\x00" + b"0" * 60_000))
-    owner.sees("哪里需要报修？")
+    owner.sees("收到了。现在有危险", "不是，普通报修")
 
 
 async def test_the_marks_of_hidden_text_open_nothing_when_people_write_them(
@@ -217,7 +217,7 @@ async def test_an_error_of_ours_keeps_the_message_and_says_so(
     )
     await building.app.run_again(row.id)
     await building.settle()
-    owner.sees("师傅什么时候可以上门？")
+    owner.sees("请看一下对不对", "提交")
     assert [row.state for row in building.read(select(Inbox))] == ["done"]
 
 
@@ -237,9 +237,9 @@ async def test_an_error_of_ours_leaves_nothing_half_done(
 
 async def test_a_refusal_leaves_nothing_half_done(building: Building, owner: Phone) -> None:
     building.set_policy("reports_a_day", 1)
-    for _ in range(2):
+    for what in ("水龙头滴水", "卧室灯不亮"):
         await owner.says("报修")
-        for answer in ("我家", "水龙头滴水", "随时可以", "跳过", "提交"):
+        for answer in ("我家", what, "随时可以", "跳过", "提交"):
             await owner.says(answer)
     assert len(building.read(select(Repair))) == 1
     assert len(building.read(select(Talk))) == 1  # the answers are still there

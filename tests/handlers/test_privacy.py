@@ -152,7 +152,6 @@ async def comes_in(building: Building, phone: Phone, name: str = CHEN) -> None:
 
 async def reports(phone: Phone, words: str, *, width: int) -> None:
     await phone.says(words)
-    await phone.taps("随时可以")
     await phone.sends_photo(photo(width))
     await phone.taps("好了")
     await phone.taps("提交")
@@ -623,7 +622,7 @@ async def test_people_of_the_same_name_keep_theirs(building: Building, phone: An
         write(building, lambda tx: tied(tx, "王奶奶", "1202"))
     granny = phone("王奶奶")
     await granny.says("王奶奶家的厨房水龙头滴水")
-    for label in ("1 号楼 1 单元 101", "随时可以", "跳过", "提交"):
+    for label in ("1 号楼 1 单元 101", "提交"):
         await granny.taps(label)
     await phone("周先生").says("王奶奶找谁")
     await granny.says("/forget")
@@ -757,8 +756,7 @@ async def test_who_is_known_in_two_communities_is_erased_in_one(
     for community, words in (("阳光花园", "陈女士家的厨房水龙头滴水"), ("月光花园", "陈女士家的卧室灯不亮")):
         await owner.says(words)
         await owner.taps(community)
-        for label in ("随时可以", "跳过", "提交"):
-            await owner.taps(label)
+        await owner.taps("提交")
     await owner.says("/community")
     await owner.taps("阳光花园")
     await owner.says("/forget")
