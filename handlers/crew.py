@@ -33,6 +33,7 @@ from handlers.tx import Tx
 from store.tables import Person, Role, Talk
 
 MOST_SHOWN = 60
+MOST_HOLDERS = 20
 SEPARATORS = re.compile(r"[、,，;；/\s+和与及]+")
 NUMBER = re.compile(r"(?<!\d)\+?\d[\d \-]{6,18}\d(?!\d)")
 ENDING = re.compile(r"(维修|修理|工|师傅|故障)$")
@@ -373,30 +374,33 @@ def _must_be(role: Role, *kinds: str) -> None:
 @action("committee.list", button=True, stays=True)
 def list_committee(tx: Tx, person: Person) -> None:
     """The members of the owners' committee."""
-    _show_committee(tx, person)
+    show_holders(tx, person, "committee")
 
 
-def _show_committee(tx: Tx, person: Person, *, lead: str = "") -> None:
-    members = tx.session.exec(
+def show_holders(tx: Tx, person: Person, role: str, *, lead: str = "") -> None:
+    """Who is manager, or of the committee, and what staff can change in it."""
+    holders = tx.session.exec(
         select(Person, Role)
         .join(Role, col(Role.person_id) == col(Person.id))
-        .where(Role.community_id == person.community_id, Role.role == "committee")
+        .where(Role.community_id == person.community_id, Role.role == role)
         .order_by(col(Role.id))
     ).all()
     reader = reader_of(tx, here(tx, person))
-    labels = distinct(reader.say("committee.remove", name=each.name[:20] or "—") for each, _ in members[:20])
+    labels = distinct(
+        reader.say(f"{role}.remove", name=each.name[:20] or "—") for each, _ in holders[:MOST_HOLDERS]
+    )
     tell(
         tx,
         here(tx, person),
-        "committee.list",
+        f"{role}.list",
         lead=lead,
-        names=[each.name or Say("person.forgotten") for each, _ in members] or Say("where.nobody"),
+        names=[each.name or Say("person.forgotten") for each, _ in holders] or Say("where.nobody"),
         buttons=[
             *(
-                Button(f"crew.remove:{role.id}", label=label)
-                for (_, role), label in zip(members, labels, strict=False)
+                Button(f"crew.remove:{held.id}", label=label)
+                for (_, held), label in zip(holders, labels, strict=False)
             ),
-            "committee.add",
+            f"{role}.add",
         ],
     )
 
@@ -421,4 +425,4 @@ def elected(tx: Tx, person: Person, who: str) -> None:
         tx.known.clear()
         tell(tx, member, "committee.you_are", buttons=("help",))
         said = reader.say("committee.added", name=member.name)
-    _show_committee(tx, person, lead=said)
+    show_holders(tx, person, "committee", lead=said)

@@ -242,6 +242,8 @@ EXPANSIONS: dict[str, set[str]] = {
     "review.nature.{}": {f"review.nature.{nature}" for nature in NATURES},
     "{}.{}.ask": SCRIPT_KEYS,
     "follow.{}": {key for key in ALL if key.startswith("follow.") and f"repair.{key[7:]}" in ALL},
+    "{}.list": {"committee.list", "manager.list"},
+    "{}.remove": {"committee.remove", "manager.remove"},
     "{}.name": SCRIPT_KEYS,
     "{}.{}": SCRIPT_KEYS,
 }
