@@ -728,7 +728,8 @@ class _Furniture:
             repair = self._repair(number, "陈女士", "王师傅", state)
             if state == "on_way":
                 repair.place, repair.cost, repair.cost_state = "home", 8000, "asked"
-            self._add(f"the owner's, {state}", repair, reporter=owner, in_charge=charge, **others)
+            seen_by = {"follower": others["follower"]} if repair.place == "home" else others
+            self._add(f"the owner's, {state}", repair, reporter=owner, in_charge=charge, **seen_by)
             self._follow(repair)
             if state == "done":
                 add_event(self.tx, repair, "event.done", self._named("王师傅"), note="")

@@ -102,7 +102,7 @@ async def test_a_button_acts_where_its_message_came_from(
     owner.sees("报修 1：王师傅说已经修好。", "确认修好")
     first = next(m for m in owner.chat.messages if "孙师傅说已经修好" in m.text)
     await owner._send(tap=first.buttons["确认修好"], on=first.id)
-    owner.sees("好的，报修 1 完成。")
+    owner.sees("好的，报修 1 完成")
     states = {community.name: repair.state for repair, community in both(building)}
     assert states == {"阳光花园": "done", "江南苑": "closed"}
     await owner.says("我的")
