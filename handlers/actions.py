@@ -7,6 +7,7 @@ from typing import Any
 from sqlmodel import SQLModel, select
 
 from conversations.errors import Refused
+from handlers.numbers import wait_turn
 from handlers.rights import acts_for_community, may, refusal
 from handlers.tx import Tx
 from store.tables import Audit, Community, Person
@@ -19,7 +20,8 @@ class Action:
     Only a `button` can be tapped or typed; the others are the ends of talks and the clock's. One that `stays` can be
     tapped again and again, since it only shows or asks something; another has done its work with the first tap.
     The row is one of the person's own community, unless the action goes `abroad`. One that is `grave`, since it cannot
-    be undone, is typed by its words and by no number.
+    be undone, is typed by its words and by no number. One that `makes` a matter of a kind waits for its number before
+    it locks its row, since all lock in this order.
     """
 
     name: str
@@ -29,6 +31,7 @@ class Action:
     stays: bool = False
     abroad: bool = False
     grave: bool = False
+    makes: str = ""
 
 
 ACTIONS: dict[str, Action] = {}
@@ -42,12 +45,13 @@ def action(
     stays: bool = False,
     abroad: bool = False,
     grave: bool = False,
+    makes: str = "",
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Declare `do(tx, person, row, **answers)`, or without a table `do(tx, person, **answers)`, as an action."""
 
     def declare(do: Callable[..., None]) -> Callable[..., None]:
         assert name not in ACTIONS, name
-        ACTIONS[name] = Action(name, do, table, button, stays, abroad, grave)
+        ACTIONS[name] = Action(name, do, table, button, stays, abroad, grave, makes)
         return do
 
     return declare
@@ -63,6 +67,8 @@ def perform(tx: Tx, person: Person | None, what: str, /, **answers: Any) -> None
     act = ACTIONS.get(name)
     if act is None:
         raise Refused("refused.unknown")
+    if act.makes and person is not None:
+        wait_turn(tx, person.community_id, act.makes)
     row = _row(tx, act, subject, person)
     capacity = may(tx, person, name, row)
     if capacity is None:

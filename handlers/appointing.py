@@ -10,7 +10,7 @@ from conversations.words import Say
 from handlers.actions import action
 from handlers.crew import trades
 from handlers.people import crew_of, is_on_duty, managers_of
-from handlers.phones import phone_of
+from handlers.phones import number_to_call
 from handlers.repair_cards import (
     add_event,
     assigned,
@@ -119,5 +119,5 @@ def _say_who_goes(tx: Tx, person: Person, repair: Repair, chosen: Person) -> Non
     if can_be_reached(tx, chosen):
         tell(tx, here(tx, person), "repair.appointed_staff", **facts)
         return
-    phone = tx.house.vault.hide(phone_of(tx, chosen)) if chosen.phone else Say("repair.no_phone")
+    phone = number_to_call(tx, chosen) or Say("repair.no_phone")
     tell(tx, here(tx, person), "repair.appointed_unreached", phone=phone, **facts)

@@ -1,24 +1,29 @@
 """Who has seen the same: similar open repairs are offered or joined, and who follows one hears what becomes of it."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Literal
 
+from sqlalchemy import update
 from sqlmodel import col, delete, or_, select
 
 from conversations.errors import Refused
 from conversations.repair import SAME
-from conversations.steps import Answers
+from conversations.steps import Answers, whole_number
 from conversations.words import Say
-from handlers.actions import action, perform
+from handlers import judge
+from handlers.actions import ACTIONS, action, perform
 from handlers.assigning import set_deadline, stop_deadline
 from handlers.calendar import working_deadline
-from handlers.numbers import wait_turn
+from handlers.masking import without_private
+from handlers.numbers import begin_turn
 from handlers.paging import stop_paging
 from handlers.people import buildings_of, homes_of
 from handlers.policy import policy_of
 from handlers.repair_cards import (
+    ON_IT,
     OPEN,
     WORK,
     add_event,
@@ -28,18 +33,19 @@ from handlers.repair_cards import (
     can_be_reached,
     follower_buttons,
     must_be,
+    public,
     refresh,
     show_to_who_has_it,
     tell_owner,
     to_reporter,
     where,
 )
-from handlers.talk import Known, know, no_facts, start
+from handlers.talk import Known, end_about, know, no_facts, start
 from handlers.tell import URGENT, Button, take_back, tell
-from handlers.timers import stop_timer
+from handlers.timers import set_timer, stop_timer
 from handlers.tx import Tx
 from moderation.likeness import alike
-from store.tables import Follower, Person, Repair, Talk
+from store.tables import Follower, Media, Person, Repair, Talk
 
 FAMILIES = (
     frozenset({"pipe", "flood", "leak"}),
@@ -53,7 +59,15 @@ WIDE = ("power", "water", "heat", "net", "intercom")
 """What fails for a whole building at once, so that it is the same wherever in the building it is noticed."""
 ALONE = ("lock", "hazard", "other")
 """What happens to one person, or names no danger: never taken for somebody else's."""
-RECENT = timedelta(hours=12)
+SUPPLY = ("power.whole", "water.whole", "heat.whole")
+"""The rules that say that a supply has failed for a whole building, and nothing worse."""
+RECENT = timedelta(hours=3)
+JOINABLE = ("waiting", *ON_IT)
+"""The states of an emergency that calls people, or to which somebody goes: not of one that waits for parts."""
+PART = re.compile(
+    r"(\d+|[一二两三四五六七八九十]+)\s*(单元|层|楼(?![道梯下上])|号梯|号门|unit|floor)", re.IGNORECASE
+)
+"""What of a building is meant: 2单元, 25楼, 3号梯."""
 MOST_OFFERED = 3
 FEW = 5
 TELLING = (*range(1, FEW + 1), 10, 20, 50, 100, 200, 500)
@@ -71,6 +85,8 @@ class Scene:
     building: str
     named: bool
     """Whether the building was said, or follows from the place."""
+    supply: bool = False
+    """Whether nothing but the supply of a whole building has failed."""
 
 
 # --- what is the same -------------------------------------------------------------------------------
@@ -81,39 +97,67 @@ def scene_of(tx: Tx, person: Person, kind: str, answers: Answers) -> Scene:
     home = [each for each in homes_of(tx, person) if str(each.id) == answers.get("home")]
     at_home = home and answers.get("place") == "home"
     building = home[0].building if at_home else answers.get("building", "")
-    what, spot = answers.get("what", ""), answers.get("spot") or ""
-    building, named = _building(tx, person, building)
-    return Scene(kind, what, answers.get("place", ""), spot, building, named)
+    what, place, spot = answers.get("what", ""), answers.get("place", ""), answers.get("spot") or ""
+    building, named = _building(tx, person, building, place)
+    return Scene(kind, what, place, spot, building, named, _is_supply(tx, person.community_id, what, place))
+
+
+def _is_supply(tx: Tx, community_id: int, what: str, place: str) -> bool:
+    found = judge.report(tx, community_id, {"what": what, "place": place})
+    return found.verdict == "urgent" and all(why.rule in SUPPLY for why in found.why)
 
 
 def scene_in(tx: Tx, repair: Repair) -> Scene:
     """The scene of a report that stands."""
     if repair.incident:
-        return Scene(repair.kind, repair.what, "", "", repair.building, True)
-    building, named = _building(tx, tx.session.get_one(Person, repair.person_id), repair.building)
-    return Scene(repair.kind, repair.what, repair.place, repair.spot, building, named)
+        return Scene(repair.kind, repair.what, "", "", repair.building, True, repair.kind in WIDE)
+    reporter = tx.session.get_one(Person, repair.person_id)
+    building, named = _building(tx, reporter, repair.building, repair.place)
+    supply = _is_supply(tx, repair.community_id, repair.what, repair.place)
+    return Scene(repair.kind, repair.what, repair.place, repair.spot, building, named, supply)
 
 
-def _building(tx: Tx, person: Person, said: str) -> tuple[str, bool]:
-    """The building that was said, or the only one; else that of the reporter's home, as a guess."""
+def _building(tx: Tx, person: Person, said: str, place: str) -> tuple[str, bool]:
+    """The building that was said, or the only one; else that of the reporter's home: as a guess, but for the corridor
+    and the lift, since people mean their own."""
     every = buildings_of(tx, person.community_id)
     named = said or (every[0] if len(every) == 1 else "")
     own = {home.building for home in homes_of(tx, person)}
-    return named or (own.pop() if len(own) == 1 else ""), bool(named)
+    one = own.pop() if len(own) == 1 else ""
+    return named or one, bool(named) or (bool(one) and place in ("hall", "lift"))
 
 
-def likeness(new: Scene, old: Scene, *, incident: bool = False) -> Literal["same", "perhaps", ""]:
-    """Whether two reports are of one thing. Only what is certain enough may keep a page from going out."""
+def likeness(
+    new: Scene, old: Scene, *, urgent: bool = False, incident: bool = False
+) -> Literal["same", "perhaps", ""]:
+    """Whether two reports are of one thing. Only what is certain enough may keep a page from going out (`urgent`).
+
+    What fails for a building is the same wherever it is noticed, but for a danger beyond that (a breathing machine
+    without power); everything else is the same only in one common part.
+    """
     there = old.building == new.building != ""
     if not _is_one_kind(new.kind, old.kind) or not (there or (incident and not old.building)):
         return ""
     if incident or new.kind in WIDE:
-        return "same"
-    elsewhere = new.place != old.place or (new.spot and old.spot and not alike(new.spot, old.spot))
+        return "same" if not urgent or (new.supply and old.supply) else ""
+    elsewhere = new.place != old.place or _differ(new, old)
     known = new.place and old.place
     if "home" in (new.place, old.place) or (known and elsewhere):
         return ""
     return "same" if known and new.named and old.named else "perhaps"
+
+
+def _differ(new: Scene, old: Scene) -> bool:
+    """Whether they name different spots, or different entrances, floors or lifts."""
+    if new.spot and old.spot and not alike(new.spot, old.spot):
+        return True
+    one, other = _parts(new), _parts(old)
+    return any(one[kind] != other[kind] for kind in one.keys() & other.keys())
+
+
+def _parts(scene: Scene) -> dict[str, str]:
+    found = PART.findall(f"{scene.what} {scene.spot}")
+    return {kind.lower(): str(whole_number(number) or number) for number, kind in found}
 
 
 def _is_one_kind(one: str, other: str) -> bool:
@@ -121,37 +165,49 @@ def _is_one_kind(one: str, other: str) -> bool:
 
 
 def same_emergency(
-    tx: Tx, person: Person, kind: str, answers: Answers
+    tx: Tx, person: Person, kind: str, answers: Answers, *, may_ask: bool
 ) -> tuple[Repair, Literal["same", "perhaps"]] | None:
     """The emergency of somebody else, or the incident, of which this is one more report; locked.
 
-    Reports of one community come one after another from here on, so that of a thousand only the first is new.
+    Reports of one community come one after another from here on, so that of a thousand only the first is new. What is
+    perhaps the same is found only where the person can be asked.
     """
-    wait_turn(tx, person.community_id, "repair")
+    begin_turn(tx, person.community_id, "repair")
     if kind in ALONE:
         return None
-    new = scene_of(tx, person, kind, answers)
-    perhaps: Repair | None = None
+    new, perhaps = scene_of(tx, person, kind, answers), list[Repair]()
     for repair in _candidates(tx, person, urgent=True):
-        found = likeness(new, scene_in(tx, repair), incident=repair.incident)
-        if found == "same":
-            return repair, "same"
-        perhaps = perhaps or (repair if found else None)
-    return (perhaps, "perhaps") if perhaps is not None else None
+        found = likeness(new, scene_in(tx, repair), urgent=True, incident=repair.incident)
+        if found == "same" and (locked := _lock(tx, repair)) is not None:
+            return locked, "same"
+        perhaps += [repair] if found == "perhaps" and may_ask else []
+    for repair in perhaps:
+        if (locked := _lock(tx, repair)) is not None:
+            return locked, "perhaps"
+    return None
+
+
+def _lock(tx: Tx, repair: Repair) -> Repair | None:
+    """The row as it is now, locked, if it can still be joined."""
+    row = locked_row(tx, repair.id)
+    return row if row.state in (WORK if row.incident else JOINABLE) else None
+
+
+def locked_row(tx: Tx, repair_id: int) -> Repair:
+    """A repair as it is now, locked."""
+    row = select(Repair).where(Repair.id == repair_id).with_for_update(key_share=True)
+    return tx.session.exec(row.execution_options(populate_existing=True)).one()
 
 
 def _candidates(tx: Tx, person: Person, *, urgent: bool) -> Sequence[Repair]:
     theirs = select(Repair).where(Repair.community_id == person.community_id, col(Repair.state).in_(WORK))
     if urgent:
+        called = col(Repair.urgent) & (col(Repair.reported_at) > tx.now - RECENT)
         theirs = theirs.where(
             Repair.person_id != person.id,
-            or_(
-                col(Repair.incident),
-                col(Repair.urgent) & (col(Repair.reported_at) > tx.now - RECENT),
-            ),
-        ).with_for_update()
-    rows = theirs.order_by(col(Repair.incident).desc(), col(Repair.id))
-    return tx.session.exec(rows.execution_options(populate_existing=urgent)).all()
+            or_(col(Repair.incident), called & col(Repair.state).in_(JOINABLE)),
+        )
+    return tx.session.exec(theirs.order_by(col(Repair.incident).desc(), col(Repair.id))).all()
 
 
 def similar(tx: Tx, person: Person, kind: str, answers: Answers) -> list[Repair]:
@@ -178,7 +234,7 @@ def similar(tx: Tx, person: Person, kind: str, answers: Answers) -> list[Repair]
 def join(tx: Tx, person: Person, repair: Repair, what: str = "") -> None:
     """I see it, too: from now on they hear what becomes of it."""
     while repair.merged_id is not None:
-        repair = tx.session.get_one(Repair, repair.merged_id)
+        repair = locked_row(tx, repair.merged_id)
     must_be(repair, *WORK)
     if repair.person_id == person.id:
         raise Refused("follow.own", number=repair.number)
@@ -292,6 +348,7 @@ def pass_on(tx: Tx, person: Person, repair: Repair) -> bool:
     if first is None:
         return False
     heir = tx.session.get_one(Person, first.person_id)
+    _without_what_was_theirs(tx, person, repair)
     repair.person_id = heir.id
     _drop(tx, heir, repair)
     add_event(tx, repair, "event.passed_on", person)
@@ -299,6 +356,17 @@ def pass_on(tx: Tx, person: Person, repair: Repair) -> bool:
     tell_owner(tx, repair, "follow.inherited", what=repair.what)
     refresh(tx, repair)
     return True
+
+
+def _without_what_was_theirs(tx: Tx, person: Person, repair: Repair) -> None:
+    """What the first reporter told the crew alone is not the heir's to read: codes, recordings, their home."""
+    repair.what, repair.added, repair.entry = without_private(tx, person, repair.what), "", ""
+    repair.home_id = None
+    tx.session.connection().execute(
+        update(Media)
+        .where(col(Media.about) == f"repair:{repair.id}", col(Media.kind) != "photo")
+        .values(about="")
+    )
 
 
 # --- an emergency that others have reported ---------------------------------------------------------
@@ -329,6 +397,33 @@ def more_of_others(
     private_chat = tx.place is not None and tx.place.kind == "private"
     if not certain and private_chat:
         start(tx, person, SAME.name, about=f"repair:{repair.id}")
+        row = follower_of(tx, person, repair)
+        seconds = policy_of(tx, repair.community_id).unconfirmed_seconds
+        if row is not None:
+            set_timer(tx, repair.community_id, f"follow.unsure:{row.id}", tx.now + timedelta(seconds=seconds))
+
+
+@action("follow.unsure", Follower)
+def unsure(tx: Tx, person: None, row: Follower) -> None:
+    """They have not said whether it is the same: of a few who report it, each may mean another one, and is paged for.
+
+    What very many report at once is one thing.
+    """
+    repair = locked_row(tx, row.repair_id)
+    if row.sure or repair.homes > FEW:
+        return
+    who = tx.session.get_one(Person, row.person_id)
+    end_about(tx, f"repair:{repair.id}", SAME.name)
+    answers = {"what": row.what, "place": row.place}
+    _drop(tx, who, repair)
+    refresh(tx, repair)
+    perform_for(tx, who, answers)
+
+
+def perform_for(tx: Tx, who: Person, answers: Answers) -> None:
+    """Let an emergency be reported in somebody's name by the clock."""
+    known = {name: value for name, value in answers.items() if value}
+    ACTIONS["repair.emergency"].do(tx, who, answers=known, confirmed=False, alone=True)
 
 
 def _about(tx: Tx, talk: Talk) -> dict[str, Any]:
@@ -339,7 +434,7 @@ def _about(tx: Tx, talk: Talk) -> dict[str, Any]:
 know(Known(SAME, no_facts, about=_about, ends_in_silence=True))
 
 
-@action("repair.whether_same", Repair)
+@action("repair.whether_same", Repair, makes="repair")
 def whether_same(tx: Tx, person: Person, repair: Repair, same: str, spot: str = "") -> None:
     """They have said whether it is the one that others have reported."""
     row = follower_of(tx, person, repair)
@@ -351,7 +446,7 @@ def whether_same(tx: Tx, person: Person, repair: Repair, same: str, spot: str = 
     _tell_joined(tx, person, repair)
 
 
-@action("repair.apart", Repair, button=True)
+@action("repair.apart", Repair, button=True, makes="repair")
 def apart(tx: Tx, person: Person, repair: Repair, spot: str = "") -> None:
     """It is another one: it is reported, and paged, by itself."""
     row = follower_of(tx, person, repair)
@@ -393,7 +488,7 @@ def merge(tx: Tx, person: Person, repair: Repair, into: Repair) -> None:
                 "follow.merged",
                 number=repair.number,
                 into=into.number,
-                what=into.what,
+                what=public(tx, into)["what"],
                 where=where(tx, into, public=True),
                 expected=Say("incident.expected_mark", at=into.expected_at) if into.expected_at else "",
                 buttons=follower_buttons(into),

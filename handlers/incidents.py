@@ -14,7 +14,7 @@ from conversations.steps import Answers
 from conversations.words import Say
 from handlers import judge
 from handlers.actions import action
-from handlers.following import likeness, merge, scene_in
+from handlers.following import ALONE, likeness, merge, scene_in
 from handlers.numbers import next_number
 from handlers.people import buildings_of
 from handlers.repair_cards import (
@@ -187,6 +187,8 @@ def similar_open(tx: Tx, repair: Repair) -> Sequence[Repair]:
     opened_ones = select(Repair).where(
         Repair.community_id == repair.community_id,
         col(Repair.incident).is_(False),
+        col(Repair.urgent).is_(False),  # a danger is paged by itself
+        col(Repair.kind).not_in(ALONE),
         col(Repair.state).in_(WORK),
     )
     rows = tx.session.exec(opened_ones.order_by(col(Repair.id)).with_for_update()).all()
@@ -292,6 +294,8 @@ def merged(tx: Tx, person: Person, repair: Repair, into: str) -> None:
     if other.community_id != repair.community_id or other.id == repair.id:
         raise Refused("refused.unknown")
     must_be(other, *WORK)
+    if repair.urgent and not other.urgent:
+        raise Refused("incident.urgent_stays", number=repair.number)
     merge(tx, person, repair, other)
     tell(tx, here(tx, person), "incident.merged", number=repair.number, into=other.number)
     refresh(tx, other)

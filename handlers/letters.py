@@ -11,8 +11,9 @@ from conversations.said import File
 from conversations.words import Say
 from conversations.work import LETTER, LETTER_TO_OWNER, REPLY
 from handlers import judge, repair_end
-from handlers.actions import action, perform
+from handlers.actions import action
 from handlers.matters import add_photos
+from handlers.paging import danger_about
 from handlers.pausing import of_repair
 from handlers.people import works
 from handlers.repair import add
@@ -207,7 +208,8 @@ def urgent_in_letter(tx: Tx, person: Person, talk: Talk, text: str, files: Seque
     message = {"text": text, "files": [file.model_dump() for file in files]}
     finish = {LETTER.name: "repair.wrote", REPLY.name: "letter.replied"}[talk.script]
     end(tx, talk)
-    perform(tx, person, f"{finish}:{talk.about.partition(':')[2]}", message=message)
+    what = f"{finish}:{talk.about.partition(':')[2]}"
+    danger_about(tx, person, what, text, files, message=message)
 
 
 know(Known(LETTER, no_facts, urgent=urgent_in_letter, about=of_repair))

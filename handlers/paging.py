@@ -1,13 +1,17 @@
 """Paging: an urgent repair calls people, ring after ring, until somebody accepts."""
 
 import json
+from collections.abc import Sequence
 from datetime import timedelta
+from typing import Any
 
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import select
 
-from handlers.actions import action
-from handlers.phones import phone_of
+from conversations.errors import Refused
+from conversations.said import File
+from handlers.actions import action, perform
+from handlers.phones import number_to_call
 from handlers.policy import policy_of
 from handlers.repair_cards import (
     add_event,
@@ -67,6 +71,15 @@ def stop_paging(tx: Tx, repair: Repair) -> None:
     drop(tx, hook_card(repair))
 
 
+def danger_about(tx: Tx, person: Person, what: str, text: str, files: Sequence[File], **answers: Any) -> None:
+    """Let danger that is told about a repair count there; where nothing can be told about it any more, by itself."""
+    try:
+        perform(tx, person, what, **answers)
+    except Refused:
+        photos = {"files": [file.model_dump() for file in files], "done": True}
+        perform(tx, person, "repair.emergency", answers={"what": text, "photos": photos})
+
+
 # --- the web hook -----------------------------------------------------------------------------------
 
 
@@ -88,8 +101,7 @@ def _call_by_hook(tx: Tx, repair: Repair, found: Ring) -> None:
         "text": words[:MOST_WORDS],
         "where": reader.show(where(tx, repair)),
         "call": [
-            {"name": name_of(tx, person.id), "phone": tx.house.vault.hide(phone_of(tx, person))}
-            for person in found.by_phone
+            {"name": name_of(tx, person.id), "phone": number_to_call(tx, person)} for person in found.by_phone
         ],
     }
     hand_over(tx, place, json.dumps(body, ensure_ascii=False), card=hook_card(repair))

@@ -5,6 +5,7 @@ import unicodedata
 
 from handlers.tx import Tx
 from store.tables import Person
+from store.vault import WrongKey
 
 # A Chinese mobile, a landline with its area code, or another country's number with its code.
 MOBILE = re.compile(r"1[3-9]\d{9}")
@@ -35,3 +36,12 @@ def set_phone(tx: Tx, person: Person, phone: str) -> None:
 def phone_of(tx: Tx, person: Person) -> str:
     """The person's number in its compared form; "" if it is not known. WrongKey if another key sealed it."""
     return tx.house.vault.open(person.phone)
+
+
+def number_to_call(tx: Tx, person: Person) -> str:
+    """The number, hidden, for who has to telephone; "" also for one that another key sealed, which stops no paging."""
+    try:
+        phone = phone_of(tx, person)
+    except WrongKey:
+        return ""
+    return tx.house.vault.hide(phone) if phone else ""

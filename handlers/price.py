@@ -145,14 +145,18 @@ def _is_answer(tx: Tx, repair: Repair) -> bool:
 
 def _was_another(tx: Tx, repair: Repair) -> bool:
     """Whether the button that was tapped stands below words that were written before the last question."""
-    if tx.said is None or tx.place is None or not tx.said.on:
-        return False
     asked = [event.at for event in events(tx, repair) if event.key == "event.price_asked"]
+    if tx.said is None or tx.place is None or not asked:
+        return False
+    if tx.said.at < asked[-1].replace(microsecond=0):  # written before the last question was asked
+        return True
+    if not tx.said.on:
+        return False
     under = select(Outgoing.created_at).where(
         Outgoing.place_id == tx.place.id, Outgoing.message_id == tx.said.on
     )
     shown = tx.session.exec(under.order_by(col(Outgoing.id)).limit(1)).first()
-    return shown is not None and bool(asked) and shown < asked[-1]
+    return shown is not None and shown < asked[-1]
 
 
 def _answered(tx: Tx, repair: Repair) -> None:

@@ -469,6 +469,9 @@ def _erase_matters(tx: Tx, person: Person) -> None:
     _drop_photos(tx, col(Media.person_id) == person.id)
     _drop_papers(tx, col(Voter.person_id) == person.id)
     connection = tx.session.connection()
+    followed = select(Follower.repair_id).where(Follower.person_id == person.id)
+    fewer = update(Repair).where(col(Repair.id).in_(followed)).values(homes=col(Repair.homes) - 1)
+    connection.execute(fewer)
     connection.execute(delete(Follower).where(col(Follower.person_id) == person.id))
     connection.execute(
         delete(Letter).where(or_(col(Letter.person_id) == person.id, col(Letter.to_id) == person.id))

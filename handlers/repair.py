@@ -15,9 +15,10 @@ from conversations.words import LANGUAGES, Say, texts
 from handlers import judge
 from handlers.actions import action, perform
 from handlers.assigning import assign, deadline_for, set_deadline, stop_deadline
-from handlers.following import more_of_others, offered, pass_on, same_emergency
+from handlers.following import locked_row, more_of_others, offered, pass_on, same_emergency
 from handlers.numbers import next_number
-from handlers.paging import ring, stop_paging
+from handlers.paging import danger_about, ring, stop_paging
+from handlers.pausing import settle_clock
 from handlers.people import (
     buildings_of,
     communities_of,
@@ -260,14 +261,15 @@ def urgent_in_more(tx: Tx, person: Person, talk: Talk, text: str, files: Sequenc
     photos = {"files": [*_files(talk.answers), *(file.model_dump() for file in files)], "done": True}
     note = "；".join(filter(None, (talk.answers.get("note"), text)))
     end(tx, talk)
-    perform(tx, person, f"repair.add{talk.about.removeprefix('repair')}", photos=photos, note=note)
+    what = f"repair.add{talk.about.removeprefix('repair')}"
+    danger_about(tx, person, what, text, files, photos=photos, note=note)
 
 
 def urgent_in_correction(tx: Tx, person: Person, talk: Talk, text: str, files: Sequence[File]) -> None:
     """What is put right shows danger."""
     end(tx, talk)
     photos = {"files": [file.model_dump() for file in files], "done": True}
-    perform(tx, person, f"repair.add:{_about(talk)}", photos=photos, note=text)
+    danger_about(tx, person, f"repair.add:{_about(talk)}", text, files, photos=photos, note=text)
 
 
 def _files(answers: Answers) -> list[Any]:
@@ -351,6 +353,8 @@ def emergency(
     What others have reported already they follow, unless they have said that it is another one (`alone`).
     """
     by, person = person, _for_whom(tx, person, answers)
+    if answers.get("what"):  # its words may say where
+        answers = {**where_in(answers["what"], {}, LazyFacts(facts_for(tx, person, {}))), **answers}
     verdict = judge.report(tx, person.community_id, answers)
     before = _same_emergency(tx, person, verdict.kind, answers)
     if before is not None:
@@ -358,7 +362,8 @@ def emergency(
         if by is not person:
             _tell_entered(tx, by, person, before)
         return
-    found = None if alone else same_emergency(tx, person, verdict.kind, answers)
+    may_ask = confirmed and by is person and tx.place is not None and tx.place.kind == "private"
+    found = None if alone else same_emergency(tx, person, verdict.kind, answers, may_ask=may_ask)
     if found is not None:
         others, likeness = found
         more_of_others(tx, person, others, answers, kind=verdict.kind, certain=likeness == "same")
@@ -611,10 +616,23 @@ def _locate(tx: Tx, person: Person, repair: Repair, answers: Answers) -> None:
 @action("repair.locate", Repair)
 def locate(tx: Tx, person: Person, repair: Repair, answers: Answers) -> None:
     """Show the crew at once where the emergency is, and what it looks like."""
+    if repair.merged_id is not None:
+        _tell_into(tx, person, repair, answers)
+        return
     _locate(tx, person, repair, answers)
     if add_photos(tx, person, repair, answers.get("photos")):
         _show_photos(tx, repair)
     refresh(tx, repair)
+
+
+def _tell_into(tx: Tx, person: Person, repair: Repair, answers: Answers) -> None:
+    """It is part of another one: who goes there reads where this one is."""
+    _locate(tx, person, repair, answers)
+    into = locked_row(tx, repair.merged_id or repair.id)
+    add_words(into, reader_of(tx, person).show(where(tx, repair)))
+    add_photos(tx, person, into, answers.get("photos"))
+    show_to_who_has_it(tx, into)
+    refresh(tx, into)
 
 
 def _show_photos(tx: Tx, repair: Repair) -> None:
@@ -701,15 +719,24 @@ def raise_(tx: Tx, person: Person, repair: Repair) -> None:
 
 
 def _raise(tx: Tx, repair: Repair, person: Person) -> None:
+    """It calls people from now on, also where somebody had it for another day; only who is on the way stays."""
     repair.urgent, repair.ring = True, 0
     add_event(tx, repair, "event.raised", person)
-    if repair.state == "waiting":
-        repair.crew_id, repair.due_at = None, None
-        stop_deadline(tx, repair)
-        ring(tx, repair)
-    else:
+    if repair.cost_state == "asked":  # nobody waits for an answer about money now
+        repair.cost, repair.cost_for, repair.cost_state = None, "", ""
+        stop_timer(tx, f"repair.price_wait:{repair.id}")
+    if repair.state == "on_way":
+        settle_clock(tx, repair)
+        hours = policy_of(tx, repair.community_id).urgent_hours
+        set_deadline(tx, repair, tx.now + timedelta(hours=hours))
         show_to_who_has_it(tx, repair)
         staff_card(tx, repair, anew=True)
+        return
+    repair.state, repair.crew_id, repair.due_at = "waiting", None, None
+    settle_clock(tx, repair)
+    stop_timer(tx, f"repair.resume:{repair.id}")
+    stop_deadline(tx, repair)
+    ring(tx, repair)
 
 
 @action("repair.lower", Repair, button=True, stays=True)
@@ -750,10 +777,20 @@ def correct(tx: Tx, person: Person, repair: Repair) -> None:
     start(tx, person, CORRECT.name, about=f"repair:{repair.id}", answers=known)
 
 
-@action("repair.corrected", Repair)
+def _anew(repair: Repair, answers: Answers) -> dict[str, Any]:
+    return {"answers": answers, "alone": True} if repair.urgent else answers
+
+
+@action("repair.corrected", Repair, makes="repair")
 def corrected(tx: Tx, person: Person, repair: Repair, **answers: Any) -> None:
     """It says something else now; what has become dangerous is raised, nothing is lowered by it."""
     must_be(repair, *WORK)
+    moved = any((answers.get(name) or "") != getattr(repair, name) for name in ("place", "building"))
+    if moved and pass_on(tx, person, repair):  # others wait for it where it is
+        perform(
+            tx, person, "repair.emergency" if repair.urgent else "repair.report", **_anew(repair, answers)
+        )
+        return
     repair.what = answers["what"]
     repair.spot = repair.building = ""
     _locate(tx, person, repair, answers)

@@ -161,6 +161,8 @@ def _counted(repair: Repair, what: Any) -> Any:
 
 def state_of(tx: Tx, repair: Repair) -> Say:
     """Its state in words; while it waits for parts or for access, until when its clock stands."""
+    if repair.incident and repair.state == "done":
+        return Say("incident.done")
     if repair.state in PAUSED and repair.paused_until is not None:
         until = day_of(tx, repair.community_id, repair.paused_until)
         return Say("work.stands", state=Say(f"state.{repair.state}"), until=until)
@@ -351,7 +353,7 @@ def staff_choices(repair: Repair) -> list[Button]:
 
 def buttons_for(tx: Tx, repair: Repair, person: Person) -> list[Button]:
     """What somebody who looks at it in their own chat can do with it."""
-    if repair.person_id == person.id:
+    if repair.person_id == person.id and not repair.incident:
         return owner_buttons(repair)
     if works(tx, person):
         return crew_buttons(repair, person)

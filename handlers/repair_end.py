@@ -6,13 +6,14 @@ from typing import Any
 
 from sqlmodel import select
 
+from conversations.errors import Refused
 from conversations.said import File
 from conversations.words import Say
 from conversations.work import PRAISE, REOPEN, WRONG
 from handlers import judge
 from handlers.actions import action, perform
 from handlers.assigning import assign, deadline_for, set_deadline
-from handlers.paging import ring
+from handlers.paging import danger_about, ring
 from handlers.people import can_do, crew_of, works
 from handlers.policy import policy_of
 from handlers.repair_cards import (
@@ -50,6 +51,8 @@ def still_works(tx: Tx, crew: Person) -> bool:
 
 def ask_again_later(tx: Tx, repair: Repair) -> Any:
     days = policy_of(tx, repair.community_id).confirm_days
+    if repair.incident:  # it has no owner to ask
+        return tx.now
     set_timer(tx, repair.community_id, f"repair.silence:{repair.id}", tx.now + timedelta(days=days))
     return tx.now + timedelta(days=days)
 
@@ -152,6 +155,8 @@ def praised(tx: Tx, person: Person, repair: Repair, words: str) -> None:
 def dispute(tx: Tx, person: Person, repair: Repair) -> None:
     """It is not repaired: the first time it is open again at once, and what is wrong is asked afterwards."""
     must_be(repair, "done", "closed")
+    if repair.incident:  # it is the office that says when it is over
+        raise Refused("incident.over", number=repair.number)
     if repair.reopened:
         start(tx, person, REOPEN.name, about=f"repair:{repair.id}")
     else:
@@ -243,14 +248,15 @@ def _others(tx: Tx, repair: Repair, crew: Person) -> bool:
 def urgent_in_reopening(tx: Tx, person: Person, talk: Talk, text: str, files: Sequence[File]) -> None:
     """What is still wrong is dangerous."""
     end(tx, talk)
-    perform(tx, person, f"repair.reopen{talk.about.removeprefix('repair')}", why=text)
+    danger_about(tx, person, f"repair.reopen{talk.about.removeprefix('repair')}", text, files, why=text)
 
 
 def urgent_in_words(tx: Tx, person: Person, talk: Talk, text: str, files: Sequence[File]) -> None:
     """What is still wrong with what is open again already is dangerous."""
     photos = {"files": [file.model_dump() for file in files], "done": True}
     end(tx, talk)
-    perform(tx, person, f"repair.add{talk.about.removeprefix('repair')}", photos=photos, note=text)
+    what = f"repair.add{talk.about.removeprefix('repair')}"
+    danger_about(tx, person, what, text, files, photos=photos, note=text)
 
 
 def reopen_without_words(tx: Tx, person: Person, talk: Talk) -> bool:

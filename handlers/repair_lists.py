@@ -162,7 +162,11 @@ def show_waiting(tx: Tx, person: Person) -> None:
 
 def mine(tx: Tx, person: Person) -> None:
     """What the person reported, newest first: the open ones, else the last few."""
-    everything = select(Repair).where(Repair.person_id == person.id).order_by(col(Repair.id).desc())
+    everything = (
+        select(Repair)
+        .where(Repair.person_id == person.id, col(Repair.incident).is_(False))
+        .order_by(col(Repair.id).desc())
+    )
     opened = tx.session.exec(everything.where(col(Repair.state).in_(OPEN)).limit(10)).all()
     shown = [*opened, *followed_by(tx, person)]
     _list(tx, person, shown or tx.session.exec(everything.limit(3)).all(), "repair.mine")

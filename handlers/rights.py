@@ -48,8 +48,8 @@ def holder(tx: Tx, person: Person, row: Any) -> bool:
 
 
 def reporter(tx: Tx, person: Person, row: Any) -> bool:
-    """Who brought the matter."""
-    return row is not None and row.person_id == person.id
+    """Who brought the matter; an incident is the office's."""
+    return row is not None and row.person_id == person.id and not getattr(row, "incident", False)
 
 
 def follower(tx: Tx, person: Person, row: Any) -> bool:
@@ -63,6 +63,12 @@ def follower(tx: Tx, person: Person, row: Any) -> bool:
 def neighbour(tx: Tx, person: Person, row: Any) -> bool:
     """Who lives here, where the repair is of a part that belongs to all."""
     return row is not None and is_resident(tx, person) and (row.incident or row.place not in ("", "home"))
+
+
+def affected(tx: Tx, person: Person, row: Any) -> bool:
+    """Who lives here, where what fails fails for all: a common part, or the supply of a building."""
+    wide = row is not None and row.kind in ("power", "water", "heat", "net", "intercom")
+    return neighbour(tx, person, row) or (wide and is_resident(tx, person))
 
 
 def staff(tx: Tx, person: Person, row: Any) -> bool:
@@ -328,7 +334,8 @@ RIGHTS: Mapping[str, tuple[Capacity | str, ...]] = {
     "repair.explain": (reporter,),
     "repair.reopen": (reporter, follower),
     "repair.show": (reporter, follower, crew, manager, staff, neighbour),
-    "repair.join": (resident,),
+    "repair.join": (affected,),
+    "follow.unsure": (CLOCK,),
     "repair.leave": (follower,),
     "repair.apart": (follower,),
     "repair.whether_same": (follower,),

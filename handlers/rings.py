@@ -7,7 +7,7 @@ from sqlmodel import col, select
 
 from conversations.words import Reader, Say, unpack
 from handlers.people import crew_of, managers_of, on_duty, present
-from handlers.phones import phone_of
+from handlers.phones import number_to_call
 from handlers.policy import is_demo, policy_of, rings_in
 from handlers.tell import place_of
 from handlers.tx import Tx
@@ -92,6 +92,11 @@ def last_whom(tx: Tx, repair: Repair) -> str:
     return str(unpack(called[-1].facts).get("whom", "")) if called else ""
 
 
+def has_declined(tx: Tx, person: Person, repair: Repair) -> bool:
+    """Whether somebody has said that they cannot go, since it began."""
+    return person.pseudonym in _declined(tx, repair)
+
+
 def to_call(tx: Tx, repair: Repair, reader: Reader) -> str:
     """Whom to telephone, one a line: who is on duty first, then the others, then the managers.
 
@@ -110,7 +115,7 @@ def to_call(tx: Tx, repair: Repair, reader: Reader) -> str:
             name=person.name or Say("person.forgotten"),
             manager=Say("repair.manager_mark") if person.id in managers else "",
             declined=Say("repair.cannot_go_mark") if person.pseudonym in declined else "",
-            phone=tx.house.vault.hide(phone_of(tx, person)) if person.phone else Say("repair.no_phone"),
+            phone=number_to_call(tx, person) or Say("repair.no_phone"),
         )
         for person in people[:MOST_NUMBERS]
     ]

@@ -14,6 +14,8 @@ from store.tables import Timer
 TRIES = 5
 KEPT = ("vote.", "objection.", "opening.")
 """What is tried again every hour for good: a vote that nobody closes would hang for ever."""
+URGENT = ("repair.page", "repair.unconfirmed", "follow.unsure")
+"""What is tried again every half minute: somebody waits for help."""
 HOUR = timedelta(hours=1)
 CLEARED_AFTER = timedelta(minutes=1)
 """How long the last word to somebody who is forgotten may take; then their chat is cleared, too."""
@@ -85,7 +87,9 @@ def put_off(session: Session, timer_id: int, error: str, *, now: datetime) -> No
     timer.tries += 1
     timer.error = error
     timer.due_at = now + timedelta(seconds=10 * 4 ** min(timer.tries, TRIES))
-    if timer.tries >= TRIES and timer.action.startswith(KEPT):
+    if timer.action.startswith(URGENT):
+        timer.due_at = now + timedelta(seconds=30)
+    elif timer.tries >= TRIES and timer.action.startswith(KEPT):
         timer.due_at = now + HOUR
     elif timer.tries >= TRIES:
         timer.state = "failed"

@@ -30,10 +30,12 @@ from handlers.repair_cards import (
     name_of,
     refresh,
     show_card,
+    staff_card,
     tell_concerned,
     tell_owner,
 )
 from handlers.repair_end import ask_again_later
+from handlers.rings import has_declined
 from handlers.talk import Known, end_about, know, start
 from handlers.tell import URGENT, distinct, reader_of, tell
 from handlers.timers import set_timer, stop_timer
@@ -131,6 +133,8 @@ def decline(tx: Tx, person: Person, repair: Repair) -> None:
         raise Refused("refused.taken", who=name_of(tx, repair.crew_id))
     must_be(repair, *WORK)
     tell(tx, person, "repair.declined", number=repair.number)
+    if repair.crew_id is None and has_declined(tx, person, repair):  # the tap came twice
+        return
     give_back(tx, person, repair)
 
 
@@ -264,4 +268,6 @@ def done(tx: Tx, person: Person, repair: Repair, **answers: Any) -> None:
         photos=photos,
     )
     ask_again_later(tx, repair)
+    if repair.incident:  # staff say to all that it is over
+        staff_card(tx, repair, key="incident.repaired", anew=True)
     refresh(tx, repair)

@@ -231,7 +231,7 @@ MAY: dict[str, set[str]] = {
     "repair.finish": {"in charge"},
     "repair.done": {"in charge"},
     "repair.show": {"reporter", "follower", "crew", "manager", "staff", "neighbour"},
-    "repair.join": {"resident"},
+    "repair.join": {"neighbour"},
     "repair.leave": {"follower"},
     "repair.apart": {"follower"},
     "repair.whether_same": {"follower"},
@@ -329,6 +329,7 @@ MAY: dict[str, set[str]] = {
     "repair.unconfirmed": {"clock"},
     "repair.page": {"clock"},
     "incident.due": {"clock"},
+    "follow.unsure": {"clock"},
     "repair.warn": {"clock"},
     "repair.overdue": {"clock"},
     "repair.silence": {"clock"},
@@ -753,7 +754,8 @@ class _Furniture:
         who = self._named("Mr Smith")
         repair.homes = 2
         row = {"community_id": self.here.id, "repair_id": repair.id, "person_id": who.id, "what": "我家也是"}
-        self.session.add(Follower.model_validate({**row, "at": self.building.clock.now()}))
+        follows = Follower.model_validate({**row, "at": self.building.clock.now()})
+        self._add(f"of the owner's, {repair.state}", follows, reporter=_kinds_of("Mr Smith"))
 
     def _repair(self, number: int, by: str, crew: str, state: str, *, here: bool = True) -> Repair:
         return Repair(

@@ -273,7 +273,7 @@ def paged(building: Building) -> int:
     pages = select(func.count()).where(
         Outgoing.person_id == crew_id, Outgoing.change == "send", Outgoing.card.startswith("repair:")
     )
-    rings = building.read(select(func.count()).where(Event.key == "event.paged"))[0]
+    rings = building.read(select(func.count()).where(Event.key.startswith("event.paged")))[0]
     assert building.read(pages) == [rings]
     return rings
 
