@@ -9,6 +9,8 @@ from sqlmodel import Session, col, select
 from conversations.words import Reader
 from handlers.actions import ACTIONS, stays
 from handlers.matters import timeline
+from handlers.people import works
+from handlers.repair_cards import public_timeline
 from handlers.rights import may
 from handlers.talk import VALUE
 from handlers.tell import latest
@@ -135,7 +137,10 @@ def _about_repair(
         return "", ()
     lines: Sequence[str] = ()
     if person is not None and may(tx, person, "repair.show", repair) is not None:
-        lines = timeline(tx, f"repair:{repair.id}", reader)
+        private = repair.person_id == person.id or works(tx, person)
+        lines = (
+            timeline(tx, f"repair:{repair.id}", reader) if private else public_timeline(tx, repair, reader)
+        )
     return reader.say(f"state.{repair.state}"), tuple(lines)
 
 

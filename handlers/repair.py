@@ -246,8 +246,11 @@ def urgent_in_form(tx: Tx, person: Person, talk: Talk, text: str, files: Sequenc
         _page_at_once(tx, person, said)
         return
     what = "；".join(filter(None, (text, form.get("what"))))
-    photos = {"files": [*_files(form), *_files(said)], "done": True}
-    _page_at_once(tx, person, {**form, **said, "what": what, "photos": photos})
+    files_so_far = [*_files(form), *_files(said)]
+    kept = {**form, **said, "what": what, "photos": {"files": files_so_far, "done": True}}
+    if not files_so_far:  # then they are asked for
+        del kept["photos"]
+    _page_at_once(tx, person, kept)
 
 
 def urgent_again(tx: Tx, person: Person, talk: Talk, text: str, files: Sequence[File]) -> None:

@@ -743,12 +743,13 @@ class _Furniture:
         self._add("the neighbour's, at home", at_home, reporter=neighbour, in_charge=other)
         incident = self._repair(114, "刘经理", "张师傅", "waiting")
         incident.incident = True
-        self._add("an incident", incident, reporter=_kinds_of("刘经理"), in_charge=other, **near)
+        self._add("an incident", incident, in_charge=other, **near)
         urgent = self._repair(115, "周先生", "张师傅", "accepted")
         urgent.urgent = True
         self._add("the neighbour's, urgent", urgent, reporter=neighbour, in_charge=other, **near)
         strange = self._repair(112, "外人", "外修", "accepted", here=False)
-        self._add("elsewhere", strange, reporter=_kinds_of("外人"), in_charge=_kinds_of("外修"))
+        strangers = _kinds_of("外人")
+        self._add("elsewhere", strange, reporter=strangers, neighbour=strangers, in_charge=_kinds_of("外修"))
 
     def _follow(self, repair: Repair) -> None:
         who = self._named("Mr Smith")

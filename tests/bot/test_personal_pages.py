@@ -125,7 +125,7 @@ async def test_a_page_shows_the_matter(building: Building, owner: Phone, client:
         "请不要转发",
     ):
         assert part in words(page)
-    assert list(buttons(page)) == ["撤回"]
+    assert list(buttons(page)) == ["更正", "撤回"]
     assert '<html lang="zh-CN">' in page.text and 'name="viewport"' in page.text
 
 
@@ -434,7 +434,7 @@ async def test_a_forged_button_does_nothing(
     answer = await client.post(f"/p/{token}", data={"press": "aaaaaaaaaaaa", "value": value})
     assert (answer.status_code, ZH["page.changed"] in words(answer)) == (409, True)
     assert everything(building) == before
-    assert list(buttons(answer)) == ["撤回"]
+    assert list(buttons(answer)) == ["更正", "撤回"]
 
 
 async def test_a_button_that_has_gone_meanwhile_says_so(

@@ -135,7 +135,7 @@ async def test_a_recording_that_does_not_come_is_answered_and_its_words_count(th
     owner.sends_video(recording("mp4"), "厨房水龙头滴水")
     await there.settles()
     assert [file["problem"] for file in files(there)] == ["not_fetched"]
-    owner.sees("师傅什么时候可以上门？")
+    owner.sees("请看一下对不对")
     owner.sees("没有传完整")
 
 

@@ -73,7 +73,7 @@ def kinds(there: Estate) -> list[str]:
 
 async def test_a_voice_message_comes_with_its_words_and_itself(there: Estate) -> None:
     await there.user(OWNER).sends_voice("厨房水龙头滴水。", recording("amr"))
-    assert "什么时候可以上门" in there.last(OWNER).text
+    assert "请看一下对不对" in there.last(OWNER).text
     (file,) = files(there)
     assert (file["kind"], file["mime"], file["heard"], file["problem"]) == ("voice", "audio/amr", True, "")
     assert there.app.media.read_file(file["storage"]) == recording("amr")

@@ -101,7 +101,8 @@ def mistakes(scene: Scene, kind: str, name: str, row: Row | None, outcome: Outco
     if not words:
         strange = row is not None and row.here != KINDS[kind].here and name not in ABROAD
         no = "refused.unknown" if strange else "refused.not_yours"
-        if not strange and "in charge" in MAY[name] and "crew" in KINDS[kind].titles:
+        late = {"crew", "manager"} & KINDS[kind].titles
+        if not strange and "in charge" in MAY[name] and late:
             no = "refused.not_in_charge"  # a tap that came late is told who has it now
         return [] if outcome.key == no and not outcome.wrote else [f"{said} {outcome.wrote}"]
     if outcome.key == "refused.not_yours" or outcome.key.startswith("failed"):

@@ -361,7 +361,7 @@ async def test_who_left_is_not_called_when_their_work_is_not_accepted(
     await card(office, "王师傅", "结束身份", "确定结束")
     await owner.taps("还没修好")
     await owner.says("还在滴")
-    crew.sees("报修 1 · 3 号楼 2 单元 1201", "接单")
+    crew.sees("报修 1 业主说还没修好 · 3 号楼 2 单元 1201", "接单")
 
 
 async def test_with_nobody_left_staff_are_told(

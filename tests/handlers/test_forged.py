@@ -307,8 +307,13 @@ async def test_who_has_not_agreed_does_nothing_else(scene: Scene, chat: str) -> 
     building = scene.building
     await furnish_door(scene)
     watch = Watch(building)
+    urgent = {f":{number}" for number in building.read(select(Repair.id).where(Repair.urgent))}
     said: list[dict[str, Any]] = [
-        *({"tap": what} for name, _, what in scene.tries() if name not in BEFORE_CONSENT),
+        *(
+            {"tap": what}
+            for name, _, what in scene.tries()
+            if name not in BEFORE_CONSENT and not (name.startswith("repair.") and what[len(name) :] in urgent)
+        ),
         *({"tap": f"{name}:"} for name in ACTIONS),
         *({"text": f"/{command}"} for command in COMMANDS if command != "language"),
         {"text": "水龙头滴水"},
@@ -385,7 +390,7 @@ async def test_an_emergency_waits_for_no_consent_but_opens_no_other_door(scene: 
     await furnish_door(scene)
     sender = building.phone("没同意")
     await sender.says("电梯里困了人")
-    (repair,) = building.read(select(Repair).where(Repair.urgent))
+    (repair,) = building.read(select(Repair).where(Repair.urgent, Repair.what == "电梯里困了人"))
     (talk,) = building.read(select(Talk).where(Talk.script == "emergency"))
     for what in ("mydata", "repair.start", "erase", f"repair.show:{scene.row(Repair, 'elsewhere').id}"):
         await sender.forges(what)

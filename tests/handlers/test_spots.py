@@ -260,6 +260,8 @@ async def test_danger_at_a_spot_without_a_building_asks_for_none(
     await owner.says(f"位置 {code}")
     await owner.says("着火了")
     crew.sees("🚨 紧急报修 1 · 车库（B2 东区配电间旁）\n", "接单")
+    owner.sees("安全的话拍张照片发来")  # nothing about the place is asked
+    await owner.taps("跳过")
     owner.sees("谢谢，已告诉师傅：报修 1 · 车库（B2 东区配电间旁）")
 
 
