@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from conversations.errors import Unclear
+from conversations.money import money_in
 from conversations.repair import NOTE, free_note
 from conversations.said import Said
 from conversations.steps import (
@@ -42,8 +43,8 @@ class Price(Money):
         return [Option(yuan, label, yuan) for yuan, label in facts.get(self.source, ())]
 
     def read(self, said: Said, chosen: str | None, before: Any) -> Any:
-        cents = super().read(said, None, before) if chosen is None else int(chosen) * 100
-        if not 0 < cents <= HIGHEST:
+        cents = money_in(said.text) if chosen is None else int(chosen) * 100
+        if cents is None or not 0 < cents <= HIGHEST:
             raise Unclear("unclear.price")
         return cents
 

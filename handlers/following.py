@@ -33,6 +33,7 @@ from handlers.repair_cards import (
     can_be_reached,
     follower_buttons,
     must_be,
+    owner_buttons,
     public,
     refresh,
     show_to_who_has_it,
@@ -478,9 +479,8 @@ def merge(tx: Tx, person: Person, repair: Repair, into: Repair) -> None:
     tx.session.flush()
     for person_id, what, place in waiting:
         who = tx.session.get_one(Person, person_id)
-        if who.id == into.person_id:
-            continue
-        follow(tx, who, into, what=what, place=place, silent=True)
+        if who.id != into.person_id:
+            follow(tx, who, into, what=what, place=place, silent=True)
         if can_be_reached(tx, who):
             tell(
                 tx,
@@ -491,7 +491,7 @@ def merge(tx: Tx, person: Person, repair: Repair, into: Repair) -> None:
                 what=public(tx, into)["what"],
                 where=where(tx, into, public=True),
                 expected=Say("incident.expected_mark", at=into.expected_at) if into.expected_at else "",
-                buttons=follower_buttons(into),
+                buttons=owner_buttons(into) if who.id == into.person_id else follower_buttons(into),
                 last=to_reporter(into),
             )
     take_back(tx, repair.community_id, f"repair:{repair.id}")

@@ -1,6 +1,6 @@
 """What every matter has, whatever it is about: a public timeline, photos, and recordings, which are not public."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from sqlmodel import col, select
@@ -31,10 +31,17 @@ def events_of(tx: Tx, about: str) -> Sequence[Event]:
     return tx.session.exec(select(Event).where(Event.about == about).order_by(col(Event.id))).all()
 
 
-def timeline(tx: Tx, about: str, reader: Reader) -> list[str]:
-    """The lines of a matter's timeline."""
+def timeline(
+    tx: Tx, about: str, reader: Reader, shown: Callable[[str], str] = lambda words: words
+) -> list[str]:
+    """The lines of a matter's timeline; `shown` says what of the words that people wrote this reader may see."""
+
+    def facts(event: Event) -> dict[str, Any]:
+        found = unpack(event.facts)
+        return {name: shown(fact) if isinstance(fact, str) else fact for name, fact in found.items()}
+
     return [
-        reader.say("event.line", at=event.at, what=Say(event.key, **unpack(event.facts)))
+        reader.say("event.line", at=event.at, what=Say(event.key, **facts(event)))
         for event in events_of(tx, about)
     ]
 

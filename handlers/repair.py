@@ -319,6 +319,11 @@ def read_free(tx: Tx, person: Person, text: str, files: Sequence[File] = ()) -> 
     if verdict.verdict == "urgent":
         perform(tx, person, "repair.emergency", answers=_spoken_report(tx, person, text, files, {}))
         return True
+    where = where_in(text, {}, LazyFacts(facts_for(tx, person, {}))) if text else {}
+    own = _same_emergency(tx, person, verdict.kind, where) if text else None
+    if own is not None and (verdict.kind == own.kind or (verdict.kind == "other" and where)):
+        _more_of_it(tx, person, own, {**_spoken_report(tx, person, text, files, {})}, verdict, confirmed=True)
+        return True
     if not is_resident(tx, person) or not (files or verdict.verdict == "ask" or verdict.kind != "other"):
         return False
     answers = _spoken_report(tx, person, text, files, {})
@@ -401,8 +406,8 @@ def emergency(
         repair.community_id,
         "repair.board",
         about=f"repair:{repair.id}",
-        photos=photos_of(tx, repair),
-        silent=repair.place in ("", "home"),
+        photos=photos_of(tx, repair) if repair.place else (),  # nobody has said yet what they show
+        silent=repair.place in ("", "home") or not repair.confirmed,
         but=person,
         buttons=board_buttons(repair),
         **public(tx, repair),
@@ -452,7 +457,9 @@ def _more_of_it(
 ) -> None:
     """Add what is told again to an emergency; whoever has accepted it sees it as a new message."""
     named = repair.kind in ANY_DANGER and verdict.kind not in ANY_DANGER
-    repair.kind = verdict.kind if named else repair.kind
+    wordless = not repair.what
+    if named:
+        repair.kind, repair.why = verdict.kind, judge.reasons(tx, person.community_id, answers)
     repair.confirmed = repair.confirmed or confirmed
     add_words(repair, answers.get("what", ""))
     _locate(tx, person, repair, answers)
@@ -460,10 +467,16 @@ def _more_of_it(
     show_to_who_has_it(tx, repair)
     first = reader_of(tx, person).show(advice(repair.kind)) if named else ""
     tell_owner(tx, repair, "repair.added", lead=first)
+    if wordless and repair.state == "waiting":  # only now is it known what it is
+        for each in called(tx, repair):
+            show_card(tx, repair, each, anew=True, lane=URGENT)
     refresh(tx, repair)
     talk = open_talk(tx, person, tx.place) if tx.place is not None else None
     if talk is not None:
         ask(tx, person, talk)
+    elif wordless and tx.place is not None and tx.place.kind == "private":
+        known = {**_known_place(answers), "photos": {"files": [], "done": True}}  # they have sent one
+        start(tx, person, "emergency", about=f"repair:{repair.id}", answers=known)
 
 
 @action("repair.unconfirmed", Talk)

@@ -228,6 +228,8 @@ def cut_short(text: str) -> str:
 
 def because(repair: Repair) -> Any:
     """Why it is urgent."""
+    if not repair.confirmed and repair.what:
+        return Say("repair.why_unconfirmed")
     return repair.why or Say("repair.said_so")
 
 
@@ -478,7 +480,7 @@ def is_common(repair: Repair) -> bool:
 
 def public_timeline(tx: Tx, repair: Repair, reader: Reader) -> list[str]:
     """The lines of its timeline as everybody may read them."""
-    return [_masked(tx, repair, line) for line in matters.timeline(tx, f"repair:{repair.id}", reader)]
+    return matters.timeline(tx, f"repair:{repair.id}", reader, lambda words: _masked(tx, repair, words))
 
 
 def refresh(tx: Tx, repair: Repair) -> None:

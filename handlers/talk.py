@@ -259,9 +259,23 @@ def _free(script: Script, step: str, said: Said, answers: Answers, facts: Facts)
     text = steps.visible(said.text)
     word = normal(text)
     slip = word.isdigit() and len(word) <= LONGEST_NUMBER  # "1201" in an emergency is a room
-    if not text or script.free is None or word in spoken("answer") or word in spoken("chatter") or slip:
+    early = word in _confirming(script)  # said before there was anything to confirm
+    if (
+        not text
+        or script.free is None
+        or word in spoken("answer")
+        or word in spoken("chatter")
+        or slip
+        or early
+    ):
         return {}
     return script.free(step, text, answers, facts)
+
+
+def _confirming(script: Script) -> set[str]:
+    """The labels by which the last look at a script's answers is confirmed."""
+    names = [name for name, step in script.steps.items() if isinstance(step, Confirm)]
+    return {normal(texts(each)[f"{_words(script, name)}.yes"]) for name in names for each in LANGUAGES}
 
 
 def interrupt(tx: Tx, person: Person, talk: Talk, text: str, files: Sequence[File]) -> bool:

@@ -244,6 +244,7 @@ EXPANSIONS: dict[str, set[str]] = {
     "follow.{}": {key for key in ALL if key.startswith("follow.") and f"repair.{key[7:]}" in ALL},
     "{}.list": {"committee.list", "manager.list"},
     "{}.remove": {"committee.remove", "manager.remove"},
+    "{}.yes": SCRIPT_KEYS,
     "{}.name": SCRIPT_KEYS,
     "{}.{}": SCRIPT_KEYS,
 }

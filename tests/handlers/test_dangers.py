@@ -228,3 +228,48 @@ async def test_an_incident_is_the_office_s_alone(building: Building, owner: Phon
     await owner.forges("repair.dispute:1")
     owner.sees("事件 1 由物业宣布结束")
     assert states(building) == [(1, False, "closed")]
+
+
+async def test_what_is_said_after_a_lone_photo_is_shown_anew_and_asks_where(
+    building: Building, owner: Phone, crew: Phone, neighbour: Phone
+) -> None:
+    await owner.sends_photo()
+    await building.later(seconds=61)
+    crew.sees("只发来照片或语音", "接单")
+    assert all(shown.photos == 0 for shown in neighbour.chat.messages)  # nobody has said what it shows
+    await owner.says("电梯里困了人")
+    crew.sees("电梯故障", "接单")
+    assert "只发来照片或语音" not in crew.last.text
+    owner.sees("在哪一栋？", "3 号楼")
+
+
+async def test_what_is_said_while_one_waits_goes_to_those_who_are_called(
+    building: Building, owner: Phone, crew: Phone
+) -> None:
+    await owner.says("电梯里困了人")
+    await owner.says("取消")
+    await owner.says("没人来啊，在3号楼2单元电梯")
+    owner.sees("已补充到报修 1")
+    assert "3号楼2单元电梯" in crew.last.text
+    assert states(building) == [(1, True, "waiting")]
+
+
+async def test_the_board_keeps_its_dates(building: Building, owner: Phone, board: Phone) -> None:
+    await owner.says("报修")
+    for answer in ("楼道", "灯不亮", "3号楼", "跳过", "提交"):
+        await owner.says(answer)
+    await building.later(days=2)
+    who = holder(building)
+    await who.taps("接单")
+    assert "***" not in board.last.text
+
+
+@pytest.mark.parametrize("word", ["提交", "submit"])
+async def test_a_word_that_comes_too_early_is_no_part_of_the_report(
+    building: Building, owner: Phone, word: str
+) -> None:
+    await owner.says("大门口路灯不亮")
+    await owner.says(word)
+    await owner.says("其他地方")
+    await owner.says("大门口")
+    assert word not in owner.last.text.partition("位置")[2]
