@@ -16,7 +16,7 @@ Column = sa.Column[Any]
 
 
 def upgrade() -> None:
-    # Plain ALTER TABLE: a table of millions of rows is not copied.
+    # Plain ALTER TABLE, but for the reference of a merged repair, for which SQLite copies that table.
     _add("notice", sa.Column("audience", sa.String(), nullable=False, server_default=sa.text("''")))
     _add("repair", sa.Column("incident", sa.Boolean(), nullable=False, server_default=sa.text("false")))
     for name in ("expected_at", "accepted_at", "done_at", "paused_at", "paused_until", "urged_at"):
