@@ -528,9 +528,10 @@ def _changed_first(session: Session, row: Outgoing) -> Outgoing:
 def _shows(last: Outgoing | None, row: Outgoing) -> bool:
     """Whether a change finds the message as it should be: what waited was changed before it went out.
 
-    Only where that was so: elsewhere a row may have been scrubbed, and the message says still what it said.
+    Only where that was so: elsewhere a row may have been scrubbed, and the message says still what it said. One that
+    was tried before may have come in its old words, when only its photos or the answer were lost.
     """
-    if last is None or row.error != CAUGHT_UP or last.error == OTHERWISE:
+    if last is None or row.error != CAUGHT_UP or last.error == OTHERWISE or last.tries:
         return False
     return (last.text, last.buttons, last.state) == (row.text, row.buttons, "sent")
 

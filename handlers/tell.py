@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, case, func, insert, literal, or_, true, update
+from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 
 from conversations.words import LANGUAGES, Reader, cut, pack, unpack
@@ -256,7 +257,26 @@ def hush(tx: Tx, card: str) -> None:
     execute = tx.session.connection().execute
     execute(update(Outgoing).where(*unsent, col(Outgoing.id).not_in(last)).values(state="dropped"))
     execute(update(Outgoing).where(*unsent).values(silent=True))
+    _drop_changes_of_nothing(tx, card)
     _look_again(tx)
+
+
+def _drop_changes_of_nothing(tx: Tx, card: str) -> None:
+    """What would only take the buttons of a message away that does not come at all need not come either."""
+    other = aliased(Outgoing)
+    same = (
+        col(other.card) == card,
+        col(other.place_id) == col(Outgoing.place_id),
+        col(other.change) == "send",
+    )
+    before = col(other.id) < col(Outgoing.id)
+    dropped = select(other.id).where(*same, before, col(other.state) == "dropped").exists()
+    comes = select(other.id).where(*same, before, col(other.state) != "dropped").exists()
+    close_only = update(Outgoing).where(
+        col(Outgoing.card) == card, col(Outgoing.state) == "waiting", col(Outgoing.change) == "close"
+    )
+    changes = close_only.where(dropped, ~comes).execution_options(synchronize_session=False)
+    tx.session.connection().execute(changes.values(state="dropped"))
 
 
 def drop(tx: Tx, card: str, person: Person | None = None) -> None:
