@@ -84,9 +84,10 @@ def spot_in(text: str) -> TypedSpot | None:
     if match is None:
         return None
     typed = TypedSpot(re.sub("[ -]", "", match[2]), named=bool(match[1]))
-    if not MIXED.match(typed.code) or not (typed.named or _adds_up(typed)):
-        return None
-    return typed
+    mixed = MIXED.match(typed.code) is not None
+    if typed.named:  # meant as one, even if a slip has left it without a letter: an A read as a 4
+        return typed if mixed or typed.is_formed else None
+    return typed if mixed and _adds_up(typed) else None
 
 
 def new_spot_code(tx: Tx) -> str:

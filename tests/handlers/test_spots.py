@@ -77,6 +77,8 @@ def test_no_code_of_a_spot_is_an_invitation_nor_the_other_way_round(building: Bu
         ("位置码: P7 K2R ", "P7K2R"),
         ("ｓｐｏｔ　Ｐ７Ｋ２Ｒ", "P7K2R"),
         ("Spot p-7-k-2-r", "P7K2R"),
+        ("位置 94635", "94635"),  # an A read as a 4
+        ("94635", None),
         ("位置 1201", None),
         ("位置 B2", None),
         ("位置：3号楼电梯", None),
