@@ -418,17 +418,22 @@ def calendar_import(
     data: Data = None,
 ) -> None:
     """从文件登记节假日和调休，全部成功或不动。Days off and at work from a file, all of it or nothing."""
+    days = _read(file, read_days)
+    changed = _change_calendar(data, name, lambda tx, community_id: set_days(tx, community_id, days))
+    out.print(f"{len(days)} 天已登记，其中 {changed} 天有变化。{len(days)} days set, {changed} changed.")
+
+
+def _read(file: Path, read: Callable[[bytes], Answer]) -> Answer:
+    """What a file holds; the end, with all its problems, if it cannot be read or is not what it should be."""
     try:
         if file.stat().st_size > MOST_BYTES:
             fail(in_both(Say("roster.file.too_large")))
-        days = read_days(file.read_bytes())
+        return read(file.read_bytes())
     except OSError as error:
         fail(f"读不了 {file}：{error.strerror}。The file cannot be read.")
     except BadRoster as error:
         problems = "\n".join(in_both(problem) for problem in error.problems)
         fail(f"没有导入，请先改好这些问题。Nothing was imported; please mend these first:\n{problems}")
-    changed = _change_calendar(data, name, lambda tx, community_id: set_days(tx, community_id, days))
-    out.print(f"{len(days)} 天已登记，其中 {changed} 天有变化。{len(days)} days set, {changed} changed.")
 
 
 def _change_calendar(data: Path | None, name: str, change: Callable[[Tx, int], Answer]) -> Answer:
@@ -455,15 +460,7 @@ def roster_import(
     data: Data = None,
 ) -> None:
     """导入住户名册，要么全部成功要么不动；先列出问题和变化。Import the roster, all of it or nothing; shown first."""
-    try:
-        if file.stat().st_size > MOST_BYTES:
-            fail(in_both(Say("roster.file.too_large")))
-        lines = read_roster(file.read_bytes())
-    except OSError as error:
-        fail(f"读不了 {file}：{error.strerror}。The file cannot be read.")
-    except BadRoster as error:
-        problems = "\n".join(in_both(problem) for problem in error.problems)
-        fail(f"没有导入，请先改好这些问题。Nothing was imported; please mend these first:\n{problems}")
+    lines = _read(file, read_roster)
     found = loaded(data)
     store = database(found)
     try:

@@ -11,6 +11,8 @@ NOTE = 300
 FEW = 8  # characters: no more than a place, such as 在电梯里 or 3号楼2单元
 BUILDING = re.compile(r"([0-9A-Za-z]{1,4})\s*(?:号楼|栋|幢|座|#楼?)")
 COMMON = ("hall", "lift", "garage")
+WIDE = ("power", "water", "heat", "net", "intercom")
+"""Kinds of what fails for a whole building at once, so that it is the same wherever in the building it is noticed."""
 
 
 def of_several_communities(answers: Answers, facts: Facts) -> bool:

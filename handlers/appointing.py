@@ -17,6 +17,7 @@ from handlers.repair_cards import (
     can_be_reached,
     must_be,
     name_of,
+    of_repair,
     refresh,
     show_card,
     tell_concerned,
@@ -26,7 +27,7 @@ from handlers.talk import Known, ask, end_about, here, know, open_talk, start
 from handlers.tell import URGENT, distinct, drop, reader_of, tell
 from handlers.tx import Tx
 from handlers.work import take
-from store.tables import Person, Repair, Talk
+from store.tables import Person, Repair
 
 LONGEST_LABEL = 40
 
@@ -62,12 +63,7 @@ def _who_can_go(tx: Tx, person: Person) -> list[tuple[str, str]]:
     return [(str(who.id), label) for who, label in zip(people, distinct(short), strict=True)]
 
 
-def about_which(tx: Tx, talk: Talk) -> dict[str, Any]:
-    """The number of the repair, for the words of the question."""
-    return {"number": tx.session.get_one(Repair, int(talk.about.partition(":")[2])).number}
-
-
-know(Known(APPOINT, facts_for, about=about_which))
+know(Known(APPOINT, facts_for, about=of_repair))
 
 
 @action("repair.appoint", Repair, button=True, stays=True)

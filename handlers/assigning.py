@@ -17,7 +17,9 @@ from handlers.repair_cards import (
     brief,
     can_be_reached,
     events,
+    for_crew,
     private,
+    runs,
     show_card,
     staff_card,
     tell_owner,
@@ -30,7 +32,6 @@ from store.tables import Person, Repair
 OVERDUE_AGAIN = timedelta(days=1)
 MANAGERS_AFTER = 2
 """Days after a deadline from which the managers hear of it, too."""
-IN_ORDER = (col(Repair.urgent).desc(), col(Repair.due_at).nulls_first(), col(Repair.id))
 
 
 def assign(tx: Tx, repair: Repair, but: Person | None = None) -> None:
@@ -52,8 +53,10 @@ def assign(tx: Tx, repair: Repair, but: Person | None = None) -> None:
 
 
 def deadline_for(tx: Tx, repair: Repair) -> datetime:
-    """Until when an ordinary repair is to be done that is promised now: its kind may have a time of its own."""
+    """Until when it is to be done if it is promised now: an emergency soon, of others a kind may have its own time."""
     policy = policy_of(tx, repair.community_id)
+    if repair.urgent:
+        return tx.now + timedelta(hours=policy.urgent_hours)
     count, unit = deadlines_in(policy.kind_deadlines).get(repair.kind, (policy.repair_days, "d"))
     if unit == "h":
         return working_hours(tx, repair.community_id, count)
@@ -100,7 +103,7 @@ def _least_busy(tx: Tx, repair: Repair, but: Person | None) -> Person | None:
 @action("repair.warn", Repair)
 def warn(tx: Tx, person: None, repair: Repair) -> None:
     """The deadline comes near: whoever is in charge hears of it once, or the admin group if nobody is."""
-    if not _runs(repair) or repair.due_at is None or repair.due_at <= tx.now:
+    if not runs(repair) or repair.due_at is None or repair.due_at <= tx.now:
         return
     if repair.crew_id is not None:
         crew = tx.session.get_one(Person, repair.crew_id)
@@ -115,7 +118,7 @@ def overdue(tx: Tx, person: None, repair: Repair) -> None:
 
     The owner and the board hear of it once.
     """
-    if not _runs(repair) or repair.due_at is None:
+    if not runs(repair) or repair.due_at is None:
         return
     if repair.crew_id is not None:
         crew = tx.session.get_one(Person, repair.crew_id)
@@ -135,14 +138,9 @@ def overdue(tx: Tx, person: None, repair: Repair) -> None:
     set_timer(tx, repair.community_id, f"repair.overdue:{repair.id}", tx.now + OVERDUE_AGAIN)
 
 
-def _runs(repair: Repair) -> bool:
-    """Whether its clock runs: it is open, and does not wait for parts or for access."""
-    return repair.state in WORK and repair.paused_at is None
-
-
 def _tell_managers(tx: Tx, repair: Repair, days: int) -> None:
     for manager in managers_of(tx, repair.community_id):
-        facts = {**private(tx, repair), "assigned": assigned(tx, repair), "days": days}
+        facts = {**for_crew(tx, repair), "assigned": assigned(tx, repair), "days": days}
         tell(tx, manager, "deadline.overdue_manager", last=f"late:{repair.id}", **facts)
 
 

@@ -4,17 +4,17 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Literal
+from typing import Literal
 
 from sqlalchemy import update
 from sqlmodel import col, delete, or_, select
 
 from conversations.errors import Refused
-from conversations.repair import SAME
+from conversations.repair import SAME, WIDE
 from conversations.steps import Answers, whole_number
 from conversations.words import Say
 from handlers import judge
-from handlers.actions import ACTIONS, action, perform
+from handlers.actions import action, perform
 from handlers.assigning import set_deadline, stop_deadline
 from handlers.calendar import working_deadline
 from handlers.masking import without_private
@@ -31,8 +31,11 @@ from handlers.repair_cards import (
     assigned,
     brief,
     can_be_reached,
+    expected_mark,
     follower_buttons,
+    follower_of,
     must_be,
+    of_repair,
     owner_buttons,
     public,
     refresh,
@@ -41,7 +44,7 @@ from handlers.repair_cards import (
     to_reporter,
     where,
 )
-from handlers.talk import Known, end_about, know, no_facts, start
+from handlers.talk import Known, end, know, no_facts, start
 from handlers.tell import URGENT, Button, take_back, tell
 from handlers.timers import set_timer, stop_timer
 from handlers.tx import Tx
@@ -56,8 +59,6 @@ FAMILIES = (
     frozenset({"water", "tap"}),
 )
 """Kinds by which one and the same thing is called."""
-WIDE = ("power", "water", "heat", "net", "intercom")
-"""What fails for a whole building at once, so that it is the same wherever in the building it is noticed."""
 ALONE = ("lock", "hazard", "other")
 """What happens to one person, or names no danger: never taken for somebody else's."""
 SUPPLY = ("power.whole", "water.whole", "heat.whole")
@@ -86,8 +87,9 @@ class Scene:
     building: str
     named: bool
     """Whether the building was said, or follows from the place."""
-    supply: bool = False
+    supply: bool
     """Whether nothing but the supply of a whole building has failed."""
+    incident: bool = False
 
 
 # --- what is the same -------------------------------------------------------------------------------
@@ -111,7 +113,7 @@ def _is_supply(tx: Tx, community_id: int, what: str, place: str) -> bool:
 def scene_in(tx: Tx, repair: Repair) -> Scene:
     """The scene of a report that stands."""
     if repair.incident:
-        return Scene(repair.kind, repair.what, "", "", repair.building, True, repair.kind in WIDE)
+        return Scene(repair.kind, repair.what, "", "", repair.building, True, repair.kind in WIDE, True)
     reporter = tx.session.get_one(Person, repair.person_id)
     building, named = _building(tx, reporter, repair.building, repair.place)
     supply = _is_supply(tx, repair.community_id, repair.what, repair.place)
@@ -128,18 +130,16 @@ def _building(tx: Tx, person: Person, said: str, place: str) -> tuple[str, bool]
     return named or one, bool(named) or (bool(one) and place in ("hall", "lift"))
 
 
-def likeness(
-    new: Scene, old: Scene, *, urgent: bool = False, incident: bool = False
-) -> Literal["same", "perhaps", ""]:
+def likeness(new: Scene, old: Scene, *, urgent: bool = False) -> Literal["same", "perhaps", ""]:
     """Whether two reports are of one thing. Only what is certain enough may keep a page from going out (`urgent`).
 
     What fails for a building is the same wherever it is noticed, but for a danger beyond that (a breathing machine
     without power); everything else is the same only in one common part.
     """
     there = old.building == new.building != ""
-    if not _is_one_kind(new.kind, old.kind) or not (there or (incident and not old.building)):
+    if not _is_one_kind(new.kind, old.kind) or not (there or (old.incident and not old.building)):
         return ""
-    if incident or new.kind in WIDE:
+    if old.incident or new.kind in WIDE:
         return "same" if not urgent or (new.supply and old.supply) else ""
     elsewhere = new.place != old.place or _differ(new, old)
     known = new.place and old.place
@@ -170,15 +170,13 @@ def same_emergency(
 ) -> tuple[Repair, Literal["same", "perhaps"]] | None:
     """The emergency of somebody else, or the incident, of which this is one more report; locked.
 
-    Reports of one community come one after another from here on, so that of a thousand only the first is new. What is
-    perhaps the same is found only where the person can be asked.
+    What is perhaps the same is found only where the person can be asked.
     """
-    begin_turn(tx, person.community_id, "repair")
     if kind in ALONE:
         return None
     new, perhaps = scene_of(tx, person, kind, answers), list[Repair]()
     for repair in _candidates(tx, person, urgent=True):
-        found = likeness(new, scene_in(tx, repair), urgent=True, incident=repair.incident)
+        found = likeness(new, scene_in(tx, repair), urgent=True)
         if found == "same" and (locked := _lock(tx, repair)) is not None:
             return locked, "same"
         perhaps += [repair] if found == "perhaps" and may_ask else []
@@ -217,7 +215,7 @@ def similar(tx: Tx, person: Person, kind: str, answers: Answers) -> list[Repair]
     found = []
     for repair in _candidates(tx, person, urgent=False):
         old = scene_in(tx, repair)
-        rank = {"same": 0, "perhaps": 1}.get(likeness(new, old, incident=repair.incident))
+        rank = {"same": 0, "perhaps": 1}.get(likeness(new, old))
         if kind == "other" and not (alike(new.what, old.what) and new.place == old.place):
             rank = None
         at_home = new.place == old.place == "home" and repair.person_id == person.id
@@ -281,7 +279,7 @@ def follow(
         refresh(tx, repair)
 
 
-def _tell_joined(tx: Tx, person: Person, repair: Repair, **options: Any) -> None:
+def _tell_joined(tx: Tx, person: Person, repair: Repair) -> None:
     tell(
         tx,
         person,
@@ -293,7 +291,6 @@ def _tell_joined(tx: Tx, person: Person, repair: Repair, **options: Any) -> None
         assigned=assigned(tx, repair),
         buttons=follower_buttons(repair),
         last=to_reporter(repair),
-        **options,
     )
 
 
@@ -308,12 +305,6 @@ def _hurry(tx: Tx, repair: Repair) -> None:
         add_event(tx, repair, "event.hurried", None, due=sooner)
         tell_owner(tx, repair, "repair.hurried", count=repair.homes, due=sooner)
         show_to_who_has_it(tx, repair)
-
-
-def follower_of(tx: Tx, person: Person, repair: Repair) -> Follower | None:
-    """Somebody's row as a follower of a repair."""
-    theirs = select(Follower).where(Follower.repair_id == repair.id, Follower.person_id == person.id)
-    return tx.session.exec(theirs).first()
 
 
 def followed_by(tx: Tx, person: Person) -> Sequence[Repair]:
@@ -391,7 +382,7 @@ def more_of_others(
         what=repair.what,
         state=Say(f"state.{repair.state}"),
         assigned=assigned(tx, repair),
-        expected=Say("incident.expected_mark", at=repair.expected_at) if repair.expected_at else "",
+        expected=expected_mark(repair),
         buttons=[Button(f"repair.apart:{repair.id}"), *follower_buttons(repair)] if certain else (),
         last=to_reporter(repair),
     )
@@ -410,29 +401,28 @@ def unsure(tx: Tx, person: None, row: Follower) -> None:
 
     What very many report at once is one thing.
     """
+    begin_turn(tx, row.community_id, "repair")
     repair = locked_row(tx, row.repair_id)
     if row.sure or repair.homes > FEW:
         return
     who = tx.session.get_one(Person, row.person_id)
-    end_about(tx, f"repair:{repair.id}", SAME.name)
-    answers = {"what": row.what, "place": row.place}
-    _drop(tx, who, repair)
+    asked = select(Talk).where(Talk.script == SAME.name, Talk.about == f"repair:{repair.id}")
+    for talk in tx.session.exec(asked.where(Talk.person_id == who.id)).all():
+        end(tx, talk)
+    _by_itself(tx, who, repair, row.what, row.place, confirmed=False)
+
+
+def _by_itself(
+    tx: Tx, person: Person, repair: Repair, what: str, place: str, *, confirmed: bool = True
+) -> None:
+    """What somebody reported is no part of this one: it is reported, and paged, by itself."""
+    _drop(tx, person, repair)
     refresh(tx, repair)
-    perform_for(tx, who, answers)
+    answers: Answers = {"what": what, **({"place": place} if place else {})}
+    perform(tx, person, "repair.emergency", answers=answers, confirmed=confirmed, alone=True)
 
 
-def perform_for(tx: Tx, who: Person, answers: Answers) -> None:
-    """Let an emergency be reported in somebody's name by the clock."""
-    known = {name: value for name, value in answers.items() if value}
-    ACTIONS["repair.emergency"].do(tx, who, answers=known, confirmed=False, alone=True)
-
-
-def _about(tx: Tx, talk: Talk) -> dict[str, Any]:
-    repair = tx.session.get_one(Repair, int(talk.about.removeprefix("repair:")))
-    return {"where": where(tx, repair, public=True), "number": repair.number}
-
-
-know(Known(SAME, no_facts, about=_about, ends_in_silence=True))
+know(Known(SAME, no_facts, about=of_repair, ends_in_silence=True))
 
 
 @action("repair.whether_same", Repair, makes="repair")
@@ -453,11 +443,8 @@ def apart(tx: Tx, person: Person, repair: Repair, spot: str = "") -> None:
     row = follower_of(tx, person, repair)
     if row is None:
         raise Refused("follow.none", number=repair.number)
-    what, place = row.what, row.place
-    _drop(tx, person, repair)
-    refresh(tx, repair)
-    answers: Answers = {"what": "；".join(filter(None, (what, spot))) or repair.what, "place": place}
-    perform(tx, person, "repair.emergency", answers={k: v for k, v in answers.items() if v}, alone=True)
+    what = "；".join(filter(None, (row.what, spot))) or repair.what
+    _by_itself(tx, person, repair, what, row.place)
 
 
 # --- staff put reports together ---------------------------------------------------------------------
@@ -490,7 +477,7 @@ def merge(tx: Tx, person: Person, repair: Repair, into: Repair) -> None:
                 into=into.number,
                 what=public(tx, into)["what"],
                 where=where(tx, into, public=True),
-                expected=Say("incident.expected_mark", at=into.expected_at) if into.expected_at else "",
+                expected=expected_mark(into),
                 buttons=owner_buttons(into) if who.id == into.person_id else follower_buttons(into),
                 last=to_reporter(into),
             )

@@ -11,7 +11,6 @@ from conversations.errors import Refused
 from conversations.incidents import INCIDENT, MERGE, NEWS, OVER
 from conversations.moments import moment_in
 from conversations.steps import Answers
-from conversations.words import Say
 from handlers import judge
 from handlers.actions import action
 from handlers.following import ALONE, likeness, merge, scene_in
@@ -23,7 +22,9 @@ from handlers.repair_cards import (
     add_event,
     board_buttons,
     brief,
+    expected_mark,
     must_be,
+    of_repair,
     public,
     refresh,
     staff_card,
@@ -69,14 +70,9 @@ def _moment(tx: Tx, community_id: int, written: str | None) -> datetime | None:
     return found if found is not None and found > tx.now else None
 
 
-def _which(tx: Tx, talk: Talk) -> dict[str, Any]:
-    repair = tx.session.get_one(Repair, int(talk.about.removeprefix("repair:")))
-    return {"number": repair.number, "what": brief(repair)}
-
-
 know(Known(INCIDENT, _facts, _heard))
-know(Known(NEWS, no_facts, _heard, about=_which))
-know(Known(OVER, no_facts, about=_which))
+know(Known(NEWS, no_facts, _heard, about=of_repair))
+know(Known(OVER, no_facts, about=of_repair))
 
 
 # --- an incident ------------------------------------------------------------------------------------
@@ -151,8 +147,7 @@ def _expect(tx: Tx, repair: Repair, written: str | None) -> None:
 
 
 def _facts_of(tx: Tx, repair: Repair) -> dict[str, Any]:
-    expected = Say("incident.expected_mark", at=repair.expected_at) if repair.expected_at else ""
-    return {**public(tx, repair), "expected": expected}
+    return {**public(tx, repair), "expected": expected_mark(repair)}
 
 
 def _tell_all(tx: Tx, repair: Repair, key: str, *, silent: bool, **facts: Any) -> None:
@@ -193,7 +188,7 @@ def similar_open(tx: Tx, repair: Repair) -> Sequence[Repair]:
     )
     rows = tx.session.exec(opened_ones.order_by(col(Repair.id)).with_for_update()).all()
     about = scene_in(tx, repair)
-    return [each for each in rows if likeness(scene_in(tx, each), about, incident=True) == "same"]
+    return [each for each in rows if likeness(scene_in(tx, each), about) == "same"]
 
 
 @action("incident.update", Repair, button=True, stays=True)
@@ -274,7 +269,7 @@ def _targets_for(tx: Tx, person: Person, answers: Answers) -> dict[str, Callable
     return {"targets": targets}
 
 
-know(Known(MERGE, _targets_for, about=_which))
+know(Known(MERGE, _targets_for, about=of_repair))
 
 
 @action("repair.merge", Repair, button=True, stays=True)

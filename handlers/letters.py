@@ -14,10 +14,9 @@ from handlers import judge, repair_end
 from handlers.actions import action
 from handlers.matters import add_photos
 from handlers.paging import danger_about
-from handlers.pausing import of_repair
 from handlers.people import works
 from handlers.repair import add
-from handlers.repair_cards import IN_HAND, OPEN, advice, events, must_be, where
+from handlers.repair_cards import IN_HAND, OPEN, advice, events, must_be, of_repair, where
 from handlers.rights import follower, reporter
 from handlers.talk import Known, end, here, know, no_facts, start
 from handlers.tell import Button, tell, tell_staff

@@ -15,11 +15,11 @@ from handlers.phones import number_to_call
 from handlers.policy import policy_of
 from handlers.repair_cards import (
     add_event,
+    for_crew,
     is_paged,
     name_of,
     office,
     paged,
-    private,
     show_card,
     staff_card,
     tell_owner,
@@ -93,7 +93,7 @@ def _call_by_hook(tx: Tx, repair: Repair, found: Ring) -> None:
     drop(tx, hook_card(repair))
     place = _hook_of(tx, repair.community_id)
     reader = reader_of(tx, place)
-    words = reader.say("repair.page", **paged(tx, repair, place), **private(tx, repair))
+    words = reader.say("repair.page", **paged(tx, repair, place), **for_crew(tx, repair))
     body = {
         "community": tx.community(repair.community_id).name,
         "number": repair.number,

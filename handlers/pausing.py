@@ -18,6 +18,7 @@ from handlers.repair_cards import (
     add_event,
     day_of,
     must_be,
+    of_repair,
     refresh,
     show_card,
     staff_card,
@@ -86,11 +87,6 @@ def heard_day(tx: Tx, person: Person, talk: Talk, changed: Collection[str]) -> b
     tx.session.flush()
     ask(tx, person, talk, lead="unclear.day", most=FARTHEST)
     return True
-
-
-def of_repair(tx: Tx, talk: Talk) -> dict[str, Any]:
-    """Which repair a question is about, for its words."""
-    return {"number": tx.session.get_one(Repair, int(talk.about.partition(":")[2])).number}
 
 
 for script in (PARTS, ACCESS):

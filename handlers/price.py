@@ -12,7 +12,7 @@ from conversations.steps import Answers
 from conversations.words import Say, texts
 from conversations.work import PRICE
 from handlers.actions import action
-from handlers.pausing import of_repair, settle_clock
+from handlers.pausing import settle_clock
 from handlers.repair_cards import (
     IN_HAND,
     WORK,
@@ -21,6 +21,7 @@ from handlers.repair_cards import (
     events,
     may_cost,
     must_be,
+    of_repair,
     refresh,
     show_card,
     staff_card,

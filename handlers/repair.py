@@ -15,8 +15,8 @@ from conversations.words import LANGUAGES, Say, texts
 from handlers import judge
 from handlers.actions import action, perform
 from handlers.assigning import assign, deadline_for, set_deadline, stop_deadline
-from handlers.following import locked_row, more_of_others, offered, pass_on, same_emergency
-from handlers.numbers import next_number
+from handlers.following import follow, locked_row, more_of_others, offered, pass_on, same_emergency
+from handlers.numbers import begin_turn, next_number
 from handlers.paging import danger_about, ring, stop_paging
 from handlers.pausing import settle_clock
 from handlers.people import (
@@ -42,6 +42,7 @@ from handlers.repair_cards import (
     called,
     can_be_reached,
     must_be,
+    of_repair,
     office,
     owner_buttons,
     photos_of,
@@ -61,6 +62,7 @@ from handlers.talk import Known, ask, end, end_about, here, know, no_facts, open
 from handlers.tell import URGENT, publish, reader_of, take_back, tell
 from handlers.timers import set_timer, stop_timer
 from handlers.tx import Tx
+from handlers.work import let_go
 from moderation.urgency import Verdict
 from store.tables import HomeRole, Person, Repair, Talk
 
@@ -125,15 +127,6 @@ def of_whom(tx: Tx, talk: Talk) -> dict[str, Any]:
     """For whom staff speak, for the words of the questions."""
     owner = tx.session.get_one(Person, talk.answers["for"])
     return {"who": owner.name or Say("person.forgotten"), **of_report(tx, talk)}
-
-
-def of_matter(tx: Tx, talk: Talk) -> dict[str, Any]:
-    """Which repair the questions are about."""
-    return {"number": tx.session.get_one(Repair, _about(talk)).number}
-
-
-def _about(talk: Talk) -> int:
-    return int(talk.about.removeprefix("repair:"))
 
 
 def heard(tx: Tx, person: Person, talk: Talk, changed: Collection[str]) -> bool:
@@ -272,7 +265,9 @@ def urgent_in_correction(tx: Tx, person: Person, talk: Talk, text: str, files: S
     """What is put right shows danger."""
     end(tx, talk)
     photos = {"files": [file.model_dump() for file in files], "done": True}
-    danger_about(tx, person, f"repair.add:{_about(talk)}", text, files, photos=photos, note=text)
+    danger_about(
+        tx, person, f"repair.add{talk.about.removeprefix('repair')}", text, files, photos=photos, note=text
+    )
 
 
 def _files(answers: Answers) -> list[Any]:
@@ -290,8 +285,8 @@ know(Known(REPAIR, facts_for, heard, urgent=urgent_in_form, dropped=rescue, abou
 know(Known(WALK_IN, facts_for, heard, urgent=urgent_in_form, dropped=rescue, about=of_whom))
 know(Known(EMERGENCY, facts_for, heard_place, urgent=urgent_again, ends_in_silence=True))
 know(Known(MORE, no_facts, urgent=urgent_in_more))
-know(Known(CORRECT, facts_for, urgent=urgent_in_correction, about=of_matter))
-know(Known(LOWER, no_facts, about=of_matter))
+know(Known(CORRECT, facts_for, urgent=urgent_in_correction, about=of_repair))
+know(Known(LOWER, no_facts, about=of_repair))
 
 
 @action("repair.start", button=True, stays=True)
@@ -319,14 +314,14 @@ def read_free(tx: Tx, person: Person, text: str, files: Sequence[File] = ()) -> 
     if verdict.verdict == "urgent":
         perform(tx, person, "repair.emergency", answers=_spoken_report(tx, person, text, files, {}))
         return True
-    where = where_in(text, {}, LazyFacts(facts_for(tx, person, {}))) if text else {}
-    own = _same_emergency(tx, person, verdict.kind, where) if text else None
-    if own is not None and (verdict.kind == own.kind or (verdict.kind == "other" and where)):
-        _more_of_it(tx, person, own, {**_spoken_report(tx, person, text, files, {})}, verdict, confirmed=True)
+    answers = _spoken_report(tx, person, text, files, {})
+    own = _same_emergency(tx, person, verdict.kind, answers) if text else None
+    says_where = any(name in answers for name in ("place", "building"))
+    if own is not None and (verdict.kind == own.kind or (verdict.kind == "other" and says_where)):
+        _more_of_it(tx, person, own, answers, verdict, confirmed=True)
         return True
     if not is_resident(tx, person) or not (files or verdict.verdict == "ask" or verdict.kind != "other"):
         return False
-    answers = _spoken_report(tx, person, text, files, {})
     talk = start(tx, person, "repair", answers={**answers, "spoken" if text else "wordless": True})
     if verdict.verdict == "ask" or not text:
         _doubt(tx, talk)
@@ -358,8 +353,10 @@ def emergency(
 ) -> None:
     """Register and page at once; then ask only what helps the crew to find the place.
 
-    What others have reported already they follow, unless they have said that it is another one (`alone`).
+    What others have reported already they follow, unless they have said that it is another one (`alone`). Reports of
+    one community come one after another from here on, so that of a thousand only the first is new.
     """
+    begin_turn(tx, person.community_id, "repair")
     by, person = person, _for_whom(tx, person, answers)
     if answers.get("what"):  # its words may say where
         answers = {**where_in(answers["what"], {}, LazyFacts(facts_for(tx, person, {}))), **answers}
@@ -642,10 +639,14 @@ def locate(tx: Tx, person: Person, repair: Repair, answers: Answers) -> None:
 
 
 def _tell_into(tx: Tx, person: Person, repair: Repair, answers: Answers) -> None:
-    """It is part of another one: who goes there reads where this one is."""
+    """It is part of another one: who goes there, and nobody else, reads where this one is."""
     _locate(tx, person, repair, answers)
     into = locked_row(tx, repair.merged_id or repair.id)
-    add_words(into, reader_of(tx, person).show(where(tx, repair)))
+    words = reader_of(tx, person).show(where(tx, repair))
+    if into.person_id == person.id:
+        add_words(into, words)
+    else:
+        follow(tx, person, into, what=words, silent=True)
     add_photos(tx, person, into, answers.get("photos"))
     show_to_who_has_it(tx, into)
     refresh(tx, into)
@@ -743,15 +744,11 @@ def _raise(tx: Tx, repair: Repair, person: Person) -> None:
         stop_timer(tx, f"repair.price_wait:{repair.id}")
     if repair.state == "on_way":
         settle_clock(tx, repair)
-        hours = policy_of(tx, repair.community_id).urgent_hours
-        set_deadline(tx, repair, tx.now + timedelta(hours=hours))
+        set_deadline(tx, repair, deadline_for(tx, repair))
         show_to_who_has_it(tx, repair)
         staff_card(tx, repair, anew=True)
         return
-    repair.state, repair.crew_id, repair.due_at = "waiting", None, None
-    settle_clock(tx, repair)
-    stop_timer(tx, f"repair.resume:{repair.id}")
-    stop_deadline(tx, repair)
+    let_go(tx, repair)
     ring(tx, repair)
 
 
@@ -793,19 +790,16 @@ def correct(tx: Tx, person: Person, repair: Repair) -> None:
     start(tx, person, CORRECT.name, about=f"repair:{repair.id}", answers=known)
 
 
-def _anew(repair: Repair, answers: Answers) -> dict[str, Any]:
-    return {"answers": answers, "alone": True} if repair.urgent else answers
-
-
 @action("repair.corrected", Repair, makes="repair")
 def corrected(tx: Tx, person: Person, repair: Repair, **answers: Any) -> None:
     """It says something else now; what has become dangerous is raised, nothing is lowered by it."""
     must_be(repair, *WORK)
     moved = any((answers.get(name) or "") != getattr(repair, name) for name in ("place", "building"))
     if moved and pass_on(tx, person, repair):  # others wait for it where it is
-        perform(
-            tx, person, "repair.emergency" if repair.urgent else "repair.report", **_anew(repair, answers)
-        )
+        if repair.urgent:
+            perform(tx, person, "repair.emergency", answers=answers, alone=True)
+        else:
+            perform(tx, person, "repair.report", **answers)
         return
     repair.what = answers["what"]
     repair.spot = repair.building = ""

@@ -29,7 +29,7 @@ from handlers.tell import (
     tell,
 )
 from handlers.tx import Tx
-from store.tables import Event, Follower, Home, Outgoing, Person, Place, Repair, Spot
+from store.tables import Event, Follower, Home, Outgoing, Person, Place, Repair, Spot, Talk
 
 ON_IT = ("accepted", "on_way")
 PAUSED = ("parts", "access")
@@ -110,12 +110,12 @@ def _masked(tx: Tx, repair: Repair, text: str) -> str:
 
 
 def private(tx: Tx, repair: Repair) -> dict[str, Any]:
-    """The facts for those who report, repair and administer it."""
+    """The facts for its reporter: all but what others have said of it."""
     return {
         "mark": Say("repair.mark_urgent" if repair.urgent else "repair.mark"),
         "number": repair.number,
         "where": where(tx, repair),
-        "what": _with_homes(tx, repair, "；".join(filter(None, (repair.what, repair.added)))),
+        "what": _counted(repair, _told(repair)),
         "kind": Say(f"kind.{repair.kind}"),
         "why": because(repair),
         "entry": Say("repair.entry_mark", entry=Say(f"repair.entry.{repair.entry}")) if repair.entry else "",
@@ -137,21 +137,28 @@ def public(tx: Tx, repair: Repair) -> dict[str, Any]:
         "kind": Say(f"kind.{repair.kind}"),
         "state": state_of(tx, repair),
         "urgent": Say("repair.urgent_mark") if repair.urgent else "",
-        "due": Say("repair.due_mark", due=repair.due_at) if _is_due(repair) else "",
+        "due": Say("repair.due_mark", due=repair.due_at) if runs(repair) else "",
         "steps": "",
     }
 
 
-def _with_homes(tx: Tx, repair: Repair, what: str) -> Any:
-    """What was reported, with how many have reported it and what the last ones said, for those who go there."""
-    shown: Any = what or Say("talk.none")
+def for_crew(tx: Tx, repair: Repair) -> dict[str, Any]:
+    """The facts for those who go there and for the office: with the last of the others, in their own words."""
+    facts = private(tx, repair)
     if repair.homes == 1:
-        return shown
+        return facts
     said = select(Follower).where(Follower.repair_id == repair.id, Follower.what != "")
     last = tx.session.exec(said.order_by(col(Follower.id).desc()).limit(MOST_VOICES)).all()
-    words = "；".join(dict.fromkeys(cut_short(each.what) for each in reversed(last) if each.what != what))
-    counted = _counted(repair, shown)
-    return Say("repair.voices", what=counted, voices=words) if words else counted
+    words = dict.fromkeys(cut_short(each.what) for each in reversed(last) if each.what != repair.what)
+    return (
+        {**facts, "what": Say("repair.voices", what=facts["what"], voices="；".join(words))}
+        if words
+        else facts
+    )
+
+
+def _told(repair: Repair) -> Any:
+    return "；".join(filter(None, (repair.what, repair.added))) or Say("talk.none")
 
 
 def _counted(repair: Repair, what: Any) -> Any:
@@ -175,9 +182,14 @@ def day_of(tx: Tx, community_id: int, moment: datetime) -> Say:
     return Say("day.full", month=local.month, day=local.day, weekday=Say(f"day.{local.isoweekday()}"))
 
 
-def _is_due(repair: Repair) -> bool:
-    """Whether there is a deadline, and its clock runs."""
+def runs(repair: Repair) -> bool:
+    """Whether its clock runs: it is open, has a deadline, and waits for nobody but the crew."""
     return repair.due_at is not None and repair.state in WORK and repair.paused_at is None
+
+
+def expected_mark(repair: Repair) -> Any:
+    """When an incident should end, if staff have said so."""
+    return Say("incident.expected_mark", at=repair.expected_at) if repair.expected_at else ""
 
 
 def _due(repair: Repair) -> Any:
@@ -218,6 +230,13 @@ def _rating(repair: Repair) -> Any:
 def brief(repair: Repair) -> Any:
     """What is broken, in one line of a list."""
     return cut_short(repair.what) or Say(f"kind.{repair.kind}")
+
+
+def brief_to(tx: Tx, repair: Repair, person: Person) -> Any:
+    """The same for somebody who waits for it: in its reporter's own words only for them."""
+    if repair.person_id == person.id:
+        return brief(repair)
+    return cut_short(_masked(tx, repair, repair.what)) or Say(f"kind.{repair.kind}")
 
 
 def cut_short(text: str) -> str:
@@ -359,15 +378,15 @@ def buttons_for(tx: Tx, repair: Repair, person: Person) -> list[Button]:
         return owner_buttons(repair)
     if works(tx, person):
         return crew_buttons(repair, person)
-    if follows(tx, person, repair):
+    if follower_of(tx, person, repair) is not None:
         return follower_buttons(repair)
     return _buttons(repair, ["join"]) if repair.state in WORK else []
 
 
-def follows(tx: Tx, person: Person, repair: Repair) -> bool:
-    """Whether somebody has reported it, too."""
-    theirs = select(Follower.id).where(Follower.repair_id == repair.id, Follower.person_id == person.id)
-    return tx.session.exec(theirs).first() is not None
+def follower_of(tx: Tx, person: Person, repair: Repair) -> Follower | None:
+    """Somebody's row as one who has reported it, too."""
+    theirs = select(Follower).where(Follower.repair_id == repair.id, Follower.person_id == person.id)
+    return tx.session.exec(theirs).first()
 
 
 # --- cards ------------------------------------------------------------------------------------------
@@ -388,7 +407,7 @@ def show_card(
         buttons=crew_buttons(repair, person),
         assigned=assigned(tx, repair),
         **paged(tx, repair, person),
-        **private(tx, repair),
+        **for_crew(tx, repair),
     )
 
 
@@ -427,9 +446,9 @@ def staff_card(tx: Tx, repair: Repair, *, key: str = "", anew: bool = False, lan
             buttons=staff_buttons(repair),
             assigned=assigned(tx, repair),
             count=repair.homes - 1,
-            expected=Say("incident.expected_mark", at=repair.expected_at) if repair.expected_at else "",
+            expected=expected_mark(repair),
             **paged(tx, repair, place),
-            **private(tx, repair),
+            **for_crew(tx, repair),
         )
 
 
@@ -468,7 +487,7 @@ def board(tx: Tx, repair: Repair) -> None:
             card=f"board:repair:{repair.id}",
             lane=NEWS,
             silent=True,
-            expected=Say("incident.expected_mark", at=repair.expected_at) if repair.expected_at else "",
+            expected=expected_mark(repair),
             **{**public(tx, repair), "steps": "\n" + "\n".join(steps) if steps else ""},
         )
 
@@ -584,6 +603,17 @@ def tell_concerned(tx: Tx, repair: Repair, key: str, **options: Any) -> None:
 def can_be_reached(tx: Tx, person: Person) -> bool:
     """Whether there is a chat in which a page would arrive."""
     return place_of(tx, person) is not None
+
+
+def repair_of(tx: Tx, talk: Talk) -> Repair:
+    """The repair that a talk is about."""
+    return tx.session.get_one(Repair, int(talk.about.removeprefix("repair:")))
+
+
+def of_repair(tx: Tx, talk: Talk) -> dict[str, Any]:
+    """Which repair a question is about, for its words."""
+    repair = repair_of(tx, talk)
+    return {"number": repair.number, "what": brief(repair), "where": where(tx, repair, public=True)}
 
 
 # --- the timeline, and what belongs to it -----------------------------------------------------------

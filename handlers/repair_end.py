@@ -1,8 +1,7 @@
 """The end of a repair: its owner confirms and rates it, or says that it is not repaired; silence confirms, too."""
 
 from collections.abc import Callable, Sequence
-from datetime import timedelta
-from typing import Any
+from datetime import datetime, timedelta
 
 from sqlmodel import select
 
@@ -46,10 +45,12 @@ GOOD, BAD = 4, 2
 
 
 def still_works(tx: Tx, crew: Person) -> bool:
+    """Whether somebody who had a repair is of the crew still, and can be told."""
     return works(tx, crew) and can_be_reached(tx, crew)
 
 
-def ask_again_later(tx: Tx, repair: Repair) -> Any:
+def ask_again_later(tx: Tx, repair: Repair) -> datetime:
+    """Give its owner time to say whether it is repaired; until when."""
     days = policy_of(tx, repair.community_id).confirm_days
     if repair.incident:  # it has no owner to ask
         return tx.now

@@ -16,9 +16,10 @@ from handlers.repair_cards import (
     WORK,
     assigned,
     brief,
+    brief_to,
     buttons_for,
     files_of,
-    follows,
+    for_crew,
     is_common,
     looked_at,
     photos_of,
@@ -45,13 +46,14 @@ def show(tx: Tx, person: Person, repair: Repair) -> None:
     staff_here = tx.place is not None and tx.place.kind == "staff"
     to = tx.place if staff_here and tx.place else person
     reader = reader_of(tx, to)
-    concerned = staff_here or repair.person_id == person.id or works(tx, person)
+    at_work = staff_here or works(tx, person)
+    concerned = at_work or repair.person_id == person.id
     lines = timeline(tx, f"repair:{repair.id}", reader) if concerned else public_timeline(tx, repair, reader)
     tell(
         tx,
         to,
         "repair.show" if concerned else "repair.show_public",
-        **(private(tx, repair) if concerned else public(tx, repair)),
+        **(for_crew if at_work else private if concerned else public)(tx, repair),
         assigned=assigned(tx, repair),
         timeline="\n".join(lines),
         letters=_letters(tx, repair, reader, None if _sees_all_letters(tx, person, repair) else person),
@@ -178,7 +180,7 @@ def _list(tx: Tx, person: Person, repairs: Sequence[Repair], key: str) -> None:
     lines = [
         reader.say(
             "repair.line_urgent" if repair.urgent else "repair.line",
-            **{**_facts(tx, repair, person), "what": brief(repair)},
+            **_facts(tx, repair, person),
         )
         for repair in repairs
     ]
@@ -194,7 +196,8 @@ def _list(tx: Tx, person: Person, repairs: Sequence[Repair], key: str) -> None:
 def _facts(tx: Tx, repair: Repair, person: Person) -> dict[str, Any]:
     """What somebody who lists it may know: who only follows it knows what the public does."""
     known = {**private(tx, repair), "due": repair.due_at or Say("due.now")}
-    return {**known, **public(tx, repair)} if follows(tx, person, repair) else known
+    facts = {**known, **public(tx, repair)} if repair.person_id != person.id else known
+    return {**facts, "what": brief_to(tx, repair, person)}
 
 
 def _open_repairs(tx: Tx, community_id: int) -> list[Repair]:

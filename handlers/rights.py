@@ -3,14 +3,14 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from sqlmodel import select
-
 from conversations.errors import Refused
+from conversations.repair import WIDE
 from conversations.words import Say
 from handlers.people import is_guest, is_resident, owns, roles_of, works
 from handlers.proxies import powers_given_to
+from handlers.repair_cards import follower_of, is_common
 from handlers.tx import Tx
-from store.tables import Follower, Person, Vote
+from store.tables import Person, Vote
 
 Capacity = Callable[[Tx, Person, Any], bool]
 """As what somebody acts, on the row that the action is about (None if it is about none)."""
@@ -54,20 +54,17 @@ def reporter(tx: Tx, person: Person, row: Any) -> bool:
 
 def follower(tx: Tx, person: Person, row: Any) -> bool:
     """Who has reported the repair, too."""
-    if row is None:
-        return False
-    theirs = select(Follower.id).where(Follower.repair_id == row.id, Follower.person_id == person.id)
-    return tx.session.exec(theirs).first() is not None
+    return row is not None and follower_of(tx, person, row) is not None
 
 
 def neighbour(tx: Tx, person: Person, row: Any) -> bool:
     """Who lives here, where the repair is of a part that belongs to all."""
-    return row is not None and is_resident(tx, person) and (row.incident or row.place not in ("", "home"))
+    return row is not None and is_resident(tx, person) and is_common(row)
 
 
 def affected(tx: Tx, person: Person, row: Any) -> bool:
     """Who lives here, where what fails fails for all: a common part, or the supply of a building."""
-    wide = row is not None and row.kind in ("power", "water", "heat", "net", "intercom")
+    wide = row is not None and row.kind in WIDE
     return neighbour(tx, person, row) or (wide and is_resident(tx, person))
 
 

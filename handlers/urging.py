@@ -15,7 +15,7 @@ from handlers.repair_cards import (
     WORK,
     add_event,
     assigned,
-    brief,
+    brief_to,
     may_be_urged,
     must_be,
     office,
@@ -56,7 +56,8 @@ def urge(tx: Tx, person: Person, repair: Repair) -> None:
 def _answer(tx: Tx, person: Person, repair: Repair, key: str, **facts: Any) -> None:
     """Answer whoever urged: its reporter, who has buttons, or somebody who follows it."""
     buttons = owner_buttons(repair) if person.id == repair.person_id else []
-    words = {**private(tx, repair), "assigned": assigned(tx, repair), **facts}
+    known = {name: fact for name, fact in private(tx, repair).items() if name in ("number", "due", "state")}
+    words = {**known, "assigned": assigned(tx, repair), **facts}
     tell(tx, person, key, buttons=buttons, last=to_reporter(repair), **words)
 
 
@@ -76,7 +77,10 @@ def urge_typed(tx: Tx, person: Person, word: str) -> bool:
             Button(f"repair.urge:{each.id}", key="urge.number", number=each.number) for each in theirs[:MOST]
         ]
         reader = reader_of(tx, person)
-        lines = [reader.say("urge.line", number=each.number, what=brief(each)) for each in theirs[:MOST]]
+        lines = [
+            reader.say("urge.line", number=each.number, what=brief_to(tx, each, person))
+            for each in theirs[:MOST]
+        ]
         tell(tx, person, "urge.which", list="\n".join(lines), buttons=buttons)
     return True
 

@@ -11,9 +11,9 @@ from conversations.steps import Answers
 from conversations.words import Say, texts
 from conversations.work import ACCESS, DONE, HAND, PARTS, PRICE
 from handlers.actions import action
-from handlers.assigning import IN_ORDER, assign, set_deadline, stop_deadline
+from handlers.assigning import assign, deadline_for, set_deadline, stop_deadline
 from handlers.paging import ring, stop_paging
-from handlers.pausing import go_on, of_repair, settle_clock
+from handlers.pausing import go_on, settle_clock
 from handlers.people import crew_of, is_on_duty
 from handlers.policy import policy_of
 from handlers.price import ask_of_kind, numbered, take_back
@@ -28,6 +28,7 @@ from handlers.repair_cards import (
     close_cards,
     must_be,
     name_of,
+    of_repair,
     refresh,
     show_card,
     staff_card,
@@ -109,14 +110,14 @@ def take(tx: Tx, person: Person, repair: Repair) -> None:
     repair.accepted_at = repair.accepted_at or tx.now
     stop_paging(tx, repair)
     if repair.urgent:
-        hours = policy_of(tx, repair.community_id).urgent_hours
-        set_deadline(tx, repair, tx.now + timedelta(hours=hours))
+        set_deadline(tx, repair, deadline_for(tx, repair))
 
 
 def release(tx: Tx, person: Person) -> tuple[int, int]:
     """Give the tickets of somebody who has left the crew to others; how many, and for how many nobody was left."""
     theirs = select(Repair).where(Repair.crew_id == person.id, col(Repair.state).in_(WORK))
-    given = tx.session.exec(theirs.order_by(*IN_ORDER).with_for_update()).all()
+    in_order = (col(Repair.urgent).desc(), col(Repair.due_at).nulls_first(), col(Repair.id))
+    given = tx.session.exec(theirs.order_by(*in_order).with_for_update()).all()
     for repair in given:
         promised = repair.state in IN_HAND
         give_back(tx, person, repair)
@@ -141,31 +142,31 @@ def decline(tx: Tx, person: Person, repair: Repair) -> None:
 def give_back(tx: Tx, person: Person, repair: Repair) -> None:
     """Somebody else has to go."""
     was_theirs, was_promised = repair.crew_id == person.id, repair.state in IN_HAND
-    _let_go(tx, repair)
+    let_go(tx, repair)
     add_event(tx, repair, "event.declined", person)
     if was_promised:
         tell_owner(tx, repair, "repair.declined_owner", who=person.name)
     if repair.urgent:
-        _without_deadline(tx, repair)
         ring(tx, repair, but=person)
     elif was_theirs:
         assign(tx, repair, but=person)
     refresh(tx, repair)
 
 
-def _let_go(tx: Tx, repair: Repair) -> None:
-    """It is nobody's, and waits for the crew alone; what its crew was asked about it is asked no more."""
+def let_go(tx: Tx, repair: Repair) -> None:
+    """It is nobody's, and waits for the crew alone; what its crew was asked about it is asked no more.
+
+    The deadline of an emergency, which is paged now, begins when somebody accepts.
+    """
     repair.state, repair.crew_id = "waiting", None
     for script in CREW_ASKED:
         end_about(tx, f"repair:{repair.id}", script.name)
+    stop_timer(tx, f"repair.resume:{repair.id}")
     settle_clock(tx, repair)
+    if repair.urgent:
+        repair.due_at = None
+        stop_deadline(tx, repair)
     tx.session.flush()
-
-
-def _without_deadline(tx: Tx, repair: Repair) -> None:
-    """An emergency that waits is paged; its deadline begins when somebody accepts."""
-    repair.due_at = None
-    stop_deadline(tx, repair)
 
 
 # --- handed over ------------------------------------------------------------------------------------
@@ -188,10 +189,9 @@ def handed(tx: Tx, person: Person, repair: Repair, to: str) -> None:
     if not chosen:  # has left the crew meanwhile
         raise Refused("refused.no_colleague", number=repair.number)
     colleague = chosen[0]
-    _let_go(tx, repair)
+    let_go(tx, repair)
     add_event(tx, repair, "event.handed", person)
     if repair.urgent:
-        _without_deadline(tx, repair)
         minutes = policy_of(tx, repair.community_id).page_again_minutes
         set_timer(tx, repair.community_id, f"repair.page:{repair.id}", tx.now + timedelta(minutes=minutes))
         show_card(tx, repair, colleague, key="work.handed_page", anew=True, lane=URGENT)

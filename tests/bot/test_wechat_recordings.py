@@ -121,7 +121,7 @@ async def test_words_of_danger_do_not_wait_for_their_sound(
     there: Estate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def hangs(media_id: str) -> bytes:
-        await asyncio.sleep(3600)
+        await asyncio.Event().wait()  # for good
         return b""
 
     monkeypatch.setattr(there.app.wechat.client if there.app.wechat else None, "fetch_media", hangs)

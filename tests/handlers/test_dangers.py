@@ -273,3 +273,59 @@ async def test_a_word_that_comes_too_early_is_no_part_of_the_report(
     await owner.says("其他地方")
     await owner.says("大门口")
     assert word not in owner.last.text.partition("位置")[2]
+
+
+async def test_what_neighbours_say_of_it_is_for_the_crew_alone(
+    building: Building, owner: Phone, neighbour: Phone, office: Phone
+) -> None:
+    """Neither reads the other's room and number: not in the card, not in the list, not when they urge."""
+    told = {owner: "灯不亮，我住1201室，电话13800138000", neighbour: "灯坏了，我住1202室，打13900139000"}
+    for phone, what in told.items():
+        await phone.says("报修")
+        for answer in ("楼道", what, "3号楼"):
+            await phone.says(answer)
+        if phone is neighbour:
+            await phone.taps("1 3 号楼 楼道 · 灯（1 户已报）我也是")
+            continue
+        for answer in ("跳过", "提交"):
+            await phone.says(answer)
+    for phone in (owner, neighbour):
+        await phone.says("我的")
+        await phone.taps("查看 1")
+        await phone.says("催一下")
+    for private in ("1202", "13900139000"):
+        assert private not in str(owner)
+        assert private in office.last.text
+    heard = [message.text for message in neighbour.chat.messages if "灯不亮" in message.text]
+    assert heard
+    assert not any("1201" in text or "13800138000" in text for text in heard)
+
+
+async def test_where_a_merged_one_is_reaches_the_crew_and_no_neighbour(
+    building: Building, owner: Phone, neighbour: Phone, office: Phone, crew: Phone
+) -> None:
+    await neighbour.says("3号楼楼道水管爆了")
+    await owner.says("水管爆了，水喷出来了")
+    await owner.says("不是")
+    await office.forges("repair.merge:2")
+    await office.says("1")
+    await owner.says("我家")
+    assert "1201" in crew.last.text
+    await neighbour.says("我的")
+    await neighbour.taps("查看 1")
+    assert "1201" not in str(neighbour)
+
+
+async def test_each_who_was_asked_answers_for_themselves(
+    building: Building, owner: Phone, neighbour: Phone, office: Phone, crew: Phone
+) -> None:
+    """The silence of one takes no question away from another."""
+    granny = building.phone("王奶奶")
+    await granny.says("3号楼楼道漏气了")
+    await owner.says("漏气了")
+    await building.later(seconds=40)
+    await neighbour.says("漏气了")
+    await building.later(seconds=30)
+    crew.sees("紧急报修 2", "接单")
+    await neighbour.says("是的")
+    neighbour.sees("已记下：报修")
