@@ -170,34 +170,27 @@ def mine(tx: Tx, person: Person) -> None:
         .order_by(col(Repair.id).desc())
     )
     opened = tx.session.exec(everything.where(col(Repair.state).in_(OPEN)).limit(10)).all()
-    shown = [*opened, *followed_by(tx, person)]
-    _list(tx, person, shown or tx.session.exec(everything.limit(3)).all(), "repair.mine")
-
-
-def _list(tx: Tx, person: Person, repairs: Sequence[Repair], key: str) -> None:
+    repairs = [*opened, *followed_by(tx, person)] or tx.session.exec(everything.limit(3)).all()
     to = tx.place if tx.place is not None and tx.place.kind == "staff" else person
     reader = reader_of(tx, to)
     lines = [
         reader.say(
             "repair.line_urgent" if repair.urgent else "repair.line",
-            **_facts(tx, repair, person),
+            number=repair.number,
+            where=where(tx, repair, public=repair.person_id != person.id),
+            what=brief_to(tx, repair, person),
+            state=state_of(tx, repair),
+            due=repair.due_at or Say("due.now"),
         )
         for repair in repairs
     ]
     tell(
         tx,
         to,
-        key if lines else f"{key}_none",
+        "repair.mine" if lines else "repair.mine_none",
         list="\n".join(lines),
         buttons=[Button(f"repair.show:{repair.id}", number=repair.number) for repair in repairs[:10]],
     )
-
-
-def _facts(tx: Tx, repair: Repair, person: Person) -> dict[str, Any]:
-    """What somebody who lists it may know: who only follows it knows what the public does."""
-    known = {**private(tx, repair), "due": repair.due_at or Say("due.now")}
-    facts = {**known, **public(tx, repair)} if repair.person_id != person.id else known
-    return {**facts, "what": brief_to(tx, repair, person)}
 
 
 def _open_repairs(tx: Tx, community_id: int) -> list[Repair]:

@@ -261,10 +261,9 @@ def _free(script: Script, step: str, said: Said, answers: Answers, facts: Facts)
     slip = word.isdigit() and len(word) <= LONGEST_NUMBER  # "1201" in an emergency is a room
     early = word in _confirming(script)  # said before there was anything to confirm
     if (
-        not text
+        not word  # nothing, or marks alone
         or script.free is None
-        or word in spoken("answer")
-        or word in spoken("chatter")
+        or any(word in spoken(kind) for kind in ("answer", "chatter", "puzzled"))
         or slip
         or early
     ):

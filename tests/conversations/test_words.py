@@ -432,6 +432,7 @@ def test_no_key_is_unused() -> None:
 
 GROUPS = {"all", "answer", "chatter", "command", "consent", "control", "hour", "money", "photos", "place"} | {
     "ballot",
+    "puzzled",
     "repaired",
     "urge",
     "trade",

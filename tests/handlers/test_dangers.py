@@ -264,8 +264,8 @@ async def test_the_board_keeps_its_dates(building: Building, owner: Phone, board
     assert "***" not in board.last.text
 
 
-@pytest.mark.parametrize("word", ["提交", "submit"])
-async def test_a_word_that_comes_too_early_is_no_part_of_the_report(
+@pytest.mark.parametrize("word", ["提交", "submit", "啊？", "什么意思", "？？？", "huh?"])
+async def test_a_word_that_comes_too_early_or_in_doubt_is_no_part_of_the_report(
     building: Building, owner: Phone, word: str
 ) -> None:
     await owner.says("大门口路灯不亮")

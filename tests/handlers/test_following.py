@@ -56,7 +56,7 @@ async def test_a_similar_report_is_offered_and_joined(
     owner.sees("修好了吗", "确认修好")
     neighbour.sees("报修 1", "还没修好")
     await neighbour.says("我的")
-    neighbour.sees("1 · 3 号楼 楼道", "查看 1")
+    neighbour.sees("1 · 3 号楼 楼道 · 灯不亮 · 已修，等业主确认 · 周三", "查看 1")
     await neighbour.taps("查看 1")
     assert neighbour.sees("报修 1 · 3 号楼 楼道 · 灯").text.count("1201") == 0
 
