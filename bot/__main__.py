@@ -66,6 +66,7 @@ from handlers.roster_template import write_template
 from handlers.spots import add_spot, spots_of, whereabouts
 from handlers.tx import House, Tx
 from handlers.votes import bundle_of
+from moderation import conduct
 from moderation.judge import judge_lines
 from store.database import Database, StoreUnavailable
 from store.migrations import backup as back_up
@@ -252,6 +253,14 @@ def judge_repair(file: File = None) -> None:
     # A text may hold halves of characters, which JSON can write only as \\ud83d.
     cast(TextIOWrapper, sys.stdout).reconfigure(encoding="utf-8", errors="backslashreplace")
     for verdict in judge_lines(_lines(file)):
+        print(json.dumps(verdict, ensure_ascii=False), flush=True)  # noqa: T201
+
+
+@judge.command("post")
+def judge_post(file: File = None) -> None:
+    """判断发布内容是否违规：每行一条，输出 JSON。Whether posts break the rules: one line in, one JSON line out."""
+    cast(TextIOWrapper, sys.stdout).reconfigure(encoding="utf-8", errors="backslashreplace")
+    for verdict in judge_lines(_lines(file), judge=conduct.judge):
         print(json.dumps(verdict, ensure_ascii=False), flush=True)  # noqa: T201
 
 

@@ -23,7 +23,7 @@ from handlers.people import bind_account, homes_of
 from handlers.phones import masked, normal_phone
 from handlers.repair_cards import address
 from handlers.roster import add_community, add_place, import_roster, read_roster
-from handlers.tell import URGENT
+from handlers.tell import REMOVAL, URGENT
 from handlers.tx import Tx
 from store import tables
 from store.database import StoreUnavailable
@@ -35,8 +35,10 @@ from store.tables import (
     HomeRole,
     Inbox,
     Media,
+    Member,
     Outgoing,
     Place,
+    Post,
     Role,
     Timer,
 )
@@ -64,7 +66,7 @@ TITLES = {
     "neighbour": ("另一位业主", "Another owner"),
     "staff": ("物业管理群", "Admin group"),
     "crew": ("维修师傅", "Repair crew"),
-    "board": ("公示栏", "Notice board"),
+    "board": ("业主群与公示栏", "Owners' group and board"),
 }
 A_STRANGER = ("陌生人", "Stranger")
 NOT_YET = ("未登记", "not registered")
@@ -96,8 +98,12 @@ class Browser:
         uploads: Sequence[Upload] = (),
     ) -> str:
         """Take one message; "" once it is committed, else a sentence for its sender."""
-        in_group = place == self._chat("staff")
+        in_group, among_owners = place == self._chat("staff"), place == self._chat("board")
         try:
+            if among_owners and (
+                refused := await asyncio.to_thread(self._refused_in_group, place, who, uploads)
+            ):
+                return refused
             if not await asyncio.to_thread(self._knows, who):
                 await self.app.database.write(self._welcome)
             files = tuple([await self._kept(upload, in_group) for upload in uploads])
@@ -110,11 +116,12 @@ class Browser:
             place=place,
             sender=who,
             at=self.app.clock.now(),
-            place_kind="group" if in_group else "private",
+            place_kind="group" if in_group or among_owners else "private",
+            name=await asyncio.to_thread(self._name_of, who) if among_owners else "",
             text=text,
             tap=tap,
             on=on.removeprefix("o"),
-            contact=Contact(phone=contact, own=True) if contact and not in_group else None,
+            contact=Contact(phone=contact, own=True) if contact and not (in_group or among_owners) else None,
             files=files,
         )
         try:
@@ -124,6 +131,25 @@ class Browser:
             return texts("zh")["failed.not_kept"]
         self._changed(place)
         return ""
+
+    def _refused_in_group(self, place: str, who: str, uploads: Sequence[Upload]) -> str:
+        """Why somebody cannot write in the owners' group now, in words; empty if they can."""
+        if uploads:
+            return texts("zh")["playground.words_only"]
+        with self.app.database.read() as session:
+            found = select(Member).join(Place, col(Place.id) == col(Member.place_id))
+            member = session.exec(
+                found.where(Place.messenger == NAME, Place.external_id == place, Member.account == who)
+            ).first()
+            until = member.silent_until if member is not None else None
+            if until is None or until <= self.app.clock.now():
+                return ""
+            reader = Tx(session, self.app.clock.now(), self.app.house).reader(self.community_id)
+            return reader.say("playground.silent", until=until)
+
+    def _name_of(self, who: str) -> str:
+        with self.app.database.read() as session:
+            return self._names(session, {who}).get(who, "")
 
     async def _kept(self, upload: Upload, in_group: bool) -> File:
         """A photo or a recording; in the admin group also a file that is none.
@@ -137,7 +163,7 @@ class Browser:
         return await self.app.keep(kind, upload.data, upload.name if kind == "file" else "")
 
     async def send(self, letter: Letter) -> Taken:
-        """Deliver one letter: its row is the message."""
+        """Deliver one letter: its row is the message. What is removed, and who is silent, stands in rows of its own."""
         return Taken(letter.message_id or str(letter.row.id))
 
     def delivered(self, letter: Letter) -> None:
@@ -154,7 +180,8 @@ class Browser:
             residents, staff, crew = self._people(session)
             strangers = self._strangers(session, column)
         owners, workers = (*residents, *strangers), (*crew, strangers[-1])
-        group = self._chat("staff")
+        group, board = self._chat("staff"), self._chat("board")
+        neighbours = tuple(Person(each.account, each.name, each.note, board) for each in residents)
         members = tuple(Person(each.account, each.name, each.note, group) for each in staff)
         at_work = members[0].account if members else ""
         return [
@@ -162,7 +189,14 @@ class Browser:
             Phone("neighbour", TITLES["neighbour"][column], owners, owners[1 % len(owners)].account),
             Phone("staff", TITLES["staff"][column], members, at_work, group, any_file=True),
             Phone("crew", TITLES["crew"][column], workers, workers[0].account),
-            Phone("board", TITLES["board"][column], place=self._chat("board")),
+            Phone(
+                "board",
+                TITLES["board"][column],
+                neighbours,
+                neighbours[0].account if neighbours else "",
+                board,
+                words_only=True,
+            ),
         ]
 
     def _people(self, session: Session) -> tuple[list[Person], list[Person], list[Person]]:
@@ -208,18 +242,24 @@ class Browser:
             chat = session.exec(
                 select(Place).where(Place.messenger == NAME, Place.external_id == place)
             ).first()
-            heard = session.exec(
-                select(Inbox)
-                .where(Inbox.messenger == NAME, Inbox.place == place)
-                .order_by(col(Inbox.id).desc())
-                .limit(HISTORY)
-            ).all()
+            heard: Sequence[Inbox] = ()
+            posts: Sequence[Post] = ()
+            if chat is not None and chat.kind == "board":
+                theirs = select(Post).where(Post.place_id == chat.id)
+                posts = session.exec(theirs.order_by(col(Post.id).desc()).limit(HISTORY)).all()
+            else:
+                heard = session.exec(
+                    select(Inbox)
+                    .where(Inbox.messenger == NAME, Inbox.place == place)
+                    .order_by(col(Inbox.id).desc())
+                    .limit(HISTORY)
+                ).all()
             names = self._names(session, {row.sender for row in heard})
             sent: Sequence[Outgoing] = ()
             if chat is not None:
                 sent = session.exec(
                     select(Outgoing)
-                    .where(Outgoing.place_id == chat.id, Outgoing.state == "sent")
+                    .where(Outgoing.place_id == chat.id, Outgoing.state == "sent", Outgoing.lane != REMOVAL)
                     .order_by(col(Outgoing.id).desc())
                     .limit(HISTORY)
                 ).all()
@@ -227,10 +267,25 @@ class Browser:
             types = dict(session.exec(select(Media.id, Media.mime).where(col(Media.id).in_(shown))).all())
         labels = {button["value"]: button["label"] for row in reversed(sent) for button in row.buttons}
         lines = [(row.received_at, 0, row.id, self._heard(row, who, names, labels)) for row in heard]
+        lines += [(row.at, 0, row.id, self._posted(row, who)) for row in posts]
         private = chat is not None and chat.kind == "private"
         lines += [(row.created_at, 1, row.id, message) for row, message in self._sent(sent, private, types)]
         lines.sort(key=lambda line: line[:3])
         return [message for *_, message in lines][-limit:]
+
+    def _posted(self, row: Post, who: str) -> Message:
+        """What a member said in the owners' group."""
+        return Message(
+            id=f"p{row.id}",
+            mine=row.account == who,
+            text="" if row.removed_at else row.text,
+            sender=row.name,
+            edited=row.edited_at is not None,
+            deleted=row.removed_at is not None,
+            key=row.message_id.partition(":")[2],
+            at=self._hour(row.at),
+            day=self._day(row.at),
+        )
 
     def _heard(self, row: Inbox, who: str, names: dict[str, str], labels: dict[str, str]) -> Message:
         said = said_in(row, self.app.house.vault)

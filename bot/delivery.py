@@ -2,9 +2,9 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 from math import ceil
@@ -16,7 +16,7 @@ from sqlmodel import Session, col, select
 
 from bot.pace import Pace
 from handlers.places import move
-from handlers.tell import ANSWER, BROADCAST, CAUGHT_UP, NEWS, ONLY_TRIED, OWN_CHAT, URGENT
+from handlers.tell import ANSWER, BROADCAST, CAUGHT_UP, NEWS, ONLY_TRIED, OWN_CHAT, REMOVAL, URGENT
 from store.database import Database, StoreUnavailable
 from store.tables import Account, Attempt, Outgoing, Place
 
@@ -26,6 +26,7 @@ AT_ONCE = 200
 KEPT_FREE = 50  # of those for pages and answers, when a messenger is slow
 AHEAD = 0.25  # seconds of work that are read at once for a messenger with a pace
 FINISH_SECONDS = 5.0
+REMOVED_AT_ONCE = 90  # messages; some have further parts
 LONGEST_WAIT = timedelta(minutes=10)
 OTHERWISE = "its words were changed while it was on its way"
 OUR_TRIES = 8  # of a message on which we ourselves stumble, some eight minutes
@@ -86,6 +87,15 @@ class Letter:
     """Whether the message to change says all this already."""
     missed: list[Try] = field(default_factory=list)
     """The rungs that its messenger has tried in vain before the one that ended the try."""
+    more: Sequence[Outgoing] = ()
+    """Of a removal: what else has to go from the same chat and can go with it."""
+    refused: dict[int, str] = field(default_factory=dict)
+    """Of a removal: what the messenger did not let go, by the row's id, with the reason."""
+
+    @property
+    def stream(self) -> int:
+        """What goes one after another: the messages of a chat by its number, what is removed there by its negative."""
+        return -self.place.id if self.lane == REMOVAL else self.place.id
 
     @property
     def message_id(self) -> str:
@@ -152,7 +162,7 @@ class Delivery:
         self.freed = False
         """Whether a chat became free since `letters` were read."""
         self.busy: dict[int, asyncio.Task[None]] = {}
-        """The letter in hand of each chat, by its place."""
+        """The letter in hand of each stream."""
 
     async def run(self) -> None:
         """Send what waits as soon as it may go, no chat waiting for another; when cancelled, finish what is in hand."""
@@ -204,9 +214,11 @@ class Delivery:
 
     def _wait(self, letter: Letter) -> float:
         pace = self.paces.get(letter.place.messenger)
-        return pace.wait(letter.place, letter.lane) if pace else 0.0
+        return pace.wait(letter.place, letter.lane) if pace and letter.lane != REMOVAL else 0.0
 
     def _count(self, letter: Letter, messages: int = 1) -> None:
+        if letter.lane == REMOVAL:  # messengers limit what is said
+            return
         if pace := self.paces.get(letter.place.messenger):
             # Somebody who taps quickly must not wait for the change of the message before.
             quiet = letter.place.kind == "private" and letter.first is not None
@@ -214,13 +226,13 @@ class Delivery:
 
     def _start(self, letter: Letter) -> "asyncio.Task[None]":
         task = asyncio.create_task(self._deliver(letter))
-        self.busy[letter.place.id] = task
+        self.busy[letter.stream] = task
         self.in_hand[letter.place.messenger] += 1
         task.add_done_callback(partial(self._sent_or_not, letter))
         return task
 
     def _sent_or_not(self, letter: Letter, task: "asyncio.Task[None]") -> None:
-        del self.busy[letter.place.id]
+        del self.busy[letter.stream]
         self.in_hand[letter.place.messenger] -= 1
         if self.resting or letter.place.messenger not in self.paces:
             self.wake.set()  # for the next message to this chat
@@ -275,7 +287,7 @@ class Delivery:
                 found = self._heads(session, busy, room)
                 letters += found
                 more = len(found) == room.most < AT_ONCE - len(busy)
-                pauses += [0.0] if more else _held_back(session, room)
+                pauses += [0.0] if more else _held_back(session, room, self.now())
         return letters, min(pauses, default=None)
 
     def _heads(self, session: Session, busy: list[int], room: _Room) -> list[Letter]:
@@ -283,7 +295,8 @@ class Delivery:
         given = {
             "messengers": list(room.messengers),
             "now": self.now(),
-            "none": [*busy, *room.held_urgent],
+            "none": [*(each for each in busy if each > 0), *room.held_urgent],
+            "removing": [-each for each in busy if each < 0],
             "no_news": list(room.held),
             "lowest": BROADCAST if AT_ONCE - len(busy) > KEPT_FREE else ANSWER,
             "most": max(room.most, 0),
@@ -296,7 +309,8 @@ class Delivery:
         for row, lane in rows:
             if row.place_id is not None:
                 first, last = _first_and_last(session, row)
-                letters.append(Letter(row, places[row.place_id], first, lane, _shows(last, row)))
+                more = _also_removed(session, row, self.now()) if row.change == "remove" else ()
+                letters.append(Letter(row, places[row.place_id], first, lane, _shows(last, row), more=more))
         return letters
 
     async def _deliver(self, letter: Letter) -> None:
@@ -340,6 +354,9 @@ class Delivery:
                 await asyncio.sleep(1)
 
     def _sent(self, session: Session, letter: Letter, taken: Taken, words: str) -> None:
+        if letter.lane == REMOVAL:
+            self._removed(session, letter)
+            return
         _update(
             session,
             letter.row.id,
@@ -351,15 +368,24 @@ class Delivery:
         )
         self._attempt(session, letter, rung=taken.rung)
 
+    def _removed(self, session: Session, letter: Letter) -> None:
+        """What was to go is gone, but for what the messenger refused."""
+        for row in (letter.row, *letter.more):
+            error = letter.refused.get(row.id, "")
+            _update(session, row.id, state="failed" if error else "sent", sent_at=self.now(), error=error)
+            self._attempt(session, replace(letter, row=row), error)
+
     async def _later(self, letter: Letter, error: Later) -> None:
         tries = letter.row.tries + (0 if error.halts else 1)
         wait = timedelta(seconds=error.seconds) if error.seconds else timedelta(seconds=2 ** min(tries, 9))
         retry_at = self.now() + (wait if error.halts else min(wait, LONGEST_WAIT))
-        if error.halts and error.seconds and (pace := self.paces.get(letter.place.messenger)):
+        pace = self.paces.get(letter.place.messenger) if letter.lane != REMOVAL else None
+        if error.halts and error.seconds and pace is not None:
             pace.halt(letter.place, error.seconds)
 
         def work(session: Session) -> None:
-            _update(session, letter.row.id, tries=tries, error=str(error), retry_at=retry_at)
+            for row in (letter.row, *letter.more):
+                _update(session, row.id, tries=tries, error=str(error), retry_at=retry_at)
             self._attempt(session, letter, str(error))
 
         await self._record(work)
@@ -456,15 +482,25 @@ ATTEMPT: Table = Attempt.__table__  # type: ignore[attr-defined]
 # Not a join: SQLite would then rather go through all the chats than through the few rows that wait.
 MESSENGER = select(Place.messenger).where(col(Place.id) == OUTGOING.c.place_id).scalar_subquery()
 _EARLIER = OUTGOING.alias("earlier")
+_REMOVAL: ColumnElement[int] = literal_column(f"({REMOVAL})")
 BEFORE_IT = select(_EARLIER.c.id).where(
     _EARLIER.c.place_id == OUTGOING.c.place_id,
     _EARLIER.c.state == WAITING,
+    (_EARLIER.c.lane == _REMOVAL) == (OUTGOING.c.lane == _REMOVAL),
+    or_(
+        _EARLIER.c.lane != _REMOVAL,
+        _EARLIER.c.retry_at.is_(None),
+        _EARLIER.c.retry_at <= bindparam("now"),
+    ),
     or_(
         _EARLIER.c.lane < OUTGOING.c.lane,
         and_(_EARLIER.c.lane == OUTGOING.c.lane, _EARLIER.c.id < OUTGOING.c.id),
     ),
 )
-"""What goes into the same chat before a row: the urgent first, then the older."""
+"""What goes into the same chat before a row: the urgent first, then the older.
+
+What is to be removed is no part of that, and holds up nothing when it has to be tried again.
+"""
 _CHANGED = select(_EARLIER.c.id).where(
     _EARLIER.c.place_id == OUTGOING.c.place_id,
     _EARLIER.c.state == WAITING,
@@ -481,10 +517,20 @@ HEADS = (
         or_(col(Outgoing.retry_at).is_(None), col(Outgoing.retry_at) <= bindparam("now")),
         ~BEFORE_IT.exists(),
         or_(col(Outgoing.change) == "send", ~_CHANGED.where(_EARLIER.c.retry_at > bindparam("now")).exists()),
-        col(Outgoing.place_id).not_in(bindparam("none", expanding=True)),
         or_(
-            col(Outgoing.lane) == URGENT,
-            col(Outgoing.place_id).not_in(bindparam("no_news", expanding=True)),
+            and_(
+                col(Outgoing.lane) == _REMOVAL,
+                col(Outgoing.place_id).not_in(bindparam("removing", expanding=True)),
+            ),
+            and_(
+                col(Outgoing.lane) == URGENT,
+                col(Outgoing.place_id).not_in(bindparam("none", expanding=True)),
+            ),
+            and_(
+                col(Outgoing.lane) > URGENT,
+                col(Outgoing.place_id).not_in(bindparam("none", expanding=True)),
+                col(Outgoing.place_id).not_in(bindparam("no_news", expanding=True)),
+            ),
         ),
         col(Outgoing.lane) <= bindparam("lowest"),
     )
@@ -494,16 +540,19 @@ HEADS = (
 """The head of each chat's queue; made once, since to make the statement took longer than to run it."""
 
 
-def _held_back(session: Session, room: _Room) -> list[float]:
+def _held_back(session: Session, room: _Room, now: datetime) -> list[float]:
     """Seconds until each chat that is held back may have what waits for it."""
     if not room.held:
         return []
     heads = select(Outgoing.place_id, Outgoing.lane).where(
-        Outgoing.state == WAITING, col(Outgoing.place_id).in_(list(room.held)), ~BEFORE_IT.exists()
+        Outgoing.state == WAITING,
+        Outgoing.lane != _REMOVAL,
+        col(Outgoing.place_id).in_(list(room.held)),
+        ~BEFORE_IT.exists(),
     )
     waits = [
         (room.held_urgent if lane == URGENT else room.held).get(place_id or 0, 0.0)
-        for place_id, lane in session.exec(heads)
+        for place_id, lane in session.exec(heads, params={"now": now})
     ]
     return [seconds for seconds in waits if seconds]  # nothing: the chat is in hand, and its end wakes us
 
@@ -514,7 +563,7 @@ def _update(session: Session, outgoing_id: int, **values: object) -> None:
 
 def _changed_first(session: Session, row: Outgoing) -> Outgoing:
     """The row itself, or the message that it changes while that waits still: it then goes in the change's lane."""
-    if row.change == "send":
+    if row.change == "send" or row.lane == REMOVAL:
         return row
     older = select(Outgoing).where(
         Outgoing.card == row.card,
@@ -523,6 +572,19 @@ def _changed_first(session: Session, row: Outgoing) -> Outgoing:
         col(Outgoing.id) < row.id,
     )
     return session.exec(older.order_by(col(Outgoing.id)).limit(1)).first() or row
+
+
+def _also_removed(session: Session, row: Outgoing, now: datetime) -> Sequence[Outgoing]:
+    """What else has to go from the same chat: a flood of messages is taken away at once."""
+    same = select(Outgoing).where(
+        Outgoing.place_id == row.place_id,
+        Outgoing.state == WAITING,
+        Outgoing.lane == _REMOVAL,
+        Outgoing.change == "remove",
+        Outgoing.id != row.id,
+        or_(col(Outgoing.retry_at).is_(None), col(Outgoing.retry_at) <= now),
+    )
+    return session.exec(same.order_by(col(Outgoing.id)).limit(REMOVED_AT_ONCE - 1)).all()
 
 
 def _shows(last: Outgoing | None, row: Outgoing) -> bool:
@@ -541,7 +603,7 @@ def _first_and_last(session: Session, row: Outgoing) -> tuple[Outgoing | None, O
 
     It is the last message with its card in its chat, if it was sent. What went out in a digest was sent, too.
     """
-    if row.change == "send":
+    if row.change == "send" or row.lane == REMOVAL:
         return None, None
     of_card = (Outgoing.card == row.card, Outgoing.place_id == row.place_id, col(Outgoing.id) < row.id)
     newest = select(Outgoing).where(*of_card).order_by(col(Outgoing.id).desc()).limit(1)

@@ -47,7 +47,8 @@ class Pace:
     """What one messenger may be sent: `per_second` messages in all and `chat_per_second` into a private chat, in
     any second, and `group_per_minute` into a group, in any minute; the last five of those only what is urgent.
 
-    Edits and deletions count in a group as messages do. `now` is a clock in seconds that never goes back.
+    Edits and deletions of our own messages count in a group as messages do. `now` is a clock in seconds that never goes
+    back.
     """
 
     def __init__(

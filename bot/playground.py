@@ -62,7 +62,7 @@ class Person:
 
 @dataclass(frozen=True)
 class Phone:
-    """One of the five screens; the board has nobody in `people` and is only read."""
+    """One of the five screens; one with nobody in `people` is only read."""
 
     slot: str  # owner, neighbour, staff, crew, board
     title: str
@@ -70,6 +70,7 @@ class Phone:
     who: str = ""  # the account that holds the phone until somebody else is chosen on the page
     place: str = ""  # only where there are no people: what this screen shows
     any_file: bool = False  # whether more than photos and recordings can be sent from here
+    words_only: bool = False  # whether nothing but words can be
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import time
 import unicodedata
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakValueDictionary
@@ -17,6 +18,7 @@ import telegram
 from sqlmodel import Session, col, select
 from telegram import (
     Bot,
+    ChatPermissions,
     InlineKeyboardButton,
     InlineKeyboardMarkup,
     InputMediaPhoto,
@@ -40,13 +42,14 @@ from telegram.request import HTTPXRequest
 from bot.delivery import Blocked, Later, Letter, Moved, Never, Taken
 from bot.settings import Telegram as Settings
 from bot.telegram_introduction import introduce, introduce_group
-from bot.telegram_said import album_of, files_of, is_in, said_from
-from conversations.said import File, Said
+from bot.telegram_said import NAME, album_of, files_of, is_in, is_no_word_to_us, said_from
+from conversations.said import Change, File, Said
 from conversations.steps import RECORDINGS
 from conversations.words import LANGUAGES, texts
+from handlers.posts import RESTORED
 from store.database import StoreUnavailable
 from store.media import ENDINGS
-from store.tables import Community, Media, Outgoing, Place, Talk
+from store.tables import Community, Media, Member, Outgoing, Place, Post, Talk
 from store.vault import WrongKey
 
 if TYPE_CHECKING:
@@ -70,6 +73,8 @@ FETCHED_AT_ONCE = 4  # of up to 20 MB each
 ASK_AGAIN = 600  # seconds
 TRIES_TO_KEEP = 20  # of an update on which we ourselves stumble
 REMEMBERED = 1000
+MOST_DELETED = 100  # messages in one request
+ADMINISTRATORS_LAST = 60  # seconds; where we are an administrator, we hear of changes at once
 UNKNOWN_BOT = (
     "Telegram 不认识这个 token，请检查 LINLI_TELEGRAM__TOKEN。"
     "Telegram does not know the token; please check it."
@@ -142,6 +147,8 @@ class Telegram:
         """A sentence for the person at the terminal: why Telegram is not reached."""
         self.begun: dict[tuple[int, int], Begun] = {}
         """What stands of a row already, by row and place: only the files that are missing are tried again."""
+        self.administrators: dict[str, tuple[float, frozenset[str]]] = {}
+        """Who administrates a community's group, and when Telegram said so."""
         self.members: set[tuple[str, str]] = set()
         """Who is known to be in which group."""
         self.no_topics: dict[int, float] = {}
@@ -281,7 +288,11 @@ class Telegram:
         except Exception:
             log.exception("an update cannot be read", update=raw.get("update_id"))
             return
+        if update.chat_member is not None:  # somebody may be an administrator now, or no more
+            self.administrators.pop(str(update.chat_member.chat.id), None)
         if said is not None:
+            if said.sent is not None:  # by the clock of this installation, which the playground moves
+                said = said.model_copy(update={"sent": said.sent + self.app.clock.shift})
             album = album_of(update)
             if album:
                 await self._take_part(f"{said.place} {album}", said, update)
@@ -293,9 +304,40 @@ class Telegram:
     async def _take_in_turn(self, said: Said, sources: Sequence[tuple[str, Any]]) -> None:
         turn = self.turns.setdefault(said.place, asyncio.Lock())
         async with turn:
-            files = tuple([await self._kept(said, kind, source) for kind, source in sources])
+            shown = said.place_kind == "group" and not (said.tap or said.change)
+            if shown and await asyncio.to_thread(self._is_board, said):
+                said = said.model_copy(update={"official": await self._is_official(said)})
+            elif shown and is_no_word_to_us(said):
+                return
+            else:
+                files = tuple([await self._kept(said, kind, source) for kind, source in sources])
+                said = said.model_copy(update={"files": files})
             outsider = said.place_kind == "group" and await self._is_outsider(said)
-            await self.app.receive(said.model_copy(update={"files": files, "outsider": outsider}))
+            await self.app.receive(said.model_copy(update={"outsider": outsider}))
+
+    def _is_board(self, said: Said) -> bool:
+        """Whether it was said in a community's group, where files are only shown again, and never fetched."""
+        here = (Place.messenger == said.messenger, Place.external_id == said.place, Place.kind == "board")
+        with self.app.database.read() as session:
+            return session.exec(select(Place.id).where(*here)).first() is not None
+
+    async def _is_official(self, said: Said) -> bool:
+        """Whether the group itself or one of its administrators speaks; if Telegram does not say, it is taken for so.
+
+        What an administrator wrote must never be deleted; that a message slips through meanwhile is the smaller harm.
+        """
+        if said.official:
+            return True
+        asked, known = self.administrators.get(said.place, (0.0, frozenset[str]()))
+        if not asked or time.monotonic() - asked > ADMINISTRATORS_LAST:
+            try:
+                found = await self.bot.get_chat_administrators(said.place)
+            except TelegramError as error:
+                log.warning("nobody knows the administrators of the group", error=str(error))
+                return not asked or said.sender in known
+            known = frozenset(str(each.user.id) for each in found)
+            self.administrators[said.place] = time.monotonic(), known
+        return said.sender in known
 
     async def _is_outsider(self, said: Said) -> bool:
         """Whether who presses a button in a group may have left it: whoever writes there is in it."""
@@ -329,8 +371,15 @@ class Telegram:
         parts = {said.key: (said, sources) for said, sources in self.albums.pop(album).came}
         came = [parts[key] for key in sorted(parts, key=lambda key: (len(key), key))]
         first = next((said for said, _ in came if said.text), came[0][0])
+        captions = [each.text for each, _ in came if each.text and each is not first]
         said = came[0][0].model_copy(
-            update={"text": first.text, "also": tuple(part.key for part, _ in came[1:])}
+            update={
+                "text": first.text,
+                "also": tuple(part.key for part, _ in came[1:]),
+                "parts": tuple(part.number for part, _ in came[1:] if part.number),
+                "beside": (*captions, *(line for part, _ in came for line in part.beside)),
+                "files": tuple(file for part, _ in came for file in part.files),
+            }
         )
         await self._take_in_turn(said, [source for _, sources in came for source in sources[:1]])
 
@@ -405,6 +454,10 @@ class Telegram:
 
     async def _send(self, letter: Letter) -> Taken:
         row = letter.row
+        if row.change == "remove":
+            return await self._remove(letter)
+        if row.change == "silence":
+            return await self._silence(letter)
         if row.change == "delete":
             return await self._delete(letter)
         if letter.first is not None:
@@ -437,6 +490,77 @@ class Telegram:
                 raise
             await self._edit(letter, letter.first)
         return Taken(letter.message_id)
+
+    async def _remove(self, letter: Letter) -> Taken:
+        """Take away what members wrote; what is gone already is gone."""
+        rows = [letter.row, *letter.more]
+        chat = letter.place.external_id
+        ids = [int(each) for row in rows for each in (row.message_id, *row.parts)]
+        try:
+            for some in range(0, len(ids), MOST_DELETED):
+                await self.bot.delete_messages(chat, ids[some : some + MOST_DELETED])
+        except BadRequest:  # one that cannot go keeps none of the others
+            for row in rows:
+                await self._remove_one(letter, row)
+        return Taken(letter.row.message_id)
+
+    async def _remove_one(self, letter: Letter, row: Outgoing) -> None:
+        for each in (row.message_id, *row.parts):
+            try:
+                await self.bot.delete_message(letter.place.external_id, int(each))
+            except BadRequest as error:
+                if "message to delete not found" in str(error).lower():
+                    continue
+                letter.refused[row.id] = str(error)
+                await self._powerless(letter.place, "old" if "for everyone" in str(error) else "rights", each)
+
+    async def _silence(self, letter: Letter) -> Taken:
+        """Let a member write nothing until their time is over, or again; Telegram ends it by itself."""
+        account, until = await asyncio.to_thread(self._silenced, letter.row)
+        if not account:  # forgotten meanwhile, or gone
+            return Taken("")
+        try:
+            if until is not None:
+                none = ChatPermissions.no_permissions()
+                await self.bot.restrict_chat_member(
+                    letter.place.external_id, int(account), none, until_date=until
+                )
+            else:
+                everything = ChatPermissions.all_permissions()
+                await self.bot.restrict_chat_member(letter.place.external_id, int(account), everything)
+        except BadRequest as error:
+            words = str(error).lower()
+            if "supergroup" in words:
+                await self._powerless(letter.place, "basic", "")
+            elif "not enough rights" in words or "admin_required" in words:
+                await self._powerless(letter.place, "rights", "")
+            raise
+        return Taken("")
+
+    def _silenced(self, row: Outgoing) -> tuple[str, datetime | None]:
+        """The member whom a row is about, and until when they may write nothing; None: they may."""
+        with self.app.database.read() as session:
+            member = session.get(Member, int((row.card or "").partition(":")[2]))
+        now = self.app.clock.now()
+        if member is None:
+            return "", None
+        return member.account, member.silent_until if (member.silent_until or now) > now else None
+
+    async def _powerless(self, place: Place, reason: str, message: str) -> None:
+        """Let staff know, once a day, that the group does not let us do what its rules ask for."""
+        now = self.app.clock.now()
+        what = message if reason == "old" else f"{now:%Y-%m-%d}"
+        await self.app.receive(
+            Said(
+                messenger=NAME,
+                key=f"{self.bot.id}.{place.external_id}.powerless.{reason}.{what}",
+                place=place.external_id,
+                place_kind="group",
+                sender="",
+                at=now,
+                change=Change(kind="powerless", reason=reason),
+            )
+        )
 
     async def _edit(self, letter: Letter, first: Outgoing) -> None:
         chat, number, row = letter.place.external_id, int(letter.message_id), letter.row
@@ -484,13 +608,37 @@ class Telegram:
             await self._forget_topic(letter.place, thread)
             raise Later(str(error), 0.1) from error
         begun, common["disable_notification"] = self.begun[place], True
-        groups = [photos, *([file] for file in files if file.kind in RECORDINGS)]
-        for group in groups[begun.groups :]:
-            send = self._send_photos if group is photos else self._send_recording
-            begun.parts += await send(chat, group, common)
+        recordings = [file for file in files if file.kind in RECORDINGS]
+        again = await asyncio.to_thread(self._taken_away, row)
+        sends = [
+            partial(self._send_photos, chat, photos, common),
+            *(partial(self._send_recording, chat, file, common) for file in recordings),
+            *(partial(self._show_again, chat, file, common) for file in again),
+        ]
+        for send in sends[begun.groups :]:
+            begun.parts += await send()
             begun.groups += 1
         del self.begun[place]
         return Taken(begun.message_id, tuple(begun.parts))
+
+    async def _show_again(self, chat: str, file: dict[str, Any], common: dict[str, Any]) -> tuple[str, ...]:
+        """A file of a message that was taken away wrongly, by the name that Telegram gave it."""
+        way, _, file_id = file["remote"].partition(":")
+        try:
+            message = await getattr(self.bot, f"send_{way}")(chat, file_id, **common)
+        except BadRequest as error:
+            log.warning("a file was not shown again", way=way, error=str(error))
+            return ()
+        return (str(message.message_id),)
+
+    def _taken_away(self, row: Outgoing) -> list[dict[str, Any]]:
+        """The files of the messages that a row brings back."""
+        if not (row.card or "").startswith(RESTORED):
+            return []
+        ruling = int((row.card or "").removeprefix(RESTORED))
+        with self.app.database.read() as session:
+            posts = session.exec(select(Post.files).where(Post.ruling_id == ruling).order_by(col(Post.id)))
+            return [file for files in posts for file in files]
 
     async def _send_photos(
         self, chat: str, photos: Sequence[Media], common: dict[str, Any]
@@ -513,11 +661,8 @@ class Telegram:
             self._remember("photo", each, message)
         return tuple(str(message.message_id) for message in sent)
 
-    async def _send_recording(
-        self, chat: str, recording: Sequence[Media], common: dict[str, Any]
-    ) -> tuple[str, ...]:
+    async def _send_recording(self, chat: str, file: Media, common: dict[str, Any]) -> tuple[str, ...]:
         """A voice message or a video, as it plays if Telegram takes it so, else as a file."""
-        (file,) = recording
         for way in WAYS.get(file.mime, ("document",)):
             for _ in range(2 if f"{way} {file.storage}" in self.uploaded else 1):  # its name may be worn out
                 try:

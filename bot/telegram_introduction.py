@@ -15,11 +15,14 @@ log = structlog.get_logger()
 READERS = {"": "zh", "en": "en"}
 PRIVATE = (
     "repair",
+    "board",
+    "sell",
     "votes",
     "purchase",
     "purchases",
     "my",
     "overdue",
+    "rules",
     "equipment",
     "agents",
     "mydata",
@@ -32,6 +35,8 @@ GROUP = (
     "incidents",
     "overdue",
     "times",
+    "rulings",
+    "rules",
     "votes",
     "poll",
     "purchases",

@@ -1,13 +1,23 @@
 """What came in from Telegram, as a Said: a pure reading of one update."""
 
+import hashlib
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-from telegram import Bot, CallbackQuery, ChatMemberUpdated, Message, MessageEntity, Update, User
+from telegram import (
+    Bot,
+    CallbackQuery,
+    ChatMemberUpdated,
+    Message,
+    MessageEntity,
+    MessageOrigin,
+    Update,
+    User,
+)
 from telegram.constants import ChatMemberStatus, ChatType
 
-from conversations.said import Change, Contact, Said
+from conversations.said import Change, Contact, File, Said
 from handlers.places import ANONYMOUS
 
 NAME = "telegram"
@@ -18,6 +28,8 @@ OTHER = (
     "checklist", "paid_media", "invoice",
 )  # fmt: skip
 
+SHOWN_AGAIN = ("photo", "voice", "audio", "video", "video_note", "animation", "document", "sticker")
+"""What can be shown once more by the name that Telegram gave it: nothing need be fetched."""
 KINDS = {"image": "photo", "audio": "voice", "video": "video"}
 """What a file is by the first half of its type, also if it was sent as a file."""
 
@@ -80,12 +92,17 @@ def _message(message: Message, bot: Bot, at: datetime, *, edited: bool) -> Said 
         old = str(message.migrate_from_chat_id or "")
         said = _said(f"{key}.change", chat, user, bot, at, change=change)
         return said.model_copy(update={"place": old}) if old else said
-    anonymous = message.sender_chat is not None and message.sender_chat.id == chat.id
-    if user is None or (user.is_bot and not anonymous):
+    in_group = chat.type != ChatType.PRIVATE
+    channel = (
+        message.sender_chat if message.sender_chat is not None and message.sender_chat.id != chat.id else None
+    )
+    anonymous = message.sender_chat is not None and channel is None
+    if user is None or (user.is_bot and message.sender_chat is None):
         return None
     text = _text(message, bot)
     contact, other = _contact(message), _other(message)
-    if text is None or not (text or contact or other or any(files_in(message))):
+    shown = _beside(message, bot) if in_group else ()
+    if not (text or contact or other or shown or any(files_in(message))) or (text is None and not in_group):
         return None
     if edited and message.location is not None:
         return None  # somebody walks, and shows where
@@ -97,13 +114,90 @@ def _message(message: Message, bot: Bot, at: datetime, *, edited: bool) -> Said 
         user,
         bot,
         at,
-        text=text,
+        text=text or "",
         thread=_thread(message),
         edited=edited,
         contact=contact,
         other=other,
     )
+    if in_group:
+        said = said.model_copy(update=_shown_in_group(message, said, shown))
+    if channel is not None:
+        return said.model_copy(update={"sender": str(channel.id), "name": channel.title or ""})
     return said.model_copy(update={"sender": ANONYMOUS, "name": ""}) if anonymous else said
+
+
+def _shown_in_group(message: Message, said: Said, beside: tuple[str, ...]) -> dict[str, Any]:
+    """What a message shows to a whole group, and who vouches for it."""
+    own = message.sender_chat is not None and message.sender_chat.id == message.chat.id
+    origin, key = _origin(message.forward_origin), said.key
+    if said.edited:  # two changes within a second are two
+        said_now = "\0".join((said.text, *beside)).encode()
+        key += f".{hashlib.sha256(said_now).hexdigest()[:8]}"
+    return {
+        "key": key,
+        "number": str(message.message_id),
+        "beside": beside,
+        "origin": origin,
+        "official": own or bool(message.is_automatic_forward),
+        "files": tuple(_remote(message)),
+        "sent": message.date,
+    }
+
+
+def is_no_word_to_us(said: Said) -> bool:
+    """Whether it only matters where all is judged: a command to another bot, what is written in a channel's name."""
+    return said.sender.startswith("-") or not (said.text or said.contact or said.other or said.files)
+
+
+def _beside(message: Message, bot: Bot) -> tuple[str, ...]:
+    """What can be read beside the words: links behind them, a poll, a card, buttons, a quotation from elsewhere."""
+    lines: list[str | None] = []
+    if _text(message, bot) is None:  # a command to another bot
+        lines.append(message.text or message.caption)
+    for entity in (*message.entities, *message.caption_entities):
+        lines.append(entity.url if entity.type == MessageEntity.TEXT_LINK else None)
+    if message.link_preview_options is not None:  # it may show another page than the words name
+        address = message.link_preview_options.url
+        lines.append(address if isinstance(address, str) else None)
+    if message.poll is not None:
+        lines += [message.poll.question, *(option.text for option in message.poll.options)]
+    if message.contact is not None:
+        card = message.contact
+        lines.append(" ".join(filter(None, (card.first_name, card.last_name, card.phone_number))))
+    if message.external_reply is not None and message.quote is not None:
+        lines.append(message.quote.text)
+    if message.checklist is not None:
+        lines += [message.checklist.title, *(task.text for task in message.checklist.tasks)]
+    if message.game is not None:
+        lines += [message.game.title, message.game.description]
+    if message.invoice is not None:
+        lines += [message.invoice.title, message.invoice.description]
+    for row in message.reply_markup.inline_keyboard if message.reply_markup is not None else ():
+        for button in row:
+            lines += [button.text, button.url]
+    return tuple(dict.fromkeys(line for line in lines if line))
+
+
+def _origin(origin: MessageOrigin | None) -> str:
+    """By whose name a message was passed on."""
+    if origin is None:
+        return ""
+    chat = getattr(origin, "chat", None) or getattr(origin, "sender_chat", None)
+    user = getattr(origin, "sender_user", None)
+    named = (getattr(origin, "sender_user_name", ""), user and user.full_name, chat and chat.title)
+    return next((name for name in named if name), "")
+
+
+def _remote(message: Message) -> Iterator[File]:
+    """The files of a message by the names that Telegram gave them."""
+    for way in SHOWN_AGAIN:
+        source = getattr(message, way)
+        if not source or (way == "document" and message.animation is not None):
+            continue
+        one = source[-1] if way == "photo" else source
+        named = (getattr(one, each, None) for each in ("performer", "title", "file_name"))
+        yield File(kind="file", name=" ".join(filter(None, named)), remote=f"{way}:{one.file_id}")
 
 
 def _other(message: Message) -> str:
@@ -202,10 +296,11 @@ def _own_change(changed: ChatMemberUpdated, update: Update, bot: Bot, at: dateti
 
 
 def _member_change(changed: ChatMemberUpdated, update: Update, bot: Bot, at: datetime) -> Said | None:
-    """Somebody left a group, or was put out; whoever comes is heard when they speak."""
-    if is_in(changed.new_chat_member):
+    """Somebody came into a group, left it, or was put out."""
+    member = changed.new_chat_member
+    if is_in(member) and (is_in(changed.old_chat_member) or member.user.is_bot):
         return None
-    change = Change(kind="left", account=str(changed.new_chat_member.user.id))
+    change = Change(kind="joined" if is_in(member) else "left", account=str(member.user.id))
     return _said(f"update{update.update_id}", changed.chat, changed.from_user, bot, at, change=change)
 
 

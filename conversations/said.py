@@ -29,7 +29,8 @@ class File(BaseModel):
 
     `problem` is empty, or why the bytes were not kept: not_a_photo, not_a_recording, too_large, not_fetched (from the
     messenger). What is no photo is kept sealed: a recording, and a file that staff sent in their group, whose `name` is
-    the sender's. `heard`: what is said in the voice message is the text that it came with.
+    the sender's. `heard`: what is said in the voice message is the text that it came with. `remote` is what its
+    messenger calls a file that is not fetched, so that it can be shown again.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -41,6 +42,7 @@ class File(BaseModel):
     problem: str = ""
     name: Words = ""
     heard: bool = False
+    remote: str = ""
 
 
 class Contact(BaseModel):
@@ -55,15 +57,18 @@ class Contact(BaseModel):
 class Change(BaseModel):
     """Something that happened to a chat, without words: who came or went, or what became of the chat itself.
 
-    left: `account` left the group. added, removed: the bot itself. blocked: the private
+    left: `account` left the group. joined: `account` came into it. added, removed: the bot itself. blocked: the private
     chat takes no messages. moved: the group is now the chat `moved_to`. undelivered: the messenger took the message
     `message` and did not bring it, because of `reason`. consents: the holder agreed to so many more notifications of
-    each template; None: to none any more.
+    each template; None: to none any more. powerless: the group lets us not do what its rules ask for, because of
+    `reason` (rights, old or basic), with the message or the member that the row `message` is about.
     """
 
     model_config = ConfigDict(frozen=True)
 
-    kind: Literal["left", "added", "removed", "blocked", "moved", "undelivered", "consents"]
+    kind: Literal[
+        "left", "joined", "added", "removed", "blocked", "moved", "undelivered", "consents", "powerless"
+    ]
     account: Words = ""
     moved_to: Words = ""
     message: Words = ""
@@ -80,6 +85,11 @@ class Said(BaseModel):
     topic of a group; an `edited` text was sent before in other words; an `outsider` may not be in the group where
     they press a button. `also` are the keys of further messages that came with it, one for each file after the
     first: one album.
+
+    Of what members show each other in a group: `number` is what the messenger calls the message and `parts` the further
+    ones of an album; `beside` is what else can be read in it (links behind words, a poll, a card), `origin` from where
+    it was passed on; it is `official` if the group itself or one of its administrators says it. It was `sent` at a time
+    of its own: what waited while we were away comes all at once, and is no flood.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -100,6 +110,12 @@ class Said(BaseModel):
     edited: bool = False
     outsider: bool = False
     also: tuple[str, ...] = ()
+    number: str = ""
+    parts: tuple[str, ...] = ()
+    beside: tuple[Words, ...] = ()
+    origin: Words = ""
+    official: bool = False
+    sent: datetime | None = None
     change: Change | None = None
     files: tuple[File, ...] = ()
     contact: Contact | None = None

@@ -1,5 +1,6 @@
 """Actions: whatever can happen is one, and `perform` is the only way to make it happen."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -21,7 +22,8 @@ class Action:
     tapped again and again, since it only shows or asks something; another has done its work with the first tap.
     The row is one of the person's own community, unless the action goes `abroad`. One that is `grave`, since it cannot
     be undone, is typed by its words and by no number. One that `makes` a matter of a kind waits for its number before
-    it locks its row, since all lock in this order.
+    it locks its row, since all lock in this order. One without a row may take `words` of this form in its place,
+    such as the page of a list.
     """
 
     name: str
@@ -32,6 +34,7 @@ class Action:
     abroad: bool = False
     grave: bool = False
     makes: str = ""
+    words: re.Pattern[str] | None = None
 
 
 ACTIONS: dict[str, Action] = {}
@@ -46,12 +49,13 @@ def action(
     abroad: bool = False,
     grave: bool = False,
     makes: str = "",
+    words: re.Pattern[str] | None = None,
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Declare `do(tx, person, row, **answers)`, or without a table `do(tx, person, **answers)`, as an action."""
 
     def declare(do: Callable[..., None]) -> Callable[..., None]:
         assert name not in ACTIONS, name
-        ACTIONS[name] = Action(name, do, table, button, stays, abroad, grave, makes)
+        ACTIONS[name] = Action(name, do, table, button, stays, abroad, grave, makes, words)
         return do
 
     return declare
@@ -74,7 +78,9 @@ def perform(tx: Tx, person: Person | None, what: str, /, **answers: Any) -> None
     if capacity is None:
         raise refusal(tx, person, name, row)
     facts = _about(tx, row)
-    if act.table is None:
+    if act.words is not None:
+        act.do(tx, person, subject, **answers)
+    elif act.table is None:
         act.do(tx, person, **answers)
     else:
         act.do(tx, person, row, **answers)
@@ -125,7 +131,7 @@ def _row(tx: Tx, act: Action, subject: str, person: Person | None) -> Any:
     Only its change is locked: rows that refer to it, as all of a community do, can be written meanwhile.
     """
     if act.table is None:
-        if subject:
+        if subject and (act.words is None or not act.words.fullmatch(subject)):
             raise Refused("refused.unknown")
         return None
     if not (subject.isascii() and subject.isdigit() and len(subject) < 18):

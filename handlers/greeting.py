@@ -5,14 +5,24 @@ from sqlmodel import select
 from conversations.words import Say
 from handlers import ballots, progress, repair_lists
 from handlers.people import communities_of, is_guest, is_resident, owns, roles_of
+from handlers.policy import policy_of
 from handlers.repair_cards import office
 from handlers.tell import tell
 from handlers.tx import Tx
 from store.tables import JoinRequest, Person
 
 FOR_ROLE: dict[str, tuple[str, ...]] = {
-    "help.owner": ("repair.start", "purchase.start", "votes", "equipment", "my", "agents"),
-    "help.resident": ("repair.start", "equipment", "my"),
+    "help.owner": (
+        "repair.start",
+        "board",
+        "listing.start",
+        "purchase.start",
+        "votes",
+        "equipment",
+        "my",
+        "agents",
+    ),
+    "help.resident": ("repair.start", "board", "listing.start", "equipment", "my"),
     "help.crew": ("repair.open",),
     "help.committee": ("votes", "poll.start"),
     "help.manager": ("repair.open",),
@@ -39,6 +49,7 @@ def greet(tx: Tx, person: Person) -> None:
         key,
         name=person.name,
         community=tx.community(person.community_id).name,
+        limit=policy_of(tx, person.community_id).listing_limit,
         more=Say("help.more", roles=more) if more else "",
         buttons=[*FOR_ROLE[key], *asks, *several, "language"],
     )

@@ -13,7 +13,7 @@ from handlers import ballots
 from handlers.actions import action
 from handlers.ballots import facts_of, give
 from handlers.matters import add_event
-from handlers.policy import policy_of
+from handlers.policy import hours_in, policy_of
 from handlers.proxies import powers_of
 from handlers.talk import Known, here, know, no_facts, start
 from handlers.tell import BROADCAST, NEWS, Button, post, publish, tell, tell_staff
@@ -210,7 +210,7 @@ def _covered(tx: Tx, vote: Vote) -> set[int]:
 
 def remind_next(tx: Tx, vote: Vote, *, late: bool = False) -> None:
     """Set the clock for the next reminder, if one is still to come; a `late` one comes as soon as people are awake."""
-    hours = [int(each) for each in policy_of(tx, vote.community_id).remind_hours.split(",") if each.strip()]
+    hours = hours_in(policy_of(tx, vote.community_id).remind_hours)
     wanted = [*(vote.deadline - timedelta(hours=each) for each in hours), *([tx.now] if late else [])]
     last = vote.deadline - LAST_CALL
     times = [awake(tx, vote.community_id, each, until=last) for each in wanted]

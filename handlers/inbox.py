@@ -14,7 +14,7 @@ from conversations.errors import Refused, Unclear
 from conversations.said import MOST_CHARACTERS, Said
 from conversations.steps import attachments_in, file_problem, visible
 from conversations.words import LANGUAGES, named_language, normal, spoken
-from handlers import ballots, judge, reach, repair, roster_chat, spots, urging
+from handlers import ballots, board, judge, listings, posts, reach, repair, roster_chat, spots, urging
 from handlers.actions import perform, stays, tap
 from handlers.codes import TypedSpot, code_in, code_quoted, spot_in
 from handlers.greeting import greet, show_waiting
@@ -56,13 +56,14 @@ CHINESE = re.compile(r"[\u3400-\u9fff]")
 LATIN = re.compile(r"[A-Za-z]{2,}")
 FIND = re.compile(r"(?:/home(?:@\w+)?\s+|查户[\s:：]*)(\S.*)", re.IGNORECASE)  # whom is said at once
 SAME_PRESS = timedelta(minutes=1)
-ASKING = ("repair", "home")
+ASKING = ("repair", "home", "sell")
 """Commands that ask a question of their own."""
 WORN_OUT = (
     *("refused.taken", "refused.over", "refused.unknown", "roster.over", "unclear.stale", "vote.closed"),
     *("refused.not_in_charge", "refused.price_over"),
     *("vote.late", "objection.late", "objection.over"),
     *("equipment.over", "equipment.gone"),
+    *("listing.over_now", "listing.waits_for_staff"),
 )
 
 
@@ -135,6 +136,8 @@ def keep_failed(session: Session, said: Said, error: str, *, house: House, now: 
         return seen
     tx = _enter(session, said, house, now, error=error)
     assert tx.place is not None and tx.inbox_id is not None
+    if tx.place.kind in ("group", "board") and not said.text.startswith("/"):
+        return Receipt(tx.inbox_id, "failed", new=True)  # members talk with each other there: nobody asked us
     phone = policy_of(tx, tx.place.community_id).office_phone if tx.place.community_id else ""
     key = "failed.with_phone" if phone else "failed.plain"
     tell(
@@ -218,7 +221,7 @@ def _enter(session: Session, said: Said, house: House, now: datetime, error: str
             "key": said.key,
             "place": said.place,
             "sender": said.sender,
-            "payload": _payload(tx, said),
+            "payload": _payload(tx, said, failed=bool(error)),
             "state": "failed" if error else "done",
             "error": error,
             "received_at": said.at,
@@ -230,8 +233,8 @@ def _enter(session: Session, said: Said, house: House, now: datetime, error: str
     return tx
 
 
-def _payload(tx: Tx, said: Said) -> dict[str, Any]:
-    """What is kept of a message: not what people say to each other in a group in which we only write.
+def _payload(tx: Tx, said: Said, *, failed: bool) -> dict[str, Any]:
+    """What is kept of a message: not what people say to each other in a group, unless it failed and has to be judged.
 
     A telephone number that was shared, and a code, which may still open something, are sealed.
     """
@@ -240,8 +243,9 @@ def _payload(tx: Tx, said: Said) -> dict[str, Any]:
     if said.contact is not None:
         hidden = said.contact.model_copy(update={"phone": hide(said.contact.phone)})
         said = said.model_copy(update={"contact": hidden})
-    if place.kind in ("group", "board") and not said.text.startswith("/"):
-        said = said.model_copy(update={"text": "", "files": ()})
+    if place.kind == "group" or (place.kind == "board" and not failed):
+        words = said.text if said.text.startswith("/") else ""
+        said = said.model_copy(update={"text": words, "files": (), "beside": (), "origin": ""})
     if code_in(said.text) or code_quoted(said.text):
         said = said.model_copy(update={"text": hide(said.text)})
     return said.model_dump(mode="json")
@@ -412,6 +416,8 @@ def _act(tx: Tx, person: Person, place: Place, said: Said) -> None:
     elif sought is not None:
         perform(tx, person, "home.found", home=sought[1])
         _ask_again(tx, person, talk)
+    elif _at_market(tx, person, place, said):
+        _ask_again(tx, person, talk)
     elif command:
         in_group = place.kind == "staff" and command in IN_GROUP
         perform(tx, person, IN_GROUP[command] if in_group else COMMANDS[command])
@@ -425,10 +431,23 @@ def _act(tx: Tx, person: Person, place: Place, said: Said) -> None:
         _free(tx, person, place, said)
 
 
+def _at_market(tx: Tx, person: Person, place: Place, said: Said) -> bool:
+    """Take what somebody looks for, or offers, when they say it at once: "/board 自行车", "/sell 书桌 180"."""
+    goods = board.sought_in(said.text)
+    offer = listings.offered_in(said.text) if place.kind == "private" else ""
+    if goods:
+        perform(tx, person, "board", words=goods)
+    elif offer:
+        perform(tx, person, "listing.start", text=offer, files=attachments_in(said))
+    return bool(goods or offer)
+
+
 def _is_about_the_chat(tx: Tx, said: Said, place: Place) -> bool:
     """Take what concerns the chat itself: who came and went, a code, words in a group that is not the staff's."""
     if said.change is not None:
         changed(tx, said)
+        if place.kind == "board":
+            posts.changed(tx, place, said.change)
         return True
     if said.contact is not None and place.kind == "private":
         use_contact(tx, said, place)
@@ -445,7 +464,7 @@ def _is_about_the_chat(tx: Tx, said: Said, place: Place) -> bool:
         if said.tap.startswith(REST) and tx.person is not None and place.kind == "board":
             with suppress(Refused):  # a forged button: not a word to the whole community
                 tap(tx, tx.person, said.tap)
-        else:
+        elif place.kind == "group" or said.tap or posts.heard(tx, said, place):
             heard_in_group(tx, said, place)
         return True
     if place.kind == "staff":
@@ -800,6 +819,11 @@ def _free(tx: Tx, person: Person, place: Place, said: Said) -> None:
             roster_chat.take_file(tx, person, file)
         return  # staff talk with each other there: we do not interrupt
     files = attachments_in(said)
+    if listings.read_free(tx, person, words, files):
+        problem = file_problem(said)
+        if problem:
+            tell(tx, person, problem)
+        return
     if (words or files) and repair.read_free(tx, person, words, files):
         problem = file_problem(said, recordings=True)
         if problem:

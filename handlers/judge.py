@@ -4,6 +4,7 @@ from functools import lru_cache
 
 from sqlmodel import col, select
 
+import moderation.conduct
 import moderation.urgency
 from conversations.repair import COMMON
 from conversations.steps import Answers
@@ -18,8 +19,12 @@ from store.tables import CommunityRule, Example, Person, Repair
 
 def urgency(tx: Tx, community_id: int, text: str, language: str = "zh") -> Verdict:
     """How urgent a report is, with the reasons in the reader's language."""
-    extra = tx.once("rules", community_id, lambda: _extra(tx, community_id))
-    return moderation.urgency.judge(text, _rules(extra) if extra else None, language)
+    return moderation.urgency.judge(text, _own_rules(tx, community_id, "urgency"), language)
+
+
+def conduct_rules(tx: Tx, community_id: int) -> RuleSet | None:
+    """The rules by which a community judges what people write for others; None: those of the file as they are."""
+    return _own_rules(tx, community_id, "conduct")
 
 
 def report(tx: Tx, community_id: int, answers: Answers, language: str = "zh") -> Verdict:
@@ -70,25 +75,35 @@ def corrections(tx: Tx) -> list[tuple[Example, Verdict]]:
     return [(each, urgency(tx, each.community_id, each.text)) for each in rows]
 
 
-def _extra(tx: Tx, community_id: int) -> tuple[Extra, ...]:
+def _own_rules(tx: Tx, community_id: int, judgement: str) -> RuleSet | None:
+    extra = tx.once(f"rules.{judgement}", community_id, lambda: own_rules(tx, community_id, judgement))
+    return compiled(judgement, extra) if extra else None
+
+
+def own_rules(tx: Tx, community_id: int, judgement: str) -> tuple[Extra, ...]:
+    """What a community's staff added to the rules of a judgement, or silenced in them, oldest first."""
     rows = tx.session.exec(
         select(CommunityRule)
-        .where(CommunityRule.community_id == community_id, CommunityRule.judgement == "urgency")
+        .where(CommunityRule.community_id == community_id, CommunityRule.judgement == judgement)
         .order_by(col(CommunityRule.id))
     )
-    return tuple(
-        Extra(
-            row.rule,
-            words=tuple(row.words),
-            verdict=row.verdict,  # type: ignore[arg-type]  # checked when the row was written
-            kind=row.kind,
-            sentence=row.sentence,
-            silenced=row.silenced,
-        )
-        for row in rows
+    return tuple(map(extra_of, rows))
+
+
+def extra_of(row: CommunityRule) -> Extra:
+    """A row as the rulebook takes it."""
+    return Extra(
+        row.rule,
+        words=tuple(row.words),
+        verdict=row.verdict,  # type: ignore[arg-type]  # checked when the row was written
+        kind=row.kind,
+        sentence=row.sentence,
+        silenced=row.silenced,
     )
 
 
 @lru_cache(maxsize=64)
-def _rules(extra: tuple[Extra, ...]) -> RuleSet:
-    return moderation.urgency.load(extra=extra)
+def compiled(judgement: str, extra: tuple[Extra, ...] = ()) -> RuleSet:
+    """The rules of a judgement with these of a community on top; those that were asked for of late are kept."""
+    load = {"urgency": moderation.urgency.load, "conduct": moderation.conduct.load}[judgement]
+    return load(extra=extra)

@@ -1,5 +1,6 @@
 """Leaving: whoever loses the last tie to a community is a guest again, and nothing that was theirs goes on."""
 
+from handlers import listings
 from handlers.agents import revoke_all
 from handlers.codes import end_codes
 from handlers.people import is_guest
@@ -15,6 +16,7 @@ def lost_a_tie(tx: Tx, who: Person) -> list[Agent]:
         return []
     end_all(tx, who)
     end_about(tx, f"person:{who.id}")
+    listings.leave(tx, who)
     end_codes(tx, who.community_id, [who.id])
     who.left_at = tx.now
     tx.session.add(who)

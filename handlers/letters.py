@@ -1,4 +1,4 @@
-"""Letters: owner and crew write to each other through a repair, and see no numbers; never on the board."""
+"""Letters: people write to each other through a repair or a listing, and see no numbers; never on the board."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -10,12 +10,12 @@ from conversations.errors import Refused
 from conversations.said import File
 from conversations.words import Say
 from conversations.work import LETTER, LETTER_TO_OWNER, REPLY
-from handlers import judge, repair_end
+from handlers import judge, listing_letters, repair_end
 from handlers.actions import action
-from handlers.matters import add_photos
+from handlers.matters import keep_letter
 from handlers.paging import danger_about
 from handlers.people import works
-from handlers.repair import add
+from handlers.repair import add, read_free
 from handlers.repair_cards import IN_HAND, OPEN, advice, events, must_be, of_repair, where
 from handlers.rights import follower, reporter
 from handlers.talk import Known, end, here, know, no_facts, start
@@ -67,6 +67,10 @@ def wrote_owner(tx: Tx, person: Person, repair: Repair, message: dict[str, Any])
 @action("letter.reply", Letter, button=True, stays=True)
 def reply(tx: Tx, person: Person, letter: Letter) -> None:
     """Ask what to answer."""
+    if listing_letters.is_one(letter):
+        listing_letters.must_be_answerable(tx, person, letter)
+        start(tx, person, REPLY.name, about=f"letter:{letter.id}")
+        return
     repair = _repair_of(tx, letter)
     _must_be_open(tx, repair)
     _must_be_few(tx, person, repair)
@@ -76,6 +80,9 @@ def reply(tx: Tx, person: Person, letter: Letter) -> None:
 @action("letter.replied", Letter)
 def replied(tx: Tx, person: Person, letter: Letter, message: dict[str, Any]) -> None:
     """It goes to who wrote the letter; but what is written to the crew, to whoever has the repair now."""
+    if listing_letters.is_one(letter):
+        listing_letters.answer(tx, person, letter, message)
+        return
     repair = _repair_of(tx, letter)
     _must_be_open(tx, repair)
     writer = tx.session.get_one(Person, letter.person_id)
@@ -163,18 +170,7 @@ def _send(
     """Keep a letter and put it into the chat of a person, or of the admin group; `by` is what they call its writer."""
     if limited:
         _must_be_few(tx, person, repair)
-    letter = Letter(
-        community_id=repair.community_id,
-        about=f"repair:{repair.id}",
-        person_id=person.id,
-        to_id=to.id if to is not None else None,
-        text=message["text"],
-        at=tx.now,
-    )
-    tx.session.add(letter)
-    tx.session.flush()
-    # Not the repair's own photos, which everybody sees.
-    letter.files = add_photos(tx, person, f"letter:{letter.id}", message)
+    letter = keep_letter(tx, person, f"repair:{repair.id}", message, to)
     shown: dict[str, Any] = {
         "who": by,
         "number": repair.number,
@@ -203,7 +199,11 @@ def _called(tx: Tx, repair: Repair, to: Person | None) -> Say | str:
 
 
 def urgent_in_letter(tx: Tx, person: Person, talk: Talk, text: str, files: Sequence[File]) -> None:
-    """A sentence of danger is the letter."""
+    """A sentence of danger is the letter, if it goes to the crew or the office."""
+    letter = tx.session.get(Letter, int(talk.about.partition(":")[2])) if talk.script == REPLY.name else None
+    if letter is not None and listing_letters.is_one(letter):
+        read_free(tx, person, text, files)
+        return
     message = {"text": text, "files": [file.model_dump() for file in files]}
     finish = {LETTER.name: "repair.wrote", REPLY.name: "letter.replied"}[talk.script]
     end(tx, talk)

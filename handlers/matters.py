@@ -1,4 +1,4 @@
-"""What every matter has, whatever it is about: a public timeline, photos, and recordings, which are not public."""
+"""What every matter has: a public timeline, photos, and, not public, recordings and letters."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -7,7 +7,7 @@ from sqlmodel import col, select
 
 from conversations.words import Reader, Say, pack, unpack
 from handlers.tx import Tx
-from store.tables import Event, Media, Person
+from store.tables import Event, Letter, Media, Person
 
 
 def add_event(
@@ -78,3 +78,20 @@ def add_photos(tx: Tx, person: Person, about: str, answer: Any) -> list[int]:
     tx.session.add_all(rows)
     tx.session.flush()
     return [row.id for row in rows]
+
+
+def keep_letter(tx: Tx, person: Person, about: str, message: dict[str, Any], to: Person | None) -> Letter:
+    """Keep what somebody wrote through a matter, with the photos and recordings that came with it."""
+    letter = Letter(
+        community_id=person.community_id,
+        about=about,
+        person_id=person.id,
+        to_id=to.id if to is not None else None,
+        text=message["text"],
+        at=tx.now,
+    )
+    tx.session.add(letter)
+    tx.session.flush()
+    # Not the matter's own photos, which everybody sees.
+    letter.files = add_photos(tx, person, f"letter:{letter.id}", message)
+    return letter

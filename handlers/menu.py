@@ -4,6 +4,7 @@ from conversations.words import LANGUAGES, named_language
 from handlers import (  # noqa: F401  whose actions the commands name
     appointing,
     audit,
+    board,
     canvass,
     crew,
     equipment,
@@ -13,12 +14,15 @@ from handlers import (  # noqa: F401  whose actions the commands name
     incidents,
     joining,
     letters,
+    listing_letters,
+    listings,
     managing,
     openings,
     overdue,
     paper,
     pausing,
     polls,
+    posts,
     price,
     privacy,
     progress,
@@ -26,6 +30,8 @@ from handlers import (  # noqa: F401  whose actions the commands name
     repair,
     repair_lists,
     review,
+    rules,
+    rulings,
     spots,
     urging,
     vote_cards,
@@ -69,14 +75,21 @@ COMMANDS = {
     "spots": "spots",
     "overdue": "overdue",
     "times": "times",
+    "rulings": "ruling.list",
+    "rules": "rules",
+    "board": "board",
+    "sell": "listing.start",
 }
 FOR_STAFF = (
     "repair.open",
     "incident.list",
     "overdue",
     "times",
+    "ruling.list",
+    "rules",
     "purchases",
     "votes",
+    "board",
     "home.find",
     "crew.list",
     "committee.list",
@@ -117,6 +130,7 @@ def my(tx: Tx, person: Person) -> None:
     else:
         repair_lists.mine(tx, person)
         purchases.mine(tx, person)
+        listings.mine(tx, person)
 
 
 @action("language", button=True, stays=True)

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from sqlalchemy import update
+from sqlalchemy import String, cast, literal, update
 from sqlmodel import Session, col, select
 
 from conversations.errors import Refused
@@ -12,11 +12,12 @@ from handlers.codes import find_code, is_open, new_code, use_up
 from handlers.joining import come_in
 from handlers.leaving import lost_a_tie
 from handlers.people import add_account, new_person, roles_of
+from handlers.policy import policy_of
 from handlers.reach import consented, undelivered
 from handlers.talk import here
-from handlers.tell import places_of_kind, stranger_card, tell, tell_staff
+from handlers.tell import REMOVAL, places_of_kind, stranger_card, tell, tell_staff
 from handlers.tx import Tx
-from store.tables import Account, Code, Outgoing, Person, Place, Role, Talk
+from store.tables import Account, Code, Outgoing, Person, Place, Post, Role, Talk
 
 LINK_HOURS = 1
 # Wrong codes: a few slips cost nothing, then each costs twice the wait of the one before, then a day.
@@ -121,7 +122,8 @@ def _link(tx: Tx, place: Place, code: Code) -> None:
         raise Refused("code.not_in_staff")
     _belongs(tx, place, code, "board")
     name = tx.community(code.community_id).name
-    tell(tx, place, "place.linked", community=name)
+    days = policy_of(tx, code.community_id).posts_days
+    tell(tx, place, "place.linked", community=name, days=days)
     tell_staff(tx, code.community_id, "place.linked_staff")
 
 
@@ -213,17 +215,30 @@ def move(session: Session, place: Place, external_id: str) -> None:
         session.flush()
         sent = update(Outgoing).where(col(Outgoing.place_id) == place.id, col(Outgoing.state) == "sent")
         session.connection().execute(sent.values(message_id=""))
+        _lose_posts(session, place)
         return
     if place.kind in ("staff", "board"):  # somebody spoke there before we heard of the move
         there.community_id, there.kind = place.community_id, place.kind
     place.community_id, place.kind = None, "group"  # or it would be written to as well
     session.add_all([there, place])
     session.flush()
+    _lose_posts(session, place)
     waiting = update(Outgoing).where(col(Outgoing.place_id) == place.id, col(Outgoing.state) == "waiting")
     session.connection().execute(waiting.values(place_id=there.id))
     busy = select(Talk.person_id).where(Talk.place_id == there.id)
     talks = update(Talk).where(col(Talk.place_id) == place.id, col(Talk.person_id).not_in(busy))
     session.connection().execute(talks.values(place_id=there.id))
+
+
+def _lose_posts(session: Session, place: Place) -> None:
+    """What members said in a group that has moved cannot be reached any more."""
+    execute = session.connection().execute
+    gone = update(Outgoing).where(
+        col(Outgoing.place_id) == place.id, col(Outgoing.state) == "waiting", col(Outgoing.lane) == REMOVAL
+    )
+    execute(gone.values(state="dropped"))
+    number = literal("moved ") + cast(col(Post.id), String)
+    execute(update(Post).where(col(Post.place_id) == place.id).values(message_id=number, parts=[]))
 
 
 def heard_in_group(tx: Tx, said: Said, place: Place) -> None:

@@ -18,6 +18,11 @@ Hours = Annotated[str, Field(pattern=r"^(\d{1,4}(, ?\d{1,4})*)?$")]
 LONGEST = {"h": 500, "d": 60}
 
 
+def hours_in(text: str) -> list[int]:
+    """The hours in "48, 12"."""
+    return [int(each) for each in text.split(",") if each.strip()]
+
+
 def deadlines_in(text: str) -> dict[str, tuple[int, str]]:
     """What "lift 8h, paint 5d" says: {"lift": (8, "h"), "paint": (5, "d")}; ValueError names what it cannot mean."""
     found: dict[str, tuple[int, str]] = {}
@@ -111,6 +116,14 @@ class Policy(BaseModel):
     remind_hours: Hours = "48, 12"
     waking: Span = "08:30-21:00"
     objection_days: int = Field(7, ge=1, le=60)
+    listing_days: int = Field(30, ge=1, le=365)
+    listing_limit: int = Field(10, ge=1, le=100)
+    ruling_hours: int = Field(24, ge=1, le=240)
+    newcomer_hours: int = Field(24, ge=0, le=720)
+    strike_days: int = Field(30, ge=1, le=365)
+    silence_hours: Hours = "1, 24, 168"
+    flood_messages: int = Field(8, ge=3, le=100)
+    posts_days: int = Field(7, ge=1, le=365)
 
     @model_validator(mode="after")
     def _day_has_hours(self) -> Self:

@@ -1,19 +1,21 @@
 """What is stored about people: shown to them, erased at their wish, and erased by the clock."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, time, timedelta
 from typing import Any
 
-from sqlalchemy import and_, delete, func, or_, true, update
+from sqlalchemy import and_, delete, false, func, or_, true, update
 from sqlmodel import SQLModel, col, select
 
 from conversations.errors import Refused
 from conversations.words import Say
+from handlers import conduct, listing_cards, listings
 from handlers.actions import action
 from handlers.agents import acts_for_lines, agent_lines, revoke_all
 from handlers.ballot_log import receipt
 from handlers.ballots import in_words
+from handlers.conduct import WAITING
 from handlers.people import accounts_of, is_guest, owns
 from handlers.phones import masked, phone_of
 from handlers.policy import policy_of
@@ -35,6 +37,7 @@ from store.tables import (
     Community,
     Event,
     Example,
+    Flag,
     Follower,
     Home,
     HomeRole,
@@ -42,7 +45,9 @@ from store.tables import (
     JoinRequest,
     Letter,
     Link,
+    Listing,
     Media,
+    Member,
     Notice,
     Objection,
     Opening,
@@ -50,10 +55,12 @@ from store.tables import (
     Paper,
     Person,
     Place,
+    Post,
     Purchase,
     Repair,
     Rest,
     Role,
+    Ruling,
     Supporter,
     Talk,
     Vote,
@@ -62,6 +69,7 @@ from store.tables import (
 
 OVER = ("closed", "withdrawn")
 PURCHASE_OVER = ("declined", "withdrawn", "rejected", "done")
+LISTING_OVER = ("closed", "expired", "withdrawn", "refused")
 PAPER_PHOTOS = "paper:"
 SHORTEST_NAME = 2
 SHORTEST_LATIN = 3
@@ -70,6 +78,8 @@ AT = time(3, 30)
 """When old things are erased, in the community's time."""
 SOON = timedelta(seconds=5)
 BATCH = 2000
+LOOKED_AT = timedelta(days=30)
+"""After which the photos of a last look go that came to nothing; a talk lasts no longer."""
 FEW = 5
 
 
@@ -87,6 +97,7 @@ def mydata(tx: Tx, person: Person) -> None:
         "requests": _requests(tx, person),
         "repairs": _repairs(tx, person),
         "purchases": _purchases(tx, person),
+        "listings": _listings(tx, person),
         "votes": [*_votes(tx, person), *_objections(tx, person)],
         "open": _open(tx, person),
         "said": _said(tx, person),
@@ -259,6 +270,40 @@ def _purchases(tx: Tx, person: Person) -> list[Say]:
     ]
 
 
+def _listings(tx: Tx, person: Person) -> list[Say]:
+    """What one published, what was ruled on one's words, and what of others one reported."""
+    published = select(Listing).where(Listing.person_id == person.id).order_by(col(Listing.id))
+    ruled = select(Ruling).where(Ruling.person_id == person.id).order_by(col(Ruling.id))
+    reported = select(Flag).where(Flag.person_id == person.id).order_by(col(Flag.id))
+    return [
+        *(
+            Say(
+                "mydata.listing",
+                number=each.number,
+                at=each.created_at,
+                shown=listing_cards.card_of(tx, each),
+                draft=" · ".join(_words_in(each.draft)) or Say("talk.none"),
+                state=listing_cards.state(each),
+            )
+            for each in tx.session.exec(published)
+        ),
+        *(
+            Say(
+                "mydata.ruling",
+                number=each.number,
+                at=each.at,
+                text=each.text,
+                state=Say(f"ruling.state.{each.state}"),
+            )
+            for each in tx.session.exec(ruled)
+        ),
+        *(
+            Say("mydata.flag", about=each.about, at=each.at, why=each.reason or Say("talk.none"))
+            for each in tx.session.exec(reported)
+        ),
+    ]
+
+
 def _objections(tx: Tx, person: Person) -> list[Say]:
     """What one said against results, and what was answered."""
     filed = (
@@ -316,7 +361,14 @@ def _votes(tx: Tx, person: Person) -> list[Say]:
 
 
 def _said(tx: Tx, person: Person) -> list[Say]:
+    """What the person wrote to us, and in the community's group, whose words do not stand with the messages."""
     heard = tx.session.exec(select(Inbox).where(_from(tx, person)).order_by(col(Inbox.id)))
+    posts = tx.session.exec(select(Post).where(_posted(tx, person)).order_by(col(Post.id)))
+    in_group = [Say("mydata.post", at=post.at, text=post.text or Say("mydata.file")) for post in posts]
+    return [*_written(tx, heard), *in_group]
+
+
+def _written(tx: Tx, heard: Iterable[Inbox]) -> list[Say]:
     return [
         Say(
             "mydata.said",
@@ -325,6 +377,22 @@ def _said(tx: Tx, person: Person) -> list[Say]:
             or Say("mydata.tapped" if row.payload.get("tap") else "mydata.file"),
         )
         for row in heard
+        if row.payload.get("place_kind") == "private" or row.payload.get("text") or row.payload.get("tap")
+    ]
+
+
+def _posted(tx: Tx, person: Person) -> Any:
+    """What came into the community's group from the person's accounts, whoever they were to us then."""
+    return or_(col(Post.person_id) == person.id, *_there(tx, person, Post))
+
+
+def _there(tx: Tx, person: Person, table: type[Post] | type[Member]) -> list[Any]:
+    """The rows of groups that are about the person's accounts."""
+    return [
+        (col(table.account) == each.external_id)
+        & (col(table.community_id) == person.community_id)
+        & col(table.place_id).in_(select(Place.id).where(Place.messenger == each.messenger))
+        for each in accounts_of(tx, person)
     ]
 
 
@@ -387,6 +455,8 @@ def _erase(tx: Tx, person: Person) -> None:
     revoke_all(tx, person)
     _end_ties(tx, person)
     _forget_requests(tx, person)
+    listings.forget(tx, person)
+    conduct.forget(tx, person, [f"{each.messenger}:{each.external_id}" for each in accounts_of(tx, person)])
     _erase_matters(tx, person)
     _erase_messages(tx, person)
     _unbind(tx, person)
@@ -521,7 +591,11 @@ def _drop_photos(tx: Tx, whose: Any) -> None:
     The photo of a ballot is none of whoever took it, but evidence.
     """
     kept: list[str] = []
-    for table, name, over in ((Repair, "repair", OVER), (Purchase, "purchase", PURCHASE_OVER)):
+    for table, name, over in (
+        (Repair, "repair", OVER),
+        (Purchase, "purchase", PURCHASE_OVER),
+        (Listing, "listing", LISTING_OVER),
+    ):
         named = select(Media.about).where(whose, col(Media.about).startswith(f"{name}:")).distinct()
         numbers = [int(each.removeprefix(f"{name}:")) for each in tx.session.exec(named)]
         opened = col(table.id).in_(numbers) & col(table.state).not_in(over)
@@ -551,6 +625,8 @@ def _erase_messages(tx: Tx, person: Person) -> None:
     """What the person said, and what was said to them; the message at hand is cleared with its chat."""
     connection = tx.session.connection()
     connection.execute(delete(Rest).where(col(Rest.person_id) == person.id))
+    connection.execute(delete(Post).where(_posted(tx, person)))
+    connection.execute(delete(Member).where(or_(false(), *_there(tx, person, Member))))
     theirs = select(Inbox.id).where(_from(tx, person), col(Inbox.id) != (tx.inbox_id or 0))
     _delete_heard(tx, theirs)
     _delete_sent(tx, col(Outgoing.person_id) == person.id)
@@ -683,12 +759,21 @@ def retain(tx: Tx, person: None, community: Community) -> None:
         _drop_heard(tx, community.id, said),
         _drop_sent(tx, community.id, sent),
         _drop_rest(tx, community.id, said),
+        _drop_posts(tx, community.id, tx.now - timedelta(days=policy.posts_days)),
         _drop_strangers(tx, community.id, left),
         _drop_guests(tx, community.id, left),
     ]
+    tx.session.connection().execute(
+        update(Ruling)
+        .where(col(Ruling.community_id) == community.id, col(Ruling.at) < said, col(Ruling.text) != "")
+        .where(col(Ruling.state).not_in(WAITING))
+        .values(text="", why=[], account="")
+    )
     for table in (Code, Link):
         gone = delete(table).where(_of(table, community.id), col(table.expires_at) < left)
         tx.session.connection().execute(gone)
+    looked_at = col(Media.about).startswith("talk:") & (col(Media.created_at) < tx.now - LOOKED_AT)
+    tx.session.connection().execute(delete(Media).where(_of(Media, community.id), looked_at))
     forgotten = select(Person.id).where(Person.community_id == community.id, Person.name == "")
     # Of matters that were open when they were forgotten; and what was kept long enough.
     _drop_photos(tx, col(Media.person_id).in_(forgotten))
@@ -732,6 +817,19 @@ def _drop_rest(tx: Tx, community_id: int, before: datetime) -> bool:
     old = select(Rest.id).where(Rest.community_id == community_id, Rest.created_at < before).limit(BATCH)
     ids = tx.session.exec(old).all()
     tx.session.connection().execute(delete(Rest).where(col(Rest.id).in_(ids)))
+    return len(ids) == BATCH
+
+
+def _drop_posts(tx: Tx, community_id: int, before: datetime) -> bool:
+    """What was said in the group, unless staff still have to decide on it."""
+    waits = select(Ruling.id).where(Ruling.community_id == community_id, col(Ruling.state).in_(WAITING))
+    decided = or_(col(Post.ruling_id).is_(None), col(Post.ruling_id).not_in(waits))
+    old = select(Post.id).where(Post.community_id == community_id, Post.at < before, decided).limit(BATCH)
+    ids = tx.session.exec(old).all()
+    connection = tx.session.connection()
+    judged = update(Ruling).where(col(Ruling.about).in_([f"post:{each}" for each in ids]))
+    connection.execute(judged.values(text="", why=[]))  # that it counts stays
+    connection.execute(delete(Post).where(col(Post.id).in_(ids)))
     return len(ids) == BATCH
 
 

@@ -239,10 +239,10 @@ def brief_to(tx: Tx, repair: Repair, person: Person) -> Any:
     return cut_short(_masked(tx, repair, repair.what)) or Say(f"kind.{repair.kind}")
 
 
-def cut_short(text: str) -> str:
+def cut_short(text: str, most: int = BRIEF) -> str:
     """Words in one line of a list."""
     line = " ".join(text.split())
-    return line if len(line) <= BRIEF else f"{line[: BRIEF - 1]}…"
+    return line if len(line) <= most else f"{line[: most - 1]}…"
 
 
 def because(repair: Repair) -> Any:

@@ -119,6 +119,22 @@ def committee(tx: Tx, person: Person, row: Any) -> bool:
     return "committee" in roles_of(tx, person)
 
 
+def accused(tx: Tx, person: Person, row: Any) -> bool:
+    """Who wrote what the ruling is about."""
+    return row is not None and row.person_id == person.id
+
+
+def stands_in(tx: Tx, person: Person, row: Any) -> bool:
+    """A member of the owners' committee, where staff have let the time pass in which they had to decide on others."""
+    late = row is not None and row.due_at is not None and row.due_at <= tx.now
+    return late and not accused(tx, person, row) and committee(tx, person, row)
+
+
+def judges(tx: Tx, person: Person, row: Any) -> bool:
+    """Staff who decide on a ruling, but not on their own words."""
+    return staff(tx, person, row) and not accused(tx, person, row)
+
+
 def votes_for(tx: Tx, person: Person, row: Any) -> bool:
     """Who has this number in a vote, or was given the power to vote for who has it."""
     if row is None or row.person_id is None or not row.homes:
@@ -353,6 +369,39 @@ RIGHTS: Mapping[str, tuple[Capacity | str, ...]] = {
     "repair.correct": (reporter,),
     "repair.corrected": (reporter,),
     "repair.open": (staff, crew, manager),
+    "board": (known,),
+    "market.page": (known,),
+    "listing.start": (resident,),
+    "listing.publish": (resident,),
+    "listing.change": (reporter,),
+    "listing.changed": (reporter,),
+    "listing.close": (reporter,),
+    "listing.withdraw": (reporter,),
+    "listing.renew": (reporter,),
+    "listing.remind": (CLOCK,),
+    "listing.expire": (CLOCK,),
+    "listing.show": (known,),
+    "listing.write": (resident,),
+    "listing.wrote": (resident,),
+    "listing.report": (staff, resident),
+    "listing.reason": (resident,),
+    "listing.explained": (resident,),
+    "letter.report": (addressee,),
+    "post.unsay": (CLOCK,),
+    "rules": (anybody,),
+    "rule.add": (staff,),
+    "rule.added": (staff,),
+    "rule.silence": (staff,),
+    "rule.silenced": (staff,),
+    "rule.drop": (staff,),
+    "rule.dropped": (staff,),
+    "ruling.appeal": (accused,),
+    "ruling.allow": (judges, stands_in),
+    "ruling.uphold": (judges, stands_in),
+    "ruling.list": (staff,),
+    "ruling.show": (staff,),
+    "ruling.remind": (CLOCK,),
+    "ruling.overdue": (CLOCK,),
     "purchases": (anybody,),
     "purchase.start": (resident,),
     "purchase.submit": (owner_here,),
@@ -403,7 +452,18 @@ def may(tx: Tx, person: Person | None, action: str, row: Any) -> Capacity | str 
 
 def acts_for_community(capacity: Capacity | str) -> bool:
     """Whether acting in this capacity belongs into the audit log."""
-    return capacity in (staff, colleague, crew, crew_in_charge, manager, for_office, committee, decides)
+    return capacity in (
+        staff,
+        colleague,
+        crew,
+        crew_in_charge,
+        manager,
+        for_office,
+        committee,
+        decides,
+        judges,
+        stands_in,
+    )
 
 
 def refusal(tx: Tx, person: Person | None, action: str, row: Any) -> Refused:

@@ -56,7 +56,8 @@ class Known:
     `facts` gives the ways to find out what its questions need to know; `heard` sees the names of new answers and says
     True when it has taken the talk over; `urgent` takes a sentence of danger that was said in the midst of the talk;
     `dropped` says True when it has rescued what another talk pushes aside; `about` are facts for the words of the
-    questions, such as whom they are about. One whose answers count as they come may end in silence.
+    questions, such as whom they are about; `photos` are what is shown with the last look. One whose answers count as
+    they come may end in silence.
     """
 
     script: Script
@@ -65,6 +66,7 @@ class Known:
     urgent: Callable[[Tx, Person, Talk, str, Sequence[File]], None] | None = None
     dropped: Callable[[Tx, Person, Talk], bool] | None = None
     about: Callable[[Tx, Talk], dict[str, Any]] | None = None
+    photos: Callable[[Tx, Person, Talk], Sequence[int]] | None = None
     ends_in_silence: bool = False
 
 
@@ -522,7 +524,8 @@ def ask(tx: Tx, person: Person, talk: Talk, *, lead: str = "", **lead_facts: Any
     if step is None:
         return
     reader = reader_of(tx, here(tx, person))
-    about = SCRIPTS[talk.script].about
+    about, photos = SCRIPTS[talk.script].about, SCRIPTS[talk.script].photos
+    last_look = isinstance(script.steps[step], Confirm)
     tell(
         tx,
         here(tx, person),
@@ -530,9 +533,8 @@ def ask(tx: Tx, person: Person, talk: Talk, *, lead: str = "", **lead_facts: Any
         buttons=_buttons(talk, script, step, facts),
         last=f"talk:{talk.id}",
         lead=reader.say(lead, **lead_facts) if lead else "",
-        summary=_summary(reader, script, talk.answers, facts)
-        if isinstance(script.steps[step], Confirm)
-        else "",
+        summary=_summary(reader, script, talk.answers, facts) if last_look else "",
+        photos=photos(tx, person, talk) if photos is not None and last_look else (),
         count=facts.get("photos_so_far", 0),
         left=_left(script.steps[step], facts),
         **(about(tx, talk) if about is not None else {}),

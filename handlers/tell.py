@@ -11,11 +11,25 @@ from sqlmodel import Session, col, select
 
 from conversations.words import LANGUAGES, Reader, cut, pack, unpack
 from handlers.tx import Tx
-from store.tables import Account, Follower, Home, HomeRole, Notice, Outgoing, Person, Place, Repair, Rest
+from store.tables import (
+    Account,
+    Follower,
+    Home,
+    HomeRole,
+    Member,
+    Notice,
+    Outgoing,
+    Person,
+    Place,
+    Repair,
+    Rest,
+)
 from store.vault import HIDDEN, without_hidden
 
 # Lanes: a lower one always goes first.
 URGENT, ANSWER, NEWS, BROADCAST = range(4)
+REMOVAL = -1
+"""What takes something away from a chat, or from whoever broke its rules: no message, and so behind none of them."""
 FAN_OUT = 500
 REST = "rest.show:"
 MOST = 4000  # characters that every messenger takes
@@ -73,6 +87,7 @@ def tell(
     lead: str = "",
     keyboard: str = "",
     reads: str = "",
+    thread: str = "",
     **facts: Any,
 ) -> None:
     """Write the words of `key` as one message to a person or a place; `lead` are words to put before them.
@@ -82,7 +97,7 @@ def tell(
     `last`, only the last one in a chat has buttons.
     `photos` are ids of Media; `keyboard` "contact" lets people share their own number below a message without
     buttons, until one with "remove". Without a lane, what goes to the chat that just spoke is an answer.
-    `reads` is the language of a chat whose people we do not know yet.
+    `reads` is the language of a chat whose people we do not know yet, `thread` a topic of the group.
     """
     place = to if isinstance(to, Place) else place_of(tx, to)
     reader = replace(reader_of(tx, to), lasting=card is not None)
@@ -92,6 +107,8 @@ def tell(
     state = "waiting" if answer else _state(tx, place, silent=silent)
     name = card or last
     before = latest(tx, name, place.id) if name is not None and place is not None else None
+    if before is not None and before.change == "delete":  # what was taken down stands there anew
+        before = None
     whose = {"person_id": to.id} if isinstance(to, Person) else {"place_id": to.id}
     words, rest = fitting(tx, f"{lead}\n\n{reader.say(key, **facts)}".strip(), to.community_id, **whose)
     below = shown_buttons(reader, [*buttons, *rest])
@@ -124,7 +141,7 @@ def tell(
             "silent": silent,
             **FRESH,
             "keyboard": keyboard,
-            "thread": tx.said.thread if answer and tx.said is not None else "",
+            "thread": thread or (tx.said.thread if answer and tx.said is not None else ""),
             "state": state,
             "error": "no chat" if place is None else "",
             "created_at": tx.now,
@@ -307,24 +324,34 @@ def _look_again(tx: Tx) -> None:
             tx.session.expire(row)
 
 
+def take_away(tx: Tx, card: str, place: Place) -> None:
+    """Delete what we said under a card in one chat; what still waits is sent first, since it may be on its way."""
+    before = latest(tx, card, place.id)
+    if before is None or before.change == "delete":
+        return
+    _write(tx, place, change="delete", card=card, lane=NEWS, text=before.text)
+
+
+def remove(tx: Tx, place: Place, message_id: str, parts: Sequence[str] = (), *, card: str) -> None:
+    """Delete a member's message in a group, before all else."""
+    _write(tx, place, change="remove", card=card, lane=REMOVAL, message_id=message_id, parts=list(parts))
+
+
+def silence(tx: Tx, place: Place, member: Member) -> None:
+    """Let the messenger know what a member of a group may do, as their row says when it is sent."""
+    _write(tx, place, change="silence", card=f"member:{member.id}", lane=REMOVAL)
+
+
+def _write(tx: Tx, place: Place, **values: Any) -> None:
+    """A row that brings nobody words to read."""
+    row = {"text": "", "buttons": [], "photos": [], "silent": True, **FRESH, **values}
+    row |= {"community_id": place.community_id, "place_id": place.id, "created_at": tx.now}
+    tx.session.connection().execute(insert(Outgoing), row)
+
+
 def hand_over(tx: Tx, place: Place, body: str, *, card: str) -> None:
     """Write what goes to a machine: words that must stay whole, urgently."""
-    tx.session.connection().execute(
-        insert(Outgoing),
-        {
-            "community_id": place.community_id,
-            "place_id": place.id,
-            "lane": URGENT,
-            "card": card,
-            "change": "send",
-            "text": body,
-            "buttons": [],
-            "photos": [],
-            "silent": False,
-            **FRESH,
-            "created_at": tx.now,
-        },
-    )
+    _write(tx, place, change="send", card=card, lane=URGENT, text=body, silent=False)
 
 
 FRESH = {
@@ -524,6 +551,16 @@ def take_back(tx: Tx, community_id: int, about: str) -> None:
     tx.session.flush()
     for language in LANGUAGES:
         _take_back(tx, about, language, tx.reader(community_id, language).say("notice.taken_back"))
+
+
+def take_down(tx: Tx, community_id: int, about: str) -> None:
+    """Delete what was published about a matter from the board, too; with its photos, which no change takes away."""
+    take_back(tx, community_id, about)
+    words = tx.reader(community_id).say("notice.taken_back")
+    for place in places_of_kind(tx, community_id, "board"):
+        shown = latest(tx, f"board:{about}", place.id)
+        if shown is not None and shown.change != "delete":
+            _change(tx, shown, "delete", words, [], lane=NEWS, silent=True)
 
 
 def _take_back(tx: Tx, about: str, language: str, words: str) -> None:

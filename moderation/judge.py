@@ -5,14 +5,21 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
-from moderation.urgency import RuleSet, Verdict, judge
+from moderation import conduct, urgency
+from moderation.rulebook import RuleSet
+
+
+class Judge(Protocol):
+    """A judgement: of repairs or of posts."""
+
+    def __call__(self, text: str, rules: RuleSet | None = None, language: str = "zh") -> Any: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Labelled:
-    """A text and what it is: urgent or normal."""
+    """A text and what it is: urgent or normal, violation or ok."""
 
     text: str
     label: str
@@ -20,21 +27,26 @@ class Labelled:
 
 @dataclass(frozen=True, slots=True)
 class Differs:
-    """A labelled text that the rules judge differently, and why they do; `ask` differs from both labels."""
+    """A labelled text that the rules judge differently, and why they do; `ask` and `hold` differ from any label."""
 
     example: Labelled
-    verdict: Verdict
+    verdict: urgency.Verdict | conduct.Verdict
 
 
 def dry_run(
-    examples: Iterable[Labelled], rules: RuleSet | None = None, language: str = "zh"
+    examples: Iterable[Labelled],
+    rules: RuleSet | None = None,
+    language: str = "zh",
+    judge: Judge = urgency.judge,
 ) -> list[Differs]:
     """Which labelled texts these rules judge differently from their label, in the order of the texts."""
     judged = ((example, judge(example.text, rules, language)) for example in examples)
     return [Differs(example, verdict) for example, verdict in judged if verdict.verdict != example.label]
 
 
-def judge_lines(lines: Iterable[str], rules: RuleSet | None = None) -> Iterator[dict[str, Any]]:
+def judge_lines(
+    lines: Iterable[str], rules: RuleSet | None = None, judge: Judge = urgency.judge
+) -> Iterator[dict[str, Any]]:
     """Judge plain lines or JSON Lines with `id` and `text`; blank lines are skipped.
 
     A plain line's id is its line number; a line that is no such JSON is judged as the plain text it is.
@@ -44,10 +56,15 @@ def judge_lines(lines: Iterable[str], rules: RuleSet | None = None) -> Iterator[
             continue
         name, text = _read_line(line.strip(), str(number))
         verdict = judge(text, rules)
+        about = (
+            {"category": verdict.category or None}
+            if isinstance(verdict, conduct.Verdict)
+            else {"kind": verdict.kind}
+        )
         yield {
             "id": name,
             "verdict": verdict.verdict,
-            "kind": verdict.kind,
+            **about,
             "why": [
                 {"rule": why.rule, "words": list(why.words), "sentence": why.sentence} for why in verdict.why
             ],

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from zhconv_rs import zhconv
 
@@ -22,6 +22,7 @@ _FOLD: dict[int, str] = {
     ord("…"): ",",
     ord("\u2019"): "'",
 }
+_FOLDED = re.compile(f"[{''.join(re.escape(chr(code)) for code in _FOLD)}]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 # Zero-width and bidirectional marks, soft hyphen, control characters, variation selectors, skin tones.
 _HIDDEN = (
@@ -47,6 +48,9 @@ class Read:
     plain: str
     original: str
     offsets: tuple[int, ...] | None = None  # place in plain → place in original; None: the same
+    tails: Mapping[int, int] = field(
+        default_factory=dict
+    )  # where what stands for several pieces ends in original
 
     def words(self, start: int, end: int) -> str:
         """What the person wrote where `plain[start:end]` was found."""
@@ -54,7 +58,8 @@ class Read:
             return ""
         if self.offsets is None:
             return self.original[start:end]
-        return self.original[self.offsets[start] : self.offsets[end - 1] + 1]
+        last = self.offsets[end - 1]
+        return self.original[self.offsets[start] : self.tails.get(last, last) + 1]
 
 
 def read(text: str) -> Read:
@@ -68,6 +73,11 @@ def read(text: str) -> Read:
     if not plain.isascii():
         plain, offsets = _simplified(plain, offsets)
     return Read(plain, text, offsets)
+
+
+def folded(text: str) -> str:
+    """The plain form of a text that has nothing to drop, join or simplify: only capitals and marks change."""
+    return text.translate(_FOLD) if _FOLDED.search(text) else text
 
 
 def _simplified(plain: str, offsets: tuple[int, ...] | None) -> tuple[str, tuple[int, ...] | None]:
@@ -89,16 +99,17 @@ def _each(
 
 def _without(plain: str, offsets: tuple[int, ...] | None) -> tuple[str, tuple[int, ...]]:
     """Drop hidden marks first, because they may stand between spaced-out characters."""
-    plain, places = _cut(plain, tuple(offsets or range(len(plain))), _spans(_DROP, plain))
+    plain, places = cut(plain, tuple(offsets or range(len(plain))), _spans(_DROP, plain))
     gaps = [(max(run.end("alone"), run.start()), run.end()) for run in _SPACED.finditer(plain)]
-    return _cut(plain, places, gaps)
+    return cut(plain, places, gaps)
 
 
 def _spans(pattern: re.Pattern[str], plain: str) -> list[tuple[int, int]]:
     return [match.span() for match in pattern.finditer(plain)]
 
 
-def _cut(plain: str, places: tuple[int, ...], gaps: list[tuple[int, int]]) -> tuple[str, tuple[int, ...]]:
+def cut(plain: str, places: tuple[int, ...], gaps: list[tuple[int, int]]) -> tuple[str, tuple[int, ...]]:
+    """Take the gaps out of a text and of its places."""
     parts: list[str] = []
     kept: list[int] = []
     at = 0

@@ -11,15 +11,17 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import pairwise, repeat
+from operator import add
 from pathlib import Path
 
 from moderation import segment
 from moderation.text import HAN, read
 
 _HAN = re.compile(f"[{HAN}]+")
+_OTHER = re.compile(f"[a-z]+|[^{HAN}a-z0-9\\s]")
 _ROUNDS = 40
 _RATE = 4.0
 _TOO_SMALL = 5
@@ -35,18 +37,24 @@ class Tone:
 
     weights: Mapping[str, int]
     bias: int
+    words: bool = True  # whether it knows words, for which jieba must cut each text
 
-    def score(self, plain: str) -> int:
-        """What the whole text sounds like."""
-        pieces = _pieces(plain)
-        total = sum(map(self.weights.__getitem__, self.weights.keys() & pieces))
+    def score(self, plain: str, signs: Iterable[str] = ()) -> int:
+        """What the whole text sounds like; signs are what else is known of it, as it was when this was learned."""
+        pieces = pieces_of(plain, self.words)
+        pieces.update(signs)
+        total = sum(map(self.weights.get, pieces, repeat(0)))
         return round(self.bias + total * _norm(pieces))
 
     def alarming(self, plain: str) -> tuple[str, ...]:
         """What sounds most like an emergency and can be shown: words first, and none inside another."""
         heavy = sorted(
-            (piece for piece in self.weights.keys() & _pieces(plain) if self.weights[piece] > 0),
-            key=lambda piece: (not _is_telling(piece), -self.weights[piece], piece),
+            (
+                piece
+                for piece in self.weights.keys() & pieces_of(plain, self.words)
+                if self.weights[piece] > 0
+            ),
+            key=lambda piece: (not _is_telling(piece, self.words), -self.weights[piece], piece),
         )
         chosen: list[str] = []
         for words in map(_shown, heavy):
@@ -60,18 +68,28 @@ class Tone:
 def load_tone(path: Path) -> Tone:
     """Read what was learned. Raises OSError or ValueError."""
     row = json.loads(path.read_text(encoding="utf-8"))
-    return Tone(row["weights"], row["bias"])
+    # Equal numbers share their place in memory, so that more of them stay near at hand.
+    same: dict[int, int] = {}
+    return Tone(
+        {piece: same.setdefault(weight, weight) for piece, weight in row["weights"].items()},
+        row["bias"],
+        row["words"],
+    )
 
 
 def save_tone(tone: Tone, path: Path) -> None:
     """Write it so that two versions can be compared line by line."""
-    row = {"bias": tone.bias, "weights": dict(sorted(tone.weights.items()))}
+    row = {"bias": tone.bias, "words": tone.words, "weights": dict(sorted(tone.weights.items()))}
     path.write_text(json.dumps(row, ensure_ascii=False, indent=0) + "\n", encoding="utf-8")
 
 
 def learn(examples: Iterable[tuple[str, bool]]) -> Tone:
     """Learn from texts and whether each is urgent; the same examples in the same order give the same weights."""
-    texts = [(_pieces(read(text).plain), urgent) for text, urgent in examples]
+    return learn_pieces([(pieces_of(read(text).plain), urgent) for text, urgent in examples])
+
+
+def learn_pieces(texts: Sequence[tuple[Set[str], bool]], words: bool = True) -> Tone:
+    """Learn from the pieces of texts, whatever they are, and whether each text is what the tone shall sound."""
     often = Counter(piece for pieces, _ in texts for piece in pieces)
     # What stands in one text alone teaches nothing about others.
     kept = sorted(piece for piece, count in often.items() if count > 1)
@@ -98,24 +116,31 @@ def learn(examples: Iterable[tuple[str, bool]]) -> Tone:
     return Tone(
         {piece: weight for piece, weight in hundredths.items() if abs(weight) >= _TOO_SMALL},
         round(bias * 100),
+        words,
     )
 
 
-def _pieces(plain: str) -> set[str]:
+def pieces_of(plain: str, words: bool = True) -> set[str]:
     """Characters, pairs and threes of them; "[word]" and "[word word]" are whole words and neighbours."""
     pieces: set[str] = set()
     for run in _HAN.findall(plain):
         pieces.update(run)
-        pieces.update(map("".join, pairwise(run)))
-        pieces.update(map("".join, zip(run, run[1:], run[2:], strict=False)))
-    words = ["#" if word[0].isdigit() else word for word in segment.words(plain) if not word.isspace()]
-    pieces.update([f"[{word}]" for word in words])
-    pieces.update([f"[{one} {two}]" for one, two in pairwise(words)])
+        pairs = list(map(add, run, run[1:]))
+        pieces.update(pairs)
+        pieces.update(map(add, pairs, run[2:]))
+    if words:
+        cut = ["#" if word[0].isdigit() else word for word in segment.words(plain) if not word.isspace()]
+        pieces.update([f"[{word}]" for word in cut])
+        pieces.update([f"[{one} {two}]" for one, two in pairwise(cut)])
+    else:
+        pieces.update([f"[{word}]" for word in _OTHER.findall(plain)])
     return pieces
 
 
-def _is_telling(piece: str) -> bool:
-    """Whether it is one word or two, and not a cut through them."""
+def _is_telling(piece: str, words: bool) -> bool:
+    """Whether it is one word or two, and not a cut through them; without words, more than a character."""
+    if not words:
+        return len(piece) > 1 and not piece.startswith("[")
     return piece.startswith("[") and len(piece) > len("[好]") and piece[1:-1].replace(" ", "").isalpha()
 
 
@@ -125,7 +150,7 @@ def _shown(piece: str) -> str:
     return words.replace(" ", "") if _HAN.search(words) else words
 
 
-def _norm(pieces: Sequence[str] | set[str]) -> float:
+def _norm(pieces: Set[str]) -> float:
     return 1 / math.sqrt(len(pieces) or 1)
 
 

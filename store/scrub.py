@@ -27,10 +27,14 @@ HOLDS_WORDS = {
     "attempt": ("error",),
     "timer": ("error",),
     "roster_file": ("name",),
+    "post": ("text", "files"),
     "equipment": ("kind", "spot", "note"),
     "purchase": ("what", "spot", "why", "note", "reason"),
     "opening": ("vote",),
     "objection": ("what", "answer"),
+    "listing": ("title", "text", "details", "draft"),
+    "ruling": ("text", "why"),
+    "flag": ("reason",),
 }
 BETWEEN = r"[^\w\n]{0,3}"
 FULL_WIDTH = str.maketrans("0123456789", "０１２３４５６７８９")

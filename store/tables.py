@@ -452,7 +452,8 @@ class Outgoing(SQLModel, table=True):
     card: str | None = None
     """The logical id: a later row with the same card and place changes the message instead of adding one."""
     change: str = "send"
-    """send, edit, close (its buttons have done their work) or delete"""
+    """send, edit, close (its buttons have done their work) or delete; of a group's members remove (the message
+    `message_id` goes) or silence (what the member of its card may do is as their row says)"""
     thread: str = Field(default="", sa_column_kwargs=_later("''"))
     """The topic of a group in which somebody spoke whom this answers."""
     text: str = _text()
@@ -663,17 +664,20 @@ class Spot(SQLModel, table=True):
 
 
 class Example(SQLModel, table=True):
-    """A judgement that people corrected: what the rules said of a text, and what it is."""
+    """A judgement that people corrected or confirmed: what the rules said of a text, and what it is."""
 
+    __table_args__ = (Index("ix_example_mark", "community_id", "mark"),)
     id: int = _id()
     community_id: int = _ref("community", index=True)
     judgement: str = "urgency"
     text: str = _text()
     """Without telephone numbers, rooms and the name of who wrote it."""
+    mark: str = Field(default="", sa_column_kwargs=_later("''"))
+    """Of a post: the hash by which the very same text is known again, however it is spaced."""
     verdict: str
-    """What the rules said: urgent, ask or normal."""
+    """What the rules said: urgent, ask or normal; of a post: ok, hold or violation."""
     label: str
-    """What it is: urgent or normal."""
+    """What it is: urgent or normal; ok or violation."""
     kind: str = "other"
     about: str = ""
     """The matter: repair:17"""
@@ -681,6 +685,138 @@ class Example(SQLModel, table=True):
     """Why, in the words of who corrected it."""
     pseudonym: int = Field(default=0, sa_type=BigInt)
     """Who corrected it."""
+    at: datetime = _time()
+
+
+class Listing(SQLModel, table=True):
+    """What somebody lets, sells, looks for, gives away, has lost or found."""
+
+    __table_args__ = (
+        UniqueConstraint("community_id", "number"),
+        Index("ix_listing_state", "community_id", "state", "id"),
+    )
+    id: int = _id()
+    community_id: int = _ref("community")
+    number: int
+    person_id: int = _ref("person", index=True)
+    kind: str
+    """rent, sale, wanted, gift, lost or found"""
+    title: str = _text()
+    text: str = _text(default="")
+    price: int | None = Field(default=None, sa_type=BigInt)
+    """In 0.01 yuan, a month if it is a rent; empty: none, or to be agreed."""
+    details: dict[str, Any] = _json(dict)
+    """What a rental must show."""
+    draft: dict[str, Any] = _json(dict)
+    """An edit that waits for a decision: what is to stand instead, by column; what stands meanwhile is published."""
+    state: str = "open"
+    """held (staff decide), open, refused (it breaks a rule), closed (sold, let, found), expired or withdrawn"""
+    ruling_id: int | None = _ref("ruling", default=None)
+    """The ruling that decides on it, or on its draft."""
+    created_at: datetime = _time()
+    published_at: datetime | None = _time(default=None)
+    expires_at: datetime | None = _time(default=None)
+    closed_at: datetime | None = _time(default=None)
+
+
+class Post(SQLModel, table=True):
+    """What somebody said in the community's group; its words are kept for some days only."""
+
+    __table_args__ = (
+        UniqueConstraint("place_id", "message_id"),
+        Index("ix_post_account", "place_id", "account", "at"),
+    )
+    id: int = _id()
+    community_id: int = _ref("community")
+    place_id: int = _ref("place")
+    message_id: str
+    """As the messenger names it."""
+    account: str
+    """Whose it is, as the messenger names them ..."""
+    person_id: int | None = _ref("person", default=None, index=True)
+    """... and who that is, if we know them."""
+    name: str = ""
+    """What they call themselves there."""
+    text: str = _text(default="")
+    files: list[dict[str, Any]] = _json(list)
+    """Each with its name, and with what its messenger calls it: nothing was fetched."""
+    parts: list[str] = _json(list)
+    """Further messages that belong to it: an album's."""
+    thread: str = ""
+    """The topic in which it stood."""
+    at: datetime = _time()
+    edited_at: datetime | None = _time(default=None)
+    ruling_id: int | None = _ref("ruling", default=None)
+    """The ruling that decides on it."""
+    removed_at: datetime | None = _time(default=None)
+
+
+class Member(SQLModel, table=True):
+    """Somebody in the community's group: since when, and whether they may write."""
+
+    __table_args__ = (UniqueConstraint("place_id", "account"),)
+    id: int = _id()
+    community_id: int = _ref("community")
+    place_id: int = _ref("place")
+    account: str
+    """As the messenger names them."""
+    joined_at: datetime | None = _time(default=None)
+    """When they came in; empty: before we saw it."""
+    heard_at: datetime | None = _time(default=None)
+    """When they first said something."""
+    silent_until: datetime | None = _time(default=None)
+    """Until when they may write nothing ..."""
+    ruling_id: int | None = _ref("ruling", default=None)
+    """... and because of which ruling."""
+
+
+class Ruling(SQLModel, table=True):
+    """A judgement on something that was not simply fine, or that neighbours reported, and what became of it."""
+
+    __table_args__ = (
+        UniqueConstraint("community_id", "number"),
+        Index("ix_ruling_state", "community_id", "state", "id"),
+        Index("ix_ruling_account", "community_id", "account", "at"),
+    )
+    id: int = _id()
+    community_id: int = _ref("community")
+    number: int
+    about: str = Field(index=True)
+    """listing:5 or post:17"""
+    person_id: int | None = _ref("person", default=None, index=True)
+    """Who wrote it, if we know them ..."""
+    account: str = ""
+    """... and by which account, where that is not their own chat with us: telegram:7345"""
+    text: str = _text()
+    """The words that were judged."""
+    verdict: str
+    """hold or violation"""
+    category: str = ""
+    rules: list[str] = _json(list)
+    why: list[dict[str, str]] = _json(list)
+    """The reasons, each in every language."""
+    state: str
+    """held (staff decide), deleted (it may be appealed), appealed (staff decide), restored (it stands as it was
+    written), upheld, or moot (changed or withdrawn meanwhile)"""
+    at: datetime = _time()
+    appealed_at: datetime | None = _time(default=None)
+    due_at: datetime | None = _time(default=None)
+    """Until when staff have to decide."""
+    decided_at: datetime | None = _time(default=None)
+    pseudonym: int = Field(default=0, sa_type=BigInt)
+    """Who decided it."""
+
+
+class Flag(SQLModel, table=True):
+    """A neighbour's report that something published breaks a rule."""
+
+    __table_args__ = (UniqueConstraint("about", "person_id"),)
+    id: int = _id()
+    community_id: int = _ref("community")
+    about: str
+    """listing:5"""
+    person_id: int = _ref("person", index=True)
+    reason: str = _text(default="")
     at: datetime = _time()
 
 

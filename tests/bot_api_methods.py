@@ -613,6 +613,27 @@ class Methods:
             return 2
         return sum(each["status"] in PRESENT for each in chat.members.values())
 
+    def restrictChatMember(self, p: Body) -> bool:
+        """What a member of a supergroup may do; less than 30 seconds, or more than 366 days, are for ever."""
+        group = self._group(p["chat_id"], "method is available only for supergroups")
+        if group.kind != "supergroup":
+            raise bad("method is available only for supergroups")
+        if not group.may(self.api.bot_id, "can_restrict_members"):
+            raise bad("not enough rights to restrict/unrestrict chat member")
+        number = p["user_id"]
+        if number == self.api.bot_id:
+            raise wrong("can't restrict self")
+        if number not in self.api.users:
+            raise bad("PARTICIPANT_ID_INVALID")
+        if group.status(number) in ("creator", "administrator"):
+            raise bad("user is an administrator of the chat")
+        if group.status(number) not in PRESENT:
+            raise bad("member not found")
+        until = p.get("until_date", 0)
+        lasts = until - self.api.now()
+        group.restricts(number, p["permissions"], until if 30 <= lasts <= 366 * 86400 else 0)
+        return True
+
     def leaveChat(self, p: Body) -> bool:
         group = self._group(p["chat_id"], "chat member status can't be changed in private chats")
         self._writable(p["chat_id"])

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import copy
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 from PIL import Image, UnidentifiedImageError
 
-from tests.bot_api_text import find
+from tests.bot_api_text import find, units
 
 if TYPE_CHECKING:
     from tests.bot_api import BotApi
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 Body = dict[str, Any]
 
 MEDIA = (
-    "photo", "video", "document", "voice", "audio", "video_note", "animation", "sticker", "location", "contact",
+    "photo", "video", "document", "voice", "audio", "video_note", "animation", "sticker", "location", "contact", "poll",
 )  # fmt: skip
 CAPTIONED = ("photo", "video", "document", "voice", "audio", "animation")
 SERVICE = (
@@ -33,7 +34,13 @@ RIGHTS = {
     "can_invite_users": True, "can_post_stories": False, "can_edit_stories": False,
     "can_delete_stories": False, "can_send_welcome_messages": False, "can_pin_messages": True,
 }  # fmt: skip
-PRESENT = ("creator", "administrator", "member")
+PRESENT = ("creator", "administrator", "member", "restricted")
+MAY_SEND = (
+    "can_send_messages", "can_send_audios", "can_send_documents", "can_send_photos", "can_send_videos",
+    "can_send_video_notes", "can_send_voice_notes", "can_send_polls", "can_send_other_messages",
+    "can_add_web_page_previews", "can_react_to_messages", "can_edit_tag",
+)  # fmt: skip
+MAY_CHANGE = ("can_change_info", "can_invite_users", "can_pin_messages", "can_manage_topics")
 
 
 def kind_of(body: Body) -> str:
@@ -287,10 +294,32 @@ class User:
         return self.writes(f"/start {payload}".strip())
 
     def writes(
-        self, text: str, chat: Group | None = None, *, thread: int | None = None, reply_to: Any = None
+        self,
+        text: str,
+        chat: Group | None = None,
+        *,
+        thread: int | None = None,
+        reply_to: Any = None,
+        links: Mapping[str, str] | None = None,
     ) -> Body:
-        """Send a text, privately or in a group."""
-        return self._sends(texted(text), chat, thread, reply_to)
+        """Send a text, privately or in a group; `links` are addresses behind some of its words."""
+        return self._sends(linked(texted(text), links or {}), chat, thread, reply_to)
+
+    def forwards(self, text: str, chat: Group | None = None, *, origin: Group | User | str) -> Body:
+        """Pass on what somebody else wrote: a user, one who hides (by name), or a channel (a Group by its title)."""
+        content = texted(text) | {"forward_origin": forwarded(origin, int(self.api.now()))}
+        return self._sends(content, chat)
+
+    def sends_poll(self, question: str, options: list[str], chat: Group | None = None) -> Body:
+        """Send a poll."""
+        shown = [
+            {"persistent_id": f"{number}", "text": text, "voter_count": 0}
+            for number, text in enumerate(options)
+        ]
+        flags = {"is_closed": False, "is_anonymous": True, "allows_multiple_answers": False}
+        rest = {"total_voter_count": 0, "type": "regular", "allows_revoting": True, "members_only": False}
+        poll = {"id": self.api.next_tap(), "question": question, "options": shown, **flags, **rest}
+        return self._sends({"poll": poll}, chat)
 
     def sends_photo(
         self, data: bytes, caption: str = "", chat: Group | None = None, *, thread: int | None = None
@@ -455,6 +484,7 @@ class User:
         place: Chat = chat or self.chat
         if chat:
             assert chat.status(self.id) in PRESENT, f"{self.first_name} is not in {chat.title}"
+            assert not chat.is_silenced(self.id), f"{self.first_name} may not write in {chat.title}"
             assert thread is None or thread in chat.topics, f"there is no topic {thread}"
         else:
             assert not self.blocked, f"{self.first_name} has blocked the bot"
@@ -525,8 +555,48 @@ class Group(Chat):
         return self.message_ids
 
     def status(self, user_id: int) -> str:
-        """How somebody belongs: creator, administrator, member, left, kicked."""
-        return str(self.members.get(user_id, {"status": "left"})["status"])
+        """How somebody belongs: creator, administrator, member, restricted, left, kicked."""
+        person = self.members.get(user_id, {"status": "left"})
+        if person["status"] == "restricted" and 0 < person["until_date"] <= self.api.now():
+            self.members[user_id] = person = member("member", person["user"])  # it ends by itself
+        return str(person["status"])
+
+    def is_silenced(self, user_id: int) -> bool:
+        """Whether somebody may not write at present."""
+        restricted = self.status(user_id) == "restricted"
+        return restricted and not self.members[user_id]["can_send_messages"]
+
+    def restricts(self, user_id: int, permissions: Body, until: int) -> None:
+        """The bot lets a member do no more than this, for a while or (0) for good."""
+        person = self.people[user_id]
+        names = (*MAY_SEND, *MAY_CHANGE)
+        allowed = {name: bool(permissions.get(name)) for name in names}
+        free = all(allowed[name] for name in MAY_SEND[:-2])
+        limits = {"is_member": True, "until_date": until, **allowed}
+        new = member("member", person.card()) if free else member("restricted", person.card(), **limits)
+        self._changes(self.api.bot_card(), person, new)
+
+    def says_anonymously(self, text: str) -> Body:
+        """An administrator writes in the name of the group."""
+        bot = {"id": 1087968824, "is_bot": True, "first_name": "Group", "username": "GroupAnonymousBot"}
+        return self.post(bot, texted(text) | {"sender_chat": self.card()})
+
+    def hears_from(self, channel: Group, text: str) -> Body:
+        """A member writes in the name of a channel of their own."""
+        bot = {"id": 136817688, "is_bot": True, "first_name": "Channel", "username": "Channel_Bot"}
+        return self.post(bot, texted(text) | {"sender_chat": channel.channel_card()})
+
+    def hears_its_channel(self, channel: Group, text: str) -> Body:
+        """What the linked channel publishes comes into the group by itself."""
+        service = {"id": 777000, "is_bot": False, "first_name": "Telegram"}
+        card = channel.channel_card()
+        origin = forwarded(channel, int(self.api.now()))
+        content = {"sender_chat": card, "is_automatic_forward": True, "forward_origin": origin}
+        return self.post(service, texted(text) | content)
+
+    def channel_card(self) -> Body:
+        """The Chat object, were it a channel."""
+        return {"id": self.id, "type": "channel", "title": self.title}
 
     def may(self, user_id: int, right: str) -> bool:
         """Whether somebody has this right of an administrator."""
@@ -594,6 +664,12 @@ class Group(Chat):
         if not hidden:
             self.post((by or user).card(), {"new_chat_members": [user.card()]})
 
+    def settles(self, user: User) -> None:
+        """Somebody has been there since before the bot came: nobody tells it."""
+        if user.id not in self.members:
+            self.people[user.id] = user
+            self.members[user.id] = member("member", user.card())
+
     def leaves(self, user: User, by: User | None = None, *, hidden: bool = False) -> None:
         """Somebody goes, or is removed by somebody."""
         assert self.status(user.id) in PRESENT, f"{user.first_name} is not in {self.title}"
@@ -610,7 +686,7 @@ class Group(Chat):
         """Somebody is an administrator no more."""
         self._changes(by or self.creator, user, member("member", user.card()))
 
-    def _changes(self, by: User, user: User, new: Body) -> None:
+    def _changes(self, by: User | Body, user: User, new: Body) -> None:
         old = self.members.get(user.id) or member("left", user.card())
         self.members[user.id] = new
         if self.status(self.api.bot_id) == "administrator":
@@ -690,6 +766,24 @@ def texted(text: str) -> Body:
     assert 0 < len(text) <= 4096, "a person's message has 1 to 4096 characters"
     entities = sorted(find(text), key=lambda entity: entity["offset"])
     return {"text": text, **({"entities": entities} if entities else {})}
+
+
+def linked(content: Body, links: Mapping[str, str]) -> Body:
+    """The fields of a text in which some words are links."""
+    text, entities = content["text"], list(content.get("entities", []))
+    for words, address in links.items():
+        start, length = units(text[: text.index(words)]), units(words)
+        entities.append({"type": "text_link", "offset": start, "length": length, "url": address})
+    return content | ({"entities": entities} if entities else {})
+
+
+def forwarded(origin: Group | User | str, date: int) -> Body:
+    """Where a message was passed on from."""
+    if isinstance(origin, User):
+        return {"type": "user", "date": date, "sender_user": origin.card()}
+    if isinstance(origin, str):
+        return {"type": "hidden_user", "date": date, "sender_user_name": origin}
+    return {"type": "channel", "date": date, "chat": origin.channel_card(), "message_id": 7}
 
 
 def captioned(text: str) -> Body:

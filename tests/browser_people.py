@@ -57,6 +57,12 @@ class BrowserBuilding(Building):
     def board(self) -> Phone:
         return BrowserPhone(self, "board", "board", "board")
 
+    @property
+    def talk(self) -> list[str]:
+        board = self.account("board")
+        shown = self.app.browser.history(board, board)
+        return [each.text for each in shown if each.id.startswith("p") and not each.deleted]
+
 
 class BrowserChat:
     """A chat as its page shows it."""
@@ -115,10 +121,24 @@ class BrowserPhone(Phone):
         upload = Upload(f"a.{form}", mime, data if data is not None else recording(form))
         await self._send(uploads=[upload])
 
+    async def posts(self, text: str = "", *, edits: str = "", at_once: bool = False, **what: Any) -> str:
+        if edits:
+            pytest.skip("nothing can be changed in the playground's group")
+        assert not what
+        self._look()
+        building, key = self.building, f"{next(self.building.keys)}"
+        board = building.account("board")
+        said = await building.app.browser.say(
+            place=board, who=building.account(self.account), key=key, text=text
+        )
+        assert said == "", said
+        if not at_once:
+            await building.settle()
+        return key
+
     async def _send(self, *, key: str = "", files: tuple[File, ...] = (), **what: Any) -> None:
         assert not files, "photos are sent as they are chosen on the page"
-        for message in self.chat.messages:
-            message.seen = True
+        self._look()
         building = self.building
         said = await building.app.browser.say(
             place=building.account(self.place),

@@ -20,7 +20,7 @@ from conversations.said import Contact, File, Said
 from handlers.people import bind_account
 from handlers.roster import add_community, add_place, import_roster, read_roster
 from handlers.tx import House, Tx
-from store.tables import Community, CommunitySetting, Person
+from store.tables import Community, CommunitySetting, Member, Person
 from store.vault import Vault
 
 NAME = "test"
@@ -72,11 +72,19 @@ class Chat:
     """What one chat of the test messenger shows; it refuses what a real messenger would."""
 
     messages: list[Shown] = field(default_factory=list)
+    members: dict[str, str] = field(default_factory=dict)
+    """Of the community's group: what its members wrote and still stands, by its number."""
     keyboard: str = ""
     """"contact" while a button to share one's own number is offered."""
 
     def take(self, letter: Letter, number: str) -> str:
         row = letter.row
+        if row.change == "remove":
+            for each in (letter.row, *letter.more):
+                self.members.pop(each.message_id, None)
+            return ""
+        if row.change == "silence":
+            return ""
         if row.keyboard and (row.buttons or row.change != "send"):
             raise Never("a keyboard together with buttons, or with a change")
         if row.keyboard == "contact" and letter.place.kind != "private":
@@ -174,9 +182,40 @@ class Phone:
             file = File(kind="file", storage=kept.storage, size=kept.size, problem=kept.problem, name=name)
         await self._send(files=(file,))
 
-    async def _send(self, *, key: str = "", **what: Any) -> None:
+    async def posts(self, text: str = "", *, edits: str = "", at_once: bool = False, **what: Any) -> str:
+        """Say something in the community's group, or change what one has said there; what the group calls it.
+
+        `at_once`: more follows before anything else happens.
+        """
+        self._look()
+        building = self.building
+        number = edits or f"m{next(building.keys)}"
+        group = building.chats.setdefault("board", Chat())
+        assert not edits or edits in group.members, "what is gone cannot be changed"
+        assert not building.is_silent(self.account), f"{self.account} may not write in the group"
+        group.members[number] = text
+        said = Said(
+            messenger=NAME,
+            key=f"{self.account}-{next(building.keys)}",
+            place="board",
+            sender=self.account,
+            name=self.account,
+            at=building.clock.now(),
+            place_kind="group",
+            text=text,
+            number=number,
+            edited=bool(edits),
+            **what,
+        )
+        await (building.app.receive(said) if at_once else building.receive(said))
+        return number
+
+    def _look(self) -> None:
         for message in self.chat.messages:
             message.seen = True
+
+    async def _send(self, *, key: str = "", **what: Any) -> None:
+        self._look()
         key = key or f"{self.account}-{next(self.building.keys)}"
         await self.building.receive(
             Said(
@@ -216,6 +255,8 @@ class Building:
     """A community with its people, on one database, with a clock that the test moves."""
 
     messenger = NAME
+    has_group = True
+    """Whether its messenger has a group of the community in which members write."""
     changes = True
     """Whether its messages can be changed and taken back, and come without a sound."""
     policy: ClassVar = {"office_phone": "021-5555 0110"}
@@ -274,6 +315,16 @@ class Building:
     @property
     def board(self) -> Phone:
         return Phone(self, "board", "board", "board")
+
+    @property
+    def talk(self) -> list[str]:
+        """What members said in the community's group and still stands there."""
+        return list(self.chats.setdefault("board", Chat()).members.values())
+
+    def is_silent(self, name: str) -> bool:
+        """Whether a member of the group may not write there now."""
+        found = self.read(select(Member).where(Member.account == self.account(name)))
+        return any(each.silent_until is not None and each.silent_until > self.clock.now() for each in found)
 
     def set_policy(self, name: str, value: Any) -> None:
         """Let the community differ from the installation's default."""

@@ -30,11 +30,14 @@ from store.tables import (
     Agent,
     Audit,
     Community,
+    CommunityRule,
+    Flag,
     Follower,
     Home,
     HomeRole,
     JoinRequest,
     Letter,
+    Listing,
     Notice,
     Objection,
     Opening,
@@ -46,6 +49,7 @@ from store.tables import (
     Rest,
     Role,
     RosterFile,
+    Ruling,
     Talk,
     Vote,
     Voter,
@@ -262,6 +266,39 @@ MAY: dict[str, set[str]] = {
     "repair.write_owner": {"in charge"},
     "repair.wrote_owner": {"in charge"},
     "repair.open": {"crew", "manager", "staff"},
+    "board": {"known"},
+    "market.page": {"known"},
+    "listing.start": {"resident"},
+    "listing.publish": {"resident"},
+    "listing.change": {"author"},
+    "listing.changed": {"author"},
+    "listing.close": {"author"},
+    "listing.withdraw": {"author"},
+    "listing.renew": {"author"},
+    "listing.show": {"known"},
+    "listing.write": {"resident"},
+    "listing.wrote": {"resident"},
+    "listing.report": {"resident", "staff"},
+    "listing.reason": {"resident"},
+    "listing.explained": {"resident"},
+    "listing.remind": {"clock"},
+    "listing.expire": {"clock"},
+    "letter.report": {"addressee"},
+    "rules": {"anybody"},
+    "rule.add": {"staff"},
+    "rule.added": {"staff"},
+    "rule.silence": {"staff"},
+    "rule.silenced": {"staff"},
+    "rule.drop": {"staff"},
+    "rule.dropped": {"staff"},
+    "post.unsay": {"clock"},
+    "ruling.appeal": {"author"},
+    "ruling.allow": {"judge", "stands in"},
+    "ruling.uphold": {"judge", "stands in"},
+    "ruling.list": {"staff"},
+    "ruling.show": {"staff"},
+    "ruling.remind": {"clock"},
+    "ruling.overdue": {"clock"},
     "purchases": {"anybody"},
     "purchase.start": {"resident"},
     "purchase.submit": {"owns"},
@@ -341,11 +378,13 @@ MAY: dict[str, set[str]] = {
 }
 FOR_THE_COMMUNITY = {
     *("staff", "crew", "manager", "colleague", "in charge", "for the office", "committee", "decider"),
+    *("judge", "stands in"),
 }
 ABROAD = {"community.enter"}
 REPORT: dict[str, Any] = {"place": "lift", "what": "电梯门关不上", "building": "3"}
 WALL: dict[str, Any] = {"place": "lift", "building": "3", "words": "2 号梯"}
 WORDS: dict[str, Any] = {"message": {"text": "明天在家", "files": []}}
+OFFER: dict[str, Any] = {"kind": "sale", "text": "出台灯 20 元", "title": "台灯", "price": 2000, "sure": True}
 LINE: dict[str, Any] = {"kind": "充电桩", "building": "3", "count": 4, "since": 2021}
 # What the talks that end in an action give it.
 ANSWERS: dict[str, dict[str, Any]] = {
@@ -405,6 +444,13 @@ ANSWERS: dict[str, dict[str, Any]] = {
     "repair.wrote": WORDS,
     "repair.wrote_owner": WORDS,
     "letter.replied": WORDS,
+    "listing.publish": OFFER,
+    "listing.changed": OFFER,
+    "listing.wrote": WORDS,
+    "listing.explained": {"why": "是中介"},
+    "rule.added": {"words": "招代理", "verdict": "hold", "category": "ad", "sentence": None, "sure": True},
+    "rule.silenced": {"what": "F1", "sure": True},
+    "rule.dropped": {"sure": True},
 }
 
 
@@ -788,6 +834,56 @@ class _Furniture:
         self._purchases()
         self._openings()
         self._question()
+        self._conduct()
+
+    def _conduct(self) -> None:
+        """What was judged: held, too late, appealed, deleted and decided; and a rule of staff's own."""
+        late = self.tx.now - timedelta(hours=1)
+        for label, state, due, here in (
+            ("held", "held", self.tx.now + timedelta(hours=1), True),
+            ("held too long", "held", late, True),
+            ("appealed too long", "appealed", late, True),
+            ("deleted", "deleted", None, True),
+            ("restored", "restored", None, True),
+            ("elsewhere", "held", late, False),
+        ):
+            name = "陈女士" if here else "外人"
+            writer = self._named(name, here=here)
+            listing = Listing(
+                community_id=writer.community_id,
+                number=len(self.rows.get(Listing, [])) + 101,
+                person_id=writer.id,
+                kind="sale",
+                title="书桌",
+                text="书桌 180 元",
+                state={"deleted": "refused", "restored": "open"}.get(state, "held"),
+                created_at=self.tx.now,
+            )
+            self._add(label, listing, author=_kinds_of(name))
+            ruling = Ruling(
+                community_id=writer.community_id,
+                number=listing.number,
+                about=f"listing:{listing.id}",
+                person_id=writer.id,
+                text=listing.text,
+                verdict="hold",
+                category="ad",
+                state=state,
+                at=self.tx.now,
+                due_at=due,
+            )
+            stands_in = _kinds_of("委员") if due == late else frozenset()
+            office = (kind for kind, each in KINDS.items() if "staff" in each.titles and each.here == here)
+            judges = {"judge": frozenset(office), "stands_in": stands_in}
+            self._add(label, ruling, author=_kinds_of(name), **judges)
+            listing.ruling_id = ruling.id
+            if here:
+                flag = {"community_id": writer.community_id, "about": ruling.about, "at": late}
+                self.session.add(Flag.model_validate({**flag, "person_id": self._named("周先生").id}))
+        for label, community in (("here", self.here), ("elsewhere", self.elsewhere)):
+            row = {"community_id": community.id, "judgement": "conduct", "rule": "C1", "words": ["招代理"]}
+            rule = CommunityRule.model_validate({**row, "verdict": "hold", "kind": "ad", "created_at": late})
+            self._add(label, rule)
 
     def _agents(self) -> None:
         for label, principal, agent, here in (

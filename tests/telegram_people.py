@@ -15,6 +15,7 @@ from conversations.said import File
 from handlers.phones import normal_phone
 from tests.bot_api import BotApi, Group, User
 from tests.bot_api import Shown as Message
+from tests.bot_api_people import SERVICE
 from tests.people import VOICES, Building, Phone, Shown, StoppedClock, photo, recording
 
 UNLIMITED = 10**7
@@ -95,11 +96,22 @@ class TelegramBuilding(Building):
     def board(self) -> Phone:
         return TelegramPhone(self, "board", "board", "board")
 
-    async def take(self, before: int) -> None:
+    @property
+    def talk(self) -> list[str]:
+        bot = self.api.bot_id
+        messages = self.group_of("board").messages
+        return [each.text for each in messages if each.sender_id != bot and each.kind not in SERVICE]
+
+    def is_silent(self, name: str) -> bool:
+        return self.group_of("board").is_silenced(self.user(name).id)
+
+    async def take(self, before: int, *, at_once: bool = False) -> None:
         """Let the program have what was sent since there were so many updates, and everything that follows."""
         telegram = self.app.telegram
         assert telegram is not None
         await asyncio.gather(*(telegram.take(raw) for raw in self.api.updates[before:]))
+        if at_once:
+            return
         await self.settle()
         for task in list(telegram.beside):
             await task
@@ -183,6 +195,16 @@ class TelegramPhone(Phone):
         mime = mimetypes.guess_type(name)[0] or "application/octet-stream"
         await self._lets(lambda: self.user.sends_document(data, name, mime, chat=self.where))
 
+    async def posts(self, text: str = "", *, edits: str = "", at_once: bool = False, **what: Any) -> str:
+        assert not what, f"Telegram has no {what} of this shape"
+        group, before = self.building.group_of("board"), len(self.building.api.updates)
+        self._look()
+        group.settles(self.user)
+        old = group.kept[int(edits)].shown() if edits else None
+        body = self.user.writes(text, group) if old is None else self.user.edits(old, text)
+        await self.building.take(before, at_once=at_once)
+        return str(body["message_id"])
+
     async def _lets(self, does: Callable[[], object]) -> None:
         """Let somebody do something, in a group as its member, and all that follows from it."""
         self._look()
@@ -199,10 +221,6 @@ class TelegramPhone(Phone):
     @property
     def where(self) -> Group | None:
         return None if self.kind == "private" else self.building.group_of(self.place)
-
-    def _look(self) -> None:
-        for message in self.chat.messages:
-            message.seen = True
 
     async def _send(self, *, key: str = "", **what: Any) -> None:
         await self._lets(lambda: self._does(**what))

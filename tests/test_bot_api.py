@@ -232,6 +232,45 @@ async def test_messages_are_deleted(api: BotApi, bot: tg.Bot, anna: User, group:
     assert api.mistakes == []
 
 
+async def test_members_are_silenced(api: BotApi, bot: tg.Bot, anna: User, group: Group, clock: Clock) -> None:
+    ben = api.user("Ben")
+    group.joins(ben)
+    silent, free = tg.ChatPermissions.no_permissions(), tg.ChatPermissions.all_permissions()
+    assert await bot.restrict_chat_member(group.id, ben.id, silent, until_date=int(clock()) + 60)
+    assert group.is_silenced(ben.id) and group.status(ben.id) == "restricted"
+    assert (await bot.get_chat_member(group.id, ben.id)).status == "restricted"
+    clock.at += 60
+    assert group.status(ben.id) == "member"
+    assert await bot.restrict_chat_member(group.id, ben.id, silent, until_date=int(clock()) + 29)
+    clock.at += 10_000
+    assert group.is_silenced(ben.id)  # less than half a minute is for ever
+    assert await bot.restrict_chat_member(group.id, ben.id, free)
+    assert not group.is_silenced(ben.id)
+    group.promotes(ben)
+    await refused(bot.restrict_chat_member(group.id, ben.id, silent), "User is an administrator of the chat")
+    group.demotes(ben)
+    group.promotes_bot(can_restrict_members=False)
+    await refused(
+        bot.restrict_chat_member(group.id, ben.id, silent), "Not enough rights to restrict/unrestrict"
+    )
+    small = api.group("Small", anna, supergroup=False)
+    small.adds_bot(anna)
+    await refused(bot.restrict_chat_member(small.id, ben.id, silent), "only for supergroups")
+    assert api.mistakes == []
+
+
+async def test_a_group_hears_whatever_people_show(api: BotApi, anna: User, group: Group) -> None:
+    group.says_anonymously("we")
+    channel = api.group("News", anna)
+    group.hears_from(channel, "mine")
+    group.hears_its_channel(channel, "ours")
+    anna.forwards("passed on", group, origin=channel)
+    anna.forwards("hidden", group, origin="Somebody")
+    anna.sends_poll("Shall we?", ["yes", "no"], group)
+    anna.writes("look here", group, links={"here": "https://example.com"})
+    assert [each.kind for each in group.messages][-7:] == ["text"] * 5 + ["poll", "text"]
+
+
 async def test_files_go_up_and_down(api: BotApi, bot: tg.Bot, anna: User) -> None:
     data = photo(300, 200)
     sent = await bot.send_photo(anna.id, data, caption="look")

@@ -42,6 +42,7 @@ class WechatBuilding(Building):
     """A community whose owners and strangers are on WeChat; staff, crew and the board are elsewhere."""
 
     messenger = "wechat"
+    has_group = False
     changes = False
 
     def __init__(self, data: Path, url: str, clock: StoppedClock, api: WeChatApi, **limits: Any) -> None:

@@ -81,11 +81,14 @@ function update(phone, seen) {
   phone.log.setAttribute("aria-label", `${seen.title} · ${words.messages}`);
   phone.people = seen.people;
   phone.anyFile = seen.any_file;
+  phone.wordsOnly = seen.words_only;
   phone.element.classList.toggle("any-file", seen.any_file);
   phone.picker.accept = seen.any_file ? "" : "image/*,audio/*,video/*,.amr,.3gp";
   const attach = $(".attach", phone.element);
   attach.title = seen.any_file ? words.attach_any : words.attach;
   attach.setAttribute("aria-label", attach.title);
+  attach.hidden = seen.words_only;
+  $(".chips", phone.element).hidden = seen.words_only;
   const read = !seen.people.length;
   for (const part of [".composer", ".holder"]) $(part, phone.element).hidden = read;
   $(".reading", phone.element).hidden = !read;
@@ -338,6 +341,7 @@ const isRecording = (file) => /^(audio|video)\//.test(file.type) || /\.(amr|3gp)
 function wire(phone) {
   const { element, input, log, picker } = phone;
   const chooseFiles = (files) => {
+    if (phone.wordsOnly) return;
     phone.files.push(...[...files].filter((file) => phone.anyFile || isPhoto(file) || isRecording(file)));
     showDrafts(phone);
     input.focus();

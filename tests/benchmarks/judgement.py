@@ -1,4 +1,4 @@
-"""How well reports are judged, per stratum of the labelled texts, and how fast beside jieba cutting the same texts."""
+"""How well reports and posts are judged, per stratum of the labelled texts, and how fast beside jieba cutting them."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from moderation import segment
+from moderation import conduct, segment
+from moderation.rulebook import CommunityRule
 from moderation.tone import learn
 from moderation.urgency import Verdict, judge, load, warm
 from tests.benchmarks.measure import Figure, out, table
-from tests.moderation.learn_tone import ordinary
+from tests.moderation.learn_tone import calm, learned_posts, ordinary, reports
 
 TEXTS = Path(__file__).parents[1] / "moderation"
 SETS = {
@@ -25,6 +26,14 @@ SETS = {
     "unseen": "written by people who had not seen the rules, and never read by who tunes them",
 }
 TAUGHT = ("urgency", "own", "pairs")
+POSTS = {
+    "violation": "development, rules and second opinion are tuned on it",
+    "posts": "written by people who had not seen the rules, tuned on since",
+    "own-posts": "our own, tuned on",
+    "unseen-posts": "written by people who had not seen the rules, and never read by who tunes them",
+}
+UNREAD = "innocent-posts-unread"  # innocent messages by people who had not seen the rules, never read by who tunes them
+MANY = (1_000, 10_000)  # rule words
 FOLDS = 8
 ROUNDS = 5
 FEWEST = 8  # a smaller stratum is counted under "other notes"
@@ -45,7 +54,143 @@ def main() -> None:
         f"ordinary.txt, everyday.txt and answers.txt, likewise: {len(found)} everyday messages, "
         f"paged {paged} ({interval}), asked {found.count('ask')}"
     )
+    for name, title in POSTS.items():
+        rows = _rows(name)
+        if rows:
+            _conduct(f"{name}.jsonl ({title})", [(row, conduct.judge(row["text"])) for row in rows])
+    _conduct(
+        f"posts.jsonl, by a second opinion learned without the {FOLDS}th that it judges; the rules have seen them",
+        _crossed_posts(),
+    )
+    unread = TEXTS / f"{UNREAD}.txt"
+    if unread.exists():
+        _innocent(unread.name, [line for line in unread.read_text("utf-8").splitlines() if line.strip()])
+    _innocent(
+        "calm.txt, ordinary.txt, everyday.txt, answers.txt and the innocent posts of the product (tuned on)",
+        calm(),
+    )
+    _innocent("reports of repairs (tuned on)", reports())
     _speed()
+    _conduct_speed()
+
+
+def _crossed_posts() -> list[tuple[dict[str, Any], conduct.Verdict]]:
+    rows, others = _rows("posts"), [row for name in ("violation", "own-posts") for row in _rows(name)]
+    plain = [(text, False) for text in calm() + reports()]
+    judged: list[tuple[dict[str, Any], conduct.Verdict]] = []
+    for fold in range(FOLDS):
+        taught = others + [row for place, row in enumerate(rows) if place % FOLDS != fold]
+        tone = learned_posts([(row["text"], row["label"] == "violation") for row in taught] + plain)
+        judged += [(row, conduct.judge(row["text"], tone=tone)) for row in rows[fold::FOLDS]]
+    return judged
+
+
+def _conduct(title: str, judged: list[tuple[dict[str, Any], conduct.Verdict]]) -> None:
+    """By kind, note, evasion and hardness; what is deleted, what is held, what is let through."""
+    strata: dict[str, list[tuple[dict[str, Any], conduct.Verdict]]] = {"all": judged}
+    for name, field in (("hard", "hard"), ("", "category"), ("evasion ", "evasion"), ("note ", "note")):
+        parts: dict[str, list[tuple[dict[str, Any], conduct.Verdict]]] = defaultdict(list)
+        for each in judged:
+            value = each[0].get(field)
+            if field == "hard":
+                parts["hard" if value else "plain"].append(each)
+            elif value:
+                parts[f"{name}{value}"].append(each)
+        strata |= dict(sorted(parts.items()))
+    table(
+        f"Conduct, {title}",
+        (
+            "",
+            "texts",
+            "right, hold ½",
+            "95 %",
+            "deleted rightly",
+            "95 %",
+            "violations deleted",
+            "or held",
+            "ok held",
+        ),
+        [(stratum, *_conduct_figures(those)) for stratum, those in strata.items() if those],
+    )
+
+
+def _conduct_figures(judged: list[tuple[dict[str, Any], conduct.Verdict]]) -> tuple[str, ...]:
+    found = [(row["label"], verdict.verdict) for row, verdict in judged]
+    points = sum(1 if what == label else 0.5 if what == "hold" else 0 for label, what in found)
+    deleted = [label for label, what in found if what == "violation"]
+    violations = [what for label, what in found if label == "violation"]
+    fine = [what for label, what in found if label == "ok"]
+    return (
+        str(len(judged)),
+        *_share(points, len(judged)),
+        *_share(deleted.count("violation"), len(deleted)),
+        _share(violations.count("violation"), len(violations))[0],
+        _share(len(violations) - violations.count("ok"), len(violations))[0],
+        _share(fine.count("hold"), len(fine))[0],
+    )
+
+
+def _innocent(title: str, texts: list[str]) -> None:
+    found = [conduct.judge(text).verdict for text in texts]
+    touched, interval = _share(len(found) - found.count("ok"), len(found))
+    out.print(
+        f"{title}: {len(found):,} innocent messages, held {found.count('hold')}, deleted "
+        f"{found.count('violation')}: {touched} ({interval})"
+    )
+
+
+def _conduct_speed() -> None:
+    conduct.warm()
+    texts = _day()
+    for title, mix in (
+        (f"as of a day in a group, {len(_rows('violation'))} of them violations", texts),
+        ("of every day, no violations", ordinary()),
+        (
+            "each once, most of them written to be hard for the rules",
+            calm() + [row["text"] for row in _rows("violation")],
+        ),
+    ):
+        judged, cuts = _beside_jieba(mix)
+        table(
+            f"Speed of conduct: {len(mix):,} texts {title}",
+            ("", "texts/s", "to jieba.lcut"),
+            [("jieba.lcut", cuts, "1.00×"), ("judge", judged, judged.beside(cuts))],
+        )
+    sizes = {size: conduct.load(extra=[_words(size)]) for size in MANY}
+    rates: dict[int, list[float]] = {size: [] for size in MANY}
+    for _ in range(ROUNDS):
+        for size, rules in sizes.items():
+            rates[size].append(
+                len(texts) / _took(lambda rules=rules: [conduct.judge(text, rules) for text in texts])
+            )  # type: ignore[misc]
+    few, many = (Figure(rates[size]) for size in MANY)
+    table(
+        "Speed of conduct with further rule words",
+        ("", "texts/s", f"to {MANY[0]:,}"),
+        [(f"{MANY[0]:,}", few, "1.00×"), (f"{MANY[1]:,}", many, many.beside(few))],
+    )
+
+
+def _day() -> list[str]:
+    """What neighbours write on a day: mostly ordinary messages, and once what is hard to judge and the violations."""
+    return ordinary() * 7 + calm() + [row["text"] for row in _rows("violation")]
+
+
+def _beside_jieba(texts: list[str]) -> tuple[Figure, Figure]:
+    """How many texts a second are judged, and how many jieba cuts: turn by turn, so that a busy moment hits both."""
+    cut: Callable[[str], list[str]] = segment._loaded().lcut
+    judged, cuts = [], []
+    for _ in range(ROUNDS):
+        judged.append(len(texts) / _took(lambda: [conduct.judge(text) for text in texts]))
+        cuts.append(len(texts) / _took(lambda: [cut(text) for text in texts]))
+    return Figure(judged), Figure(cuts)
+
+
+def _words(count: int) -> CommunityRule:
+    """So many words of a community: pairs of names and trades as neighbours would not write them."""
+    first = "赵钱孙李周吴郑王冯陈褚卫蒋沈韩杨朱秦尤许何吕施张孔曹严华金魏"
+    words = [f"{a}{b}{c}" for a in first for b in first for c in first][:count]
+    return CommunityRule("own.many", tuple(words), "violation", "ad", "x")
 
 
 def _rows(name: str) -> list[dict[str, Any]]:

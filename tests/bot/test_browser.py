@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +17,11 @@ from bot.playground import Message, Upload
 from conversations.said import Contact, File, Said
 from handlers.inbox import said_in
 from handlers.people import add_account, new_person
+from handlers.posts import take_out
 from handlers.tell import Button, tell
 from handlers.tx import Tx
 from store.migrations import upgrade
-from store.tables import Account, Inbox, Person, Place, Role
+from store.tables import Account, Inbox, Member, Person, Place, Post, Role
 from tests.people import StoppedClock, photo, recording
 
 
@@ -225,3 +228,49 @@ async def test_a_recording_is_shown_and_played_where_it_was_sent(
     one, other = room.chat("p1"), room.chat("p2")
     assert room.browser.media(file.storage, one, one) == (recording(form), mime)
     assert room.browser.media(file.storage, other, other) is None
+
+
+# --- the owners' group --------------------------------------------------------------------------------
+
+
+async def test_owners_talk_in_their_group_and_see_what_is_gone(room: Room) -> None:
+    owner, neighbour = (phone.who.partition(".")[2] for phone in room.browser.phones("zh")[:2])
+    (board,) = [phone for phone in room.browser.phones("zh") if phone.slot == "board"]
+    assert {person.place for person in board.people} == {room.chat("board")} and board.words_only
+    await room.says(owner, "1", place="board", text="今晚停水到几点？")
+    shown = room.shown(neighbour, "board")
+    assert [(each.text, each.mine, bool(each.sender)) for each in shown] == [
+        ("今晚停水到几点？", False, True)
+    ]
+    assert room.shown(owner, "board")[0].mine
+    await room.app.database.write(lambda session: _takes_out(session, room))
+    await room.delivers()
+    assert [(each.text, each.deleted) for each in room.shown(owner, "board")] == [("", True)]
+
+
+async def test_whoever_is_silent_cannot_write_in_the_group_and_nobody_sends_files_there(room: Room) -> None:
+    owner = room.browser.phones("zh")[0].who
+    board, clock = room.chat("board"), room.app.clock
+    say = partial(room.browser.say, place=board, who=owner)
+    assert (
+        await say(key="1", uploads=[Upload("a.jpg", "image/jpeg", photo())]) == "试用场的业主群只能发文字。"
+    )
+
+    def silences(session: Session) -> None:
+        place = session.exec(select(Place).where(Place.external_id == board)).one()
+        until = clock.now() + timedelta(hours=1)
+        row = {"community_id": place.community_id, "place_id": place.id, "account": owner}
+        session.add(Member.model_validate({**row, "silent_until": until}))
+
+    await room.app.database.write(silences)
+    assert await say(key="2", text="你好") == "您在业主群里禁言到 今天 10:00，到时自动解除。"
+    assert room.read(select(Post)) == []
+    assert isinstance(clock, StoppedClock)
+    clock.at += timedelta(hours=1)
+    assert await say(key="3", text="你好") == ""
+
+
+def _takes_out(session: Session, room: Room) -> None:
+    tx = Tx(session, room.app.clock.now(), room.app.house)
+    post = session.exec(select(Post)).one()
+    take_out(tx, session.get_one(Place, post.place_id), post)

@@ -160,6 +160,18 @@ def test_judge_repair_takes_lines_and_json_lines() -> None:
     assert done.returncode == 0
 
 
+def test_judge_post_takes_lines_and_json_lines() -> None:
+    lines = '{"id": "a", "text": "代开发票，加微信"}\n小区门口的桂花开了\n'.encode()
+    done = linli("judge", "post", stdin=lines)
+    rows = [json.loads(line) for line in done.stdout.decode().splitlines()]
+    assert [(row["id"], row["verdict"], row["category"]) for row in rows] == [
+        ("a", "violation", "fraud"),
+        ("2", "ok", None),
+    ]
+    assert list(rows[0]) == ["id", "verdict", "category", "why"]
+    assert done.returncode == 0
+
+
 async def test_corrections_are_judged_again(building: Building, owner: Phone, office: Phone) -> None:
     """The dry run over what people corrected; as lines it can be learned from."""
     environment = {"LINLI_STORE__DATA": str(building.data), "LINLI_STORE__URL": building.url}

@@ -24,7 +24,7 @@ from bot.delivery import (
 )
 from bot.pace import CHAT_SECONDS, KEPT_FOR_URGENT, LONGER, Pace
 from handlers.inbox import failed
-from handlers.tell import ANSWER, BROADCAST, NEWS, URGENT, open_notice, tell
+from handlers.tell import ANSWER, BROADCAST, NEWS, REMOVAL, URGENT, open_notice, tell
 from handlers.timers import due
 from handlers.tx import Tx
 from store.database import Database, StoreUnavailable
@@ -886,3 +886,79 @@ async def test_a_messenger_that_takes_few_at_once_has_no_more_in_hand(post: Post
     running.cancel()
     await asyncio.wait({running})
     assert most == 2
+
+
+# --- what is removed --------------------------------------------------------------------------------
+
+
+def removes(post: Post, text: str, **values: Any) -> None:
+    post.write(text, place=4, lane=REMOVAL, change="remove", message_id=f"of {text}", **values)
+
+
+async def test_a_removal_waits_for_no_message_and_no_pace(post: Post) -> None:
+    pace = post.keep_pace()
+    group = post.add_group(4)
+    for _ in range(pace.group_per_minute):
+        pace.took(group)
+    post.write("urgent", place=4, lane=URGENT)
+    post.at += timedelta(seconds=2)
+    removes(post, "bad")
+    await post.all()
+    assert post.texts() == ["bad"]
+    assert post.rows()["bad"].message_id == "of bad"
+    post.at += timedelta(seconds=LONGER * 60)
+    await post.all()
+    assert post.texts() == ["bad", "urgent"]
+
+
+async def test_a_removal_goes_out_beside_a_message_that_is_in_hand(post: Post) -> None:
+    group, held = post.add_group(4), asyncio.Event()
+    send = post.delivery.senders[MESSENGER]
+
+    async def slow(letter: Letter) -> Taken:
+        if letter.row.text == "slow":
+            await held.wait()
+        return await send(letter)
+
+    post.delivery.senders = {MESSENGER: slow}
+    post.write("slow", place=group.id)
+    running = asyncio.create_task(post.delivery.run())
+    post.delivery.wake.set()
+    await until(lambda: post.delivery.busy)
+    removes(post, "bad")
+    post.delivery.wake.set()
+    await until(lambda: "bad" in post.texts())
+    held.set()
+    await until(lambda: "slow" in post.texts())
+    running.cancel()
+    await asyncio.wait({running})
+
+
+async def until(is_so: Callable[[], object]) -> None:
+    async with asyncio.timeout(PATIENCE):
+        while not is_so():
+            await asyncio.sleep(0.001)
+
+
+async def test_many_removals_of_a_chat_are_one_request(post: Post) -> None:
+    post.add_group(4)
+    for number in range(5):
+        removes(post, f"bad {number}")
+    await post.all()
+    assert post.tried == ["bad 0"]
+    assert set(post.states().values()) == {"sent"}
+    assert len(post.ledger()) == 5
+
+
+async def test_a_removal_that_has_to_wait_holds_nothing_up(post: Post) -> None:
+    post.add_group(4)
+    post.does = {"bad": [Later("busy", 30.0, halts=True)]}
+    removes(post, "bad")
+    await post.all()
+    post.write("news", place=4)
+    removes(post, "worse")
+    await post.all()
+    assert post.texts() == ["worse", "news"]
+    post.at += timedelta(seconds=30)
+    await post.all()
+    assert post.texts() == ["worse", "news", "bad"]

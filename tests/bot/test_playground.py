@@ -163,6 +163,20 @@ def dripping_tap() -> bytes:
     return out.getvalue()
 
 
+def test_the_owners_group_stays_clean(desk: Page) -> None:
+    write(desk, BOARD, "今晚停水到几点？")
+    sees(desk, BOARD, "今晚停水到几点？")
+    write(desk, BOARD, "代开发票，餐饮住宿都有，加微信 fp8866")
+    sees(desk, BOARD, WORDS["deleted"][0])
+    expect(desk.locator(f"{BOARD} .message").filter(has_text="代开发票")).to_have_count(0)
+    sees(desk, OWNER, "您在业主群里的一条消息已删除")
+    tap(desk, OWNER, "判错了，申诉")
+    sees(desk, STAFF, "有申诉，待裁定")
+    tap(desk, STAFF, "没违规，放行 1")
+    sees(desk, BOARD, "的消息已恢复")
+    expect(desk.locator(f"{BOARD} .attach")).to_be_hidden()
+
+
 def take_picture(page: Page) -> None:
     """Renew the README's picture, when asked to."""
     if target := os.environ.get("LINLI_TEST_PICTURE"):

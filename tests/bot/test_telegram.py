@@ -420,11 +420,14 @@ async def test_the_bot_introduces_itself_in_both_languages(town: Town) -> None:
     await api.until(lambda: ("description", "en") in api.words and api.menu_buttons)
     for_owners = [
         "repair",
+        "board",
+        "sell",
         "votes",
         "purchase",
         "purchases",
         "my",
         "overdue",
+        "rules",
         "equipment",
         "agents",
         "mydata",
@@ -437,6 +440,8 @@ async def test_the_bot_introduces_itself_in_both_languages(town: Town) -> None:
         "incidents",
         "overdue",
         "times",
+        "rulings",
+        "rules",
         "votes",
         "poll",
         "purchases",

@@ -22,11 +22,14 @@ from bot.telegram import TOPICS
 from bot.telegram_introduction import GROUP, PRIVATE
 from conversations import words
 from conversations.crew import TRADES
+from conversations.listing import KINDS as LISTING_KINDS
+from conversations.listing import PARTS
 from conversations.purchase import NATURES, PAYERS
 from conversations.steps import Choice, Confirm, Photos, Script
 from conversations.words import LANGUAGES, Reader, Say, normal, pack, spoken, texts, unpack
 from handlers import purchase_cards, repair_cards
 from handlers.actions import ACTIONS
+from handlers.listings import DEPOSITS
 from handlers.menu import COMMANDS
 from handlers.rights import RIGHTS, acts_for_community
 from handlers.roster_lines import COLUMNS, STATUSES
@@ -42,6 +45,7 @@ PURCHASE_STATES = (
     *("signing", "review", "declined", "withdrawn", "opening", "voting", "objecting", "rejected", "approved"),
     *("ordered", "delivered", "installed", "done"),
 )
+LISTING_STATES = ("held", "open", "refused", "expired", "withdrawn")
 OPENING_STATES = ("proposed", "seconding", "made", "dropped")
 CONTROLS = ("back", "skip", "cancel", "change")
 PLACES = ("home", "hall", "lift", "garage", "other")
@@ -104,6 +108,8 @@ SAYING: dict[str, tuple[int | str, ...]] = {
     "show_card": ("key",),
     "staff_card": ("key",),
     "tell_owner": (2, "key"),
+    "show_to_staff": (2, "key"),
+    "tell_author": (3, "key"),
     "tell_concerned": (2, "key"),
     "_tell_all": (2, "key"),
     "tell_followers": (2, "key"),
@@ -225,16 +231,43 @@ EXPANSIONS: dict[str, set[str]] = {
         f"{group}.{{}}": {key for key in ALL if key.startswith(f"{group}.")}
         for group in ("ballot.visible", "ballot.differs", "result.decider")
     },
-    "audit.{}_mark": {f"audit.{table}_mark" for table in ("repair", "purchase", "equipment", "spot", "vote")},
+    "audit.{}_mark": {
+        f"audit.{table}_mark"
+        for table in ("repair", "purchase", "equipment", "spot", "vote", "listing", "ruling")
+    },
     "ballot.by.{}_{}": {
         f"ballot.by.{by}_{of}" for by in ("homes", "persons") for of in ("heads", "area", "both")
     },
     "event.objection_{}": {f"event.objection_{state}" for state in ("upheld", "rejected")},
     "objection.{}": {f"objection.{state}" for state in ("upheld", "rejected")},
     "objection.{}_noted": {f"objection.{state}_noted" for state in ("upheld", "rejected")},
+    "ruling.{}_{}": {
+        f"ruling.{state}_{name}"
+        for state in ("deleted", "held", "restored", "upheld")
+        for name in ("listing", "post")
+    },
+    "ruling.done_{}": {"ruling.done_restored", "ruling.done_upheld"},
+    **{
+        f"listing.{group}.{{}}": {f"listing.{group}.{kind}" for kind in LISTING_KINDS}
+        for group in ("kind", "hint", "done")
+    },
+    "listing.state.{}": {f"listing.state.{state}" for state in LISTING_STATES},
+    "listing.home.{}": {f"listing.home.{home}" for home in ("whole", "room", "space")},
+    "listing.lets.{}": {f"listing.lets.{who}" for who in ("owner", "family", "sublet")},
+    "listing.deposit.{}": {f"listing.deposit.{usual}" for usual in DEPOSITS},
+    "listing.close_{}": {f"listing.close_{kind}" for kind in LISTING_KINDS},
+    "listing.{}.name": {f"listing.{part}.name" for part in PARTS},
+    "board.{}": {"board.earlier", "board.later"},
+    **{
+        f"{group}.{{}}": {key for key in ALL if key.startswith(f"{group}.")}
+        for group in ("ruling.what", "ruling.state", "rule.category", "rule.verdict")
+    },
+    "rules.{}": {f"rules.{name}" for name in ("stricter", "looser", "wrong")},
+    "rules.{}_none": {f"rules.{name}_none" for name in ("stricter", "looser", "wrong")},
     "{}_none": {"repair.tickets_none", "repair.mine_none"},
     "purchase.state.{}": {f"purchase.state.{state}" for state in PURCHASE_STATES},
     "opening.rule.{}": {"opening.rule.ordinary", "opening.rule.special"},
+    "post.powerless_{}": {f"post.powerless_{reason}" for reason in ("rights", "basic", "old")},
     "opening.state.{}": {f"opening.state.{state}" for state in OPENING_STATES},
     "review.law.{}": {f"review.law.{item}" for item in ("5", "6", "7", "8", "9", "poll")},
     "review.kind_{}": {"review.kind_statutory", "review.kind_poll"},

@@ -63,8 +63,10 @@ def test_nobody_acts_for_the_community_as_a_resident() -> None:
         "crew_in_charge",
         "decides",
         "for_office",
+        "judges",
         "manager",
         "staff",
+        "stands_in",
     ]
     assert acting == at_work
 

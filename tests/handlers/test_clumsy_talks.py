@@ -209,7 +209,7 @@ async def test_words_about_the_place_are_never_bounced(building: Building, owner
     await owner.says("电梯里困了人")
     owner.sees("在哪一栋？")
     await owner.says("卡在12楼和13楼之间")
-    owner.sees("已把这句话记进报修内容。\n\n在哪一栋？")
+    owner.sees("已记下这句话。\n\n在哪一栋？")
     assert "（卡在12楼和13楼之间）" in crew.last.text
     await owner.says("3")
     await owner.says("跳过")

@@ -13,6 +13,8 @@ from sqlmodel import AutoString, Session, SQLModel, func, select
 import handlers.inbox
 from handlers import agents
 from handlers.codes import invitations
+from handlers.conduct import rule_on
+from handlers.listing_cards import refresh
 from handlers.matters import add_event
 from handlers.paper import enter
 from handlers.people import bind_account, new_person, ties_of
@@ -22,6 +24,8 @@ from handlers.roster import add_community, import_roster, read_roster
 from handlers.tell import tell
 from handlers.tx import Tx
 from handlers.votes import cast, open_vote
+from moderation.conduct import Verdict
+from moderation.urgency import Why
 from store.migrations import backup
 from store.scrub import HOLDS_WORDS
 from store.tables import (
@@ -29,22 +33,27 @@ from store.tables import (
     Attempt,
     Code,
     Example,
+    Flag,
     Follower,
     Home,
     HomeRole,
     Inbox,
     JoinRequest,
     Letter,
+    Listing,
     Media,
+    Member,
     Objection,
     Opening,
     Outgoing,
     Paper,
     Person,
     Place,
+    Post,
     Purchase,
     Repair,
     Rest,
+    Ruling,
     Supporter,
     Timer,
     Vote,
@@ -189,6 +198,9 @@ async def zhao(building: Building, office: Phone, crew: Phone, neighbour: Phone,
     write(building, lambda tx: vote(tx, CHEN, paper))
     write(building, lambda tx: requests(tx, CHEN))
     write(building, lambda tx: follows(tx, CHEN))
+    write(building, lambda tx: offers(tx, CHEN))
+    messenger = building.messenger if isinstance(building, TelegramBuilding) else NAME
+    write(building, lambda tx: says_in_group(tx, CHEN, chat_of(building), messenger))
     write(building, lambda tx: bind_account(tx, one(tx, CHEN), "pigeon", SECOND, agreed=True))
     await phone.says(f"{CHEN}想问：" + "这里的话很长。" * 400)
     await phone.says("/mydata")
@@ -274,6 +286,50 @@ def requests(tx: Tx, name: str) -> None:
     tx.session.flush()
 
 
+def offers(tx: Tx, name: str) -> None:
+    """Somebody's listing on which staff have to decide, and another's that names them, and that they reported."""
+    who, other = one(tx, name), one(tx, "周先生")
+    for number, by, state in ((1, who, "open"), (2, other, "open")):
+        made = Listing(
+            community_id=who.community_id,
+            number=number,
+            person_id=by.id,
+            kind="sale",
+            title=f"{name}的书桌",
+            text=f"{name}出书桌，电话{PHONE}",
+            details={"deposit": f"付给{name}"},
+            draft={"text": f"找{name}"},
+            state=state,
+            created_at=tx.now,
+            published_at=tx.now,
+        )
+        tx.session.add(made)
+        tx.session.flush()
+        words = f"{name}出书桌"
+        ruled = rule_on(tx, made, words, Verdict("hold", "ad", (Why("A2", (name,), words),)), person=by)
+        ruled.why = [{"zh": words, "en": words}]
+        refresh(tx, made)
+    flag = {"community_id": who.community_id, "about": "listing:2", "person_id": who.id, "at": tx.now}
+    tx.session.add(Flag.model_validate({**flag, "reason": f"{name}的桌子"}))
+
+
+def says_in_group(tx: Tx, name: str, account: str, messenger: str) -> None:
+    """What one said in the owners' group, and what a neighbour said there of them."""
+    who, other = one(tx, name), one(tx, "周先生")
+    place = Place(community_id=who.community_id, messenger=messenger, external_id="the group", kind="board")
+    tx.session.add(place)
+    tx.session.flush()
+    group = {"community_id": who.community_id, "place_id": place.id}
+    for number, person, sender in (("1", who, account), ("2", other, "周先生")):
+        words = {"text": f"{name}家的猫丢了", "files": [{"name": f"{name}.pdf", "remote": "document:1"}]}
+        post = {**group, **words, "message_id": number, "person_id": person.id, "account": sender}
+        tx.session.add(Post.model_validate({**post, "name": person.name, "at": tx.now}))
+    member = {**group, "account": account, "heard_at": tx.now}
+    tx.session.add(Member.model_validate(member))
+    place.kind = "group"  # what the board says next must not go there
+    tx.session.flush()
+
+
 def follows(tx: Tx, name: str) -> None:
     """Somebody else's repair that one follows, and two letters that were written through it; a corrected judgement."""
     who, other = one(tx, name), one(tx, "周先生")
@@ -305,19 +361,23 @@ SHOWN_AND_ERASED = {
     "agent.agent_id",
     "agent.principal_id",
     "code.person_id",
+    "flag.person_id",
     "follower.person_id",
     "home_role.person_id",
     "join_request.person_id",
     "letter.person_id",
     "letter.to_id",
+    "listing.person_id",
     "media.person_id",
     "objection.person_id",
     "opening.opened_by",
     "outgoing.person_id",
+    "post.person_id",
     "purchase.person_id",
     "repair.crew_id",
     "repair.person_id",
     "role.person_id",
+    "ruling.person_id",
     "supporter.person_id",
     "talk.person_id",
     "voter.person_id",
@@ -330,11 +390,13 @@ NOT_SHOWN = {
     "roster_file.person_id": "who sent a file: a number",
 }
 HOLD_TEXT = (AutoString, String, JSON)
-OTHERWISE = {"inbox.sender", "place.external_id", "account.external_id", "audit.pseudonym", "event.pseudonym"}
+OTHERWISE = {"inbox.sender", "place.external_id", "account.external_id", "audit.pseudonym", "event.pseudonym",
+             "member.account", "post.account"}  # fmt: skip
 """What refers to a person by other means than their row."""
 REMAIN = {"home_role.person_id", "repair.person_id", "repair.crew_id", "agent.agent_id", "agent.principal_id",
           "media.person_id", "notice.but_person_id", "roster_file.person_id", "voter.person_id",
-          "objection.person_id", "opening.opened_by", "purchase.person_id", "supporter.person_id"}  # fmt: skip
+          "objection.person_id", "opening.opened_by", "purchase.person_id", "supporter.person_id",
+          "listing.person_id", "ruling.person_id"}  # fmt: skip
 """References to somebody who was forgotten, by number alone."""
 NO_WORDS = {
     "attempt.rung", "link.hash", "place.consents", "token.name", "token.value",
@@ -359,7 +421,9 @@ NO_WORDS = {
     "notice.buttons", "opening.state", "paper.choice", "paper.photos", "paper.evidence", "paper.state",
     "objection.state", "notice.audience", "repair.cost_state", "follower.place", "letter.about", "letter.files",
     "spot.building", "spot.code", "spot.place", "example.about", "example.judgement", "example.kind",
-    "example.label", "example.verdict",
+    "example.label", "example.verdict", "example.mark", "flag.about", "listing.kind", "listing.state",
+    "ruling.about", "ruling.account", "ruling.category", "ruling.rules", "ruling.state", "ruling.verdict",
+    "member.account", "post.account", "post.message_id", "post.name", "post.parts", "post.thread",
 }  # fmt: skip
 """Columns of text in which no free words stand that could name somebody, or that are erased with their row.
 
@@ -418,6 +482,7 @@ async def test_mydata_shows_all_that_is_stored(building: Building, zhao: Phone, 
         "照片 4 张",
         "邀请码 2 个",
         f"{CHEN}家的门",
+        f"业主群：{CHEN}家的猫丢了",
         f"{CHEN}的话出了错",
     ):
         assert words in text, words
@@ -491,6 +556,9 @@ def remains(building: Building, person_id: int) -> None:
     wishes = building.read(select(Purchase.why).where(Purchase.person_id == person_id))
     assert wishes == ["（已注销），电话（已注销），要充电"] * 2
     assert building.read(select(Objection.what)) == ["（已注销）认为没有数对"]
+    own = building.read(select(Listing).where(Listing.person_id == person_id))
+    assert [(each.state, each.title, each.text, each.draft) for each in own] == [("withdrawn", "", "", {})]
+    assert building.read(select(Ruling.text).where(Ruling.person_id == person_id)) == [""]
     for name in (SHOWN_AND_ERASED | set(NOT_SHOWN)) - REMAIN:
         table, _, column = name.partition(".")
         refers = SQLModel.metadata.tables[table].c[column] == person_id
