@@ -144,10 +144,15 @@ def _reasons(tx: Tx, community_id: int, text: str) -> list[dict[str, str]]:
     ]
 
 
+def is_numbered(rule: str) -> bool:
+    """Whether a reason is a rule that people can look up (F2, C1), not the tone, neighbours or staff."""
+    return rule[-1:].isdigit()
+
+
 def _because(tx: Tx, community_id: int, why: Why, language: str) -> str:
     """One reason in words: the rule's sentence with its number, and what of the text decided."""
     words = " ".join(" … ".join(why.words).split())
-    if why.rule[-1:].isdigit():
+    if is_numbered(why.rule):
         key = "ruling.because" if words else "ruling.because_rule"
     elif words:  # the tone, a neighbour, staff: no rule with a number
         key = "ruling.because_words"

@@ -604,14 +604,14 @@ def show(tx: Tx, person: Person, listing: Listing) -> None:
     )
 
 
-def mine(tx: Tx, person: Person) -> None:
-    """One's own listings that are not over, for who asks for their own matters."""
+def mine(tx: Tx, person: Person) -> bool:
+    """One's own listings that are not over, for who asks for their own matters; whether there are any."""
     own = select(Listing).where(
         Listing.person_id == person.id, col(Listing.state).in_(("held", "open", "refused"))
     )
     found = tx.session.exec(own.order_by(col(Listing.id).desc()).limit(MINE)).all()
     if not found:
-        return
+        return False
     reader = reader_of(tx, person)
     lines = [
         reader.say(
@@ -625,6 +625,7 @@ def mine(tx: Tx, person: Person) -> None:
     ]
     buttons = [Button(f"listing.show:{each.id}", number=each.number) for each in found]
     tell(tx, person, "listing.mine", list="\n".join(lines), buttons=buttons)
+    return True
 
 
 # --- reported by neighbours -------------------------------------------------------------------------

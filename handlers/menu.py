@@ -128,9 +128,9 @@ def my(tx: Tx, person: Person) -> None:
     if in_group or (works(tx, person) and not is_resident(tx, person)):
         repair_lists.open_list(tx, person)
     else:
-        repair_lists.mine(tx, person)
-        purchases.mine(tx, person)
-        listings.mine(tx, person)
+        shown = [mine(tx, person) for mine in (repair_lists.mine, purchases.mine, listings.mine)]
+        if not any(shown):
+            tell(tx, person, "repair.mine_none")
 
 
 @action("language", button=True, stays=True)

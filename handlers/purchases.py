@@ -426,8 +426,8 @@ def _open_requests(tx: Tx, person: Person) -> Sequence[Purchase]:
     return tx.session.exec(rows.order_by(own_first, col(Purchase.id).desc()).limit(20)).all()
 
 
-def mine(tx: Tx, person: Person) -> None:
-    """One line on one's own open requests, for who asks for their own matters."""
+def mine(tx: Tx, person: Person) -> bool:
+    """One line on one's own open requests, for who asks for their own matters; whether there are any."""
     own = [each for each in _open_requests(tx, person) if each.person_id == person.id]
     if own:
         states = [
@@ -435,6 +435,7 @@ def mine(tx: Tx, person: Person) -> None:
             for each in own
         ]
         tell(tx, person, "purchase.mine", list=states, buttons=("purchases",))
+    return bool(own)
 
 
 # --- what a vote decides ----------------------------------------------------------------------------

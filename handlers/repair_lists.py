@@ -162,8 +162,8 @@ def show_waiting(tx: Tx, person: Person) -> None:
         open_list(tx, person)
 
 
-def mine(tx: Tx, person: Person) -> None:
-    """What the person reported, newest first: the open ones, else the last few."""
+def mine(tx: Tx, person: Person) -> bool:
+    """What the person reported, newest first: the open ones, else the last few; False if there is nothing to show."""
     everything = (
         select(Repair)
         .where(Repair.person_id == person.id, col(Repair.incident).is_(False))
@@ -171,6 +171,8 @@ def mine(tx: Tx, person: Person) -> None:
     )
     opened = tx.session.exec(everything.where(col(Repair.state).in_(OPEN)).limit(10)).all()
     repairs = [*opened, *followed_by(tx, person)] or tx.session.exec(everything.limit(3)).all()
+    if not repairs:
+        return False
     to = tx.place if tx.place is not None and tx.place.kind == "staff" else person
     reader = reader_of(tx, to)
     lines = [
@@ -187,10 +189,11 @@ def mine(tx: Tx, person: Person) -> None:
     tell(
         tx,
         to,
-        "repair.mine" if lines else "repair.mine_none",
+        "repair.mine",
         list="\n".join(lines),
         buttons=[Button(f"repair.show:{repair.id}", number=repair.number) for repair in repairs[:10]],
     )
+    return True
 
 
 def _open_repairs(tx: Tx, community_id: int) -> list[Repair]:

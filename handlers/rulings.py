@@ -12,6 +12,7 @@ from handlers.conduct import (
     WAITING,
     end_ruling,
     facts,
+    is_numbered,
     judged_of,
     keep_example,
     known_author,
@@ -121,15 +122,16 @@ def list_rulings(tx: Tx, person: Person) -> None:
     deleted = tx.session.exec(gone.order_by(col(Ruling.id).desc()).limit(MOST)).all()
     to = here(tx, person)
     reader = reader_of(tx, to)
-    lines = [
-        reader.say(
-            "ruling.line", **{**facts(tx, each), "text": cut_short(each.text), "rules": ", ".join(each.rules)}
-        )
-        for each in [*waiting, *deleted]
-    ]
+    lines = [reader.say("ruling.line", **_line(tx, each)) for each in [*waiting, *deleted]]
     buttons = [Button(f"ruling.show:{each.id}", number=each.number) for each in [*waiting, *deleted]]
     key = "ruling.list" if lines else "ruling.list_none"
     tell(tx, to, key, list="\n".join(lines), count=len(waiting), buttons=buttons)
+
+
+def _line(tx: Tx, ruling: Ruling) -> dict[str, Any]:
+    """One ruling in a line of the list: by its rules' numbers, or what else is said against it."""
+    rules = [each for each in ruling.rules if is_numbered(each)]
+    return {**facts(tx, ruling), "text": cut_short(ruling.text), "rules": rules or ruling.why[:1]}
 
 
 @action("ruling.show", Ruling, button=True, stays=True)

@@ -264,7 +264,7 @@ EXPANSIONS: dict[str, set[str]] = {
     },
     "rules.{}": {f"rules.{name}" for name in ("stricter", "looser", "wrong")},
     "rules.{}_none": {f"rules.{name}_none" for name in ("stricter", "looser", "wrong")},
-    "{}_none": {"repair.tickets_none", "repair.mine_none"},
+    "{}_none": {"repair.tickets_none"},
     "purchase.state.{}": {f"purchase.state.{state}" for state in PURCHASE_STATES},
     "opening.rule.{}": {"opening.rule.ordinary", "opening.rule.special"},
     "post.powerless_{}": {f"post.powerless_{reason}" for reason in ("rights", "basic", "old")},
