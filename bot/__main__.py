@@ -11,7 +11,7 @@ if __name__ == "__main__" and votes_command.is_asked(sys.argv[1:]):
 import asyncio
 import json
 import sqlite3
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -250,17 +250,19 @@ def test() -> None:
 @judge.command("repair")
 def judge_repair(file: File = None) -> None:
     """判断报修紧急程度：每行一条，输出 JSON。How urgent repairs are: one line in, one JSON line out."""
-    # A text may hold halves of characters, which JSON can write only as \\ud83d.
-    cast(TextIOWrapper, sys.stdout).reconfigure(encoding="utf-8", errors="backslashreplace")
-    for verdict in judge_lines(_lines(file)):
-        print(json.dumps(verdict, ensure_ascii=False), flush=True)  # noqa: T201
+    _print_verdicts(judge_lines(_lines(file)))
 
 
 @judge.command("post")
 def judge_post(file: File = None) -> None:
     """判断发布内容是否违规：每行一条，输出 JSON。Whether posts break the rules: one line in, one JSON line out."""
+    _print_verdicts(judge_lines(_lines(file), judge=conduct.judge))
+
+
+def _print_verdicts(verdicts: Iterable[dict[str, Any]]) -> None:
+    # A text may hold halves of characters, which JSON can write only as \\ud83d.
     cast(TextIOWrapper, sys.stdout).reconfigure(encoding="utf-8", errors="backslashreplace")
-    for verdict in judge_lines(_lines(file), judge=conduct.judge):
+    for verdict in verdicts:
         print(json.dumps(verdict, ensure_ascii=False), flush=True)  # noqa: T201
 
 

@@ -11,11 +11,12 @@ from sqlmodel import and_, col, func, or_, select, update
 
 import moderation.conduct
 from conversations.errors import NotNow
-from conversations.words import LANGUAGES, Say
+from conversations.words import Say
 from handlers import judge
 from handlers.masking import without_private
 from handlers.numbers import next_number
 from handlers.policy import policy_of
+from handlers.repair_cards import office
 from handlers.tell import Button, tell, tell_staff
 from handlers.timers import set_timer, stop_timer
 from handlers.tx import Tx
@@ -134,14 +135,11 @@ def rule_on(
 
 def _reasons(tx: Tx, community_id: int, text: str) -> list[dict[str, str]]:
     """Why a text is not simply fine, in every language."""
-    judged = {language: weigh(tx, community_id, text, language).why for language in LANGUAGES}
-    return [
-        {
-            language: _because(tx, community_id, why, language)
-            for language, why in zip(judged, reason, strict=True)
-        }
-        for reason in zip(*judged.values(), strict=True)
-    ]
+    return judge.in_every_language(
+        lambda language: [
+            _because(tx, community_id, why, language) for why in weigh(tx, community_id, text, language).why
+        ]
+    )
 
 
 def is_numbered(rule: str) -> bool:
@@ -228,7 +226,9 @@ def take_up_reports(tx: Tx, row: Listing, text: str) -> None:
     decided = _decided(tx, row.community_id, text)
     if decided is not None and decided.label == "ok":
         return
-    why = [{language: tx.reader(row.community_id, language).say("ruling.reported") for language in LANGUAGES}]
+    why = judge.in_every_language(
+        lambda language: [tx.reader(row.community_id, language).say("ruling.reported")]
+    )
     verdict = Verdict("hold", "", (Why(BY_NEIGHBOURS, (), ""),))
     author = tx.session.get(Person, row.person_id)
     _new(tx, row, text, verdict, why, person=author, account="")
@@ -331,6 +331,7 @@ def facts(tx: Tx, ruling: Ruling) -> dict[str, Any]:
         "state": Say(f"ruling.state.{ruling.state}"),
         "due": Say("ruling.due", due=ruling.due_at) if ruling.due_at is not None else "",
         "hours": policy_of(tx, ruling.community_id).ruling_hours,
+        "phone": office(tx, ruling.community_id),
     }
 
 

@@ -1,5 +1,6 @@
 """Judgement as a community has it: the rules of the file, with what its staff added or silenced."""
 
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 from sqlmodel import col, select
@@ -19,12 +20,12 @@ from store.tables import CommunityRule, Example, Person, Repair
 
 def urgency(tx: Tx, community_id: int, text: str, language: str = "zh") -> Verdict:
     """How urgent a report is, with the reasons in the reader's language."""
-    return moderation.urgency.judge(text, _own_rules(tx, community_id, "urgency"), language)
+    return moderation.urgency.judge(text, _rules(tx, community_id, "urgency"), language)
 
 
-def conduct_rules(tx: Tx, community_id: int) -> RuleSet | None:
-    """The rules by which a community judges what people write for others; None: those of the file as they are."""
-    return _own_rules(tx, community_id, "conduct")
+def conduct_rules(tx: Tx, community_id: int) -> RuleSet:
+    """The rules by which a community judges what people write for others."""
+    return _rules(tx, community_id, "conduct")
 
 
 def report(tx: Tx, community_id: int, answers: Answers, language: str = "zh") -> Verdict:
@@ -36,14 +37,18 @@ def report(tx: Tx, community_id: int, answers: Answers, language: str = "zh") ->
 
 def reasons(tx: Tx, community_id: int, answers: Answers) -> list[dict[str, str]]:
     """The rules' sentences in every language, each with the words of the report that decided."""
-    judged = {language: report(tx, community_id, answers, language).why for language in LANGUAGES}
-    return [
-        {
-            language: f"{why.sentence}（{'、'.join(why.words)}）"
-            for language, why in zip(judged, reason, strict=True)
-        }
-        for reason in zip(*judged.values(), strict=True)
-    ]
+    return in_every_language(
+        lambda language: [
+            f"{why.sentence}（{'、'.join(why.words)}）"
+            for why in report(tx, community_id, answers, language).why
+        ]
+    )
+
+
+def in_every_language(said: Callable[[str], Sequence[str]]) -> list[dict[str, str]]:
+    """The same lines by language, as rows keep them for any reader: [{"zh": …, "en": …}, …]."""
+    lines = zip(*map(said, LANGUAGES), strict=True)
+    return [dict(zip(LANGUAGES, each, strict=True)) for each in lines]
 
 
 def keep_example(tx: Tx, repair: Repair, label: str, person: Person, reason: str = "") -> None:
@@ -75,9 +80,9 @@ def corrections(tx: Tx) -> list[tuple[Example, Verdict]]:
     return [(each, urgency(tx, each.community_id, each.text)) for each in rows]
 
 
-def _own_rules(tx: Tx, community_id: int, judgement: str) -> RuleSet | None:
+def _rules(tx: Tx, community_id: int, judgement: str) -> RuleSet:
     extra = tx.once(f"rules.{judgement}", community_id, lambda: own_rules(tx, community_id, judgement))
-    return compiled(judgement, extra) if extra else None
+    return compiled(judgement, extra)
 
 
 def own_rules(tx: Tx, community_id: int, judgement: str) -> tuple[Extra, ...]:
@@ -105,5 +110,8 @@ def extra_of(row: CommunityRule) -> Extra:
 @lru_cache(maxsize=64)
 def compiled(judgement: str, extra: tuple[Extra, ...] = ()) -> RuleSet:
     """The rules of a judgement with these of a community on top; those that were asked for of late are kept."""
-    load = {"urgency": moderation.urgency.load, "conduct": moderation.conduct.load}[judgement]
-    return load(extra=extra)
+    standard, load = {
+        "urgency": (moderation.urgency.standard, moderation.urgency.load),
+        "conduct": (moderation.conduct.standard, moderation.conduct.load),
+    }[judgement]
+    return load(extra=extra) if extra else standard()

@@ -28,6 +28,14 @@ def content_of(listing: Listing) -> dict[str, Any]:
     return {name: getattr(listing, name) for name in ("kind", "title", "text", "price", "details")}
 
 
+def words_of(content: Mapping[str, Any]) -> str:
+    """All that is judged: title, text, and what was typed about a rental."""
+    title, text = content["title"], content["text"]
+    plain = "".join(text.split())
+    typed = [content["details"].get("deposit", "")]
+    return "\n".join([*([] if "".join(title.split()) in plain else [title]), text, *filter(None, typed)])
+
+
 def card(tx: Tx, author: Person, content: Mapping[str, Any], number: int = 0, until: Any = "") -> Say:
     """A listing as everybody sees it, before or after it is published; nobody's name stands there."""
     title, text = content["title"], content["text"]

@@ -60,6 +60,7 @@ from handlers.listing_cards import (
     state,
     tell_owner,
     to_author,
+    words_of,
 )
 from handlers.matters import add_photos, photos_of
 from handlers.numbers import next_number
@@ -261,14 +262,6 @@ def _answers(tx: Tx, listing: Listing) -> Answers:
     return answers
 
 
-def _words(content: dict[str, Any]) -> str:
-    """All that is judged: title, text, and what was typed about a rental."""
-    title, text = content["title"], content["text"]
-    plain = "".join(text.split())
-    typed = [content["details"].get("deposit", "")]
-    return "\n".join([*([] if "".join(title.split()) in plain else [title]), text, *filter(None, typed)])
-
-
 def _set_photos(tx: Tx, person: Person, what: str, answer: Any) -> None:
     """Let these photos be the ones of something, and no others; those of a last look are taken along."""
     wanted = {each["storage"] for each in (answer or {}).get("files", [])}
@@ -324,7 +317,7 @@ def _put_up(tx: Tx, person: Person, listing: Listing) -> None:
 
 def _passes(tx: Tx, person: Person, listing: Listing, content: dict[str, Any]) -> bool:
     """Whether it may stand there; if not, its author is told why, and it is refused or waits for staff."""
-    words = _words(content)
+    words = words_of(content)
     verdict = weigh(tx, listing.community_id, words, person.language)
     if verdict.verdict == "ok":
         if not _is_reported(tx, listing):
@@ -469,7 +462,7 @@ def uphold(tx: Tx, listing: Listing, ruling: Ruling) -> None:
         tx.session.add(listing)
         count = flags(tx, about(listing)) if listing.state == "open" else 0
         if count:  # neighbours reported what stands there, while staff had to decide on the edit
-            take_up_reports(tx, listing, _words(content_of(listing)))
+            take_up_reports(tx, listing, words_of(content_of(listing)))
             _hide_if_many(tx, listing, count)
     elif listing.state in COUNTS:
         was_open = listing.state == "open"
@@ -542,7 +535,7 @@ def forget(tx: Tx, person: Person) -> None:
     connection, named = tx.session.connection(), [about(each) for each in theirs]
     connection.execute(update(Notice).where(col(Notice.about).in_(named)).values(facts={}))
     words = tx.reader(person.community_id).say("notice.taken_back")
-    cards = [f"{kind}:{each.id}" for each in theirs for kind in ("board:listing", "offer", "item")]
+    cards = [name for each in theirs for name in (f"board:{about(each)}", to_author(each), seen(each))]
     connection.execute(update(Outgoing).where(col(Outgoing.card).in_(cards)).values(text=words, buttons=[]))
     connection.execute(delete(Flag).where(col(Flag.person_id) == person.id))
 
@@ -640,7 +633,7 @@ def report(tx: Tx, person: Person, listing: Listing) -> None:
     today = select(func.count()).where(Flag.person_id == person.id, Flag.at > tx.now - timedelta(days=1))
     if tx.session.exec(today).one() >= REPORTS_A_DAY:
         raise NotNow("listing.too_many_reports", most=REPORTS_A_DAY)
-    count = reported(tx, listing, _words(content_of(listing)), person)
+    count = reported(tx, listing, words_of(content_of(listing)), person)
     _hide_if_many(tx, listing, count)
     explain = [] if tx.place is None or tx.place.kind == "staff" else [Button(f"listing.reason:{listing.id}")]
     tell(

@@ -8,7 +8,7 @@ from sqlmodel import col, select
 
 import moderation.conduct
 from conversations.said import Change, Said
-from conversations.words import LANGUAGES, Say
+from conversations.words import Say
 from handlers import judge
 from handlers.conduct import Judged, drop_ruling, know_judged, known_author, rule_on, tell_author, weigh
 from handlers.people import homes_of, is_guest, roles_of
@@ -250,9 +250,9 @@ def _counts(post: Post) -> bool:
 
 def _flooded(tx: Tx, posts: Sequence[Post], reason: Say) -> Finding:
     last = posts[-1]
-    why = {language: str(tx.reader(last.community_id, language).show(reason)) for language in LANGUAGES}
+    why = judge.in_every_language(lambda language: [str(tx.reader(last.community_id, language).show(reason))])
     verdict = Verdict("violation", FLOOD, (Why(FLOOD, (), ""),))
-    return Finding(verdict, posts, last.text or "—", [why])
+    return Finding(verdict, posts, last.text or "—", why)
 
 
 # --- what follows -----------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from conversations.steps import Answers
 from conversations.words import Say, normal
 from handlers import judge
 from handlers.actions import action
+from handlers.listing_cards import content_of, words_of
 from handlers.numbers import next_number
 from handlers.posts_ladder import ladder
 from handlers.repair_cards import cut_short
@@ -36,7 +37,7 @@ def show_rules(tx: Tx, person: Person) -> None:
     to = here(tx, person)
     reader = reader_of(tx, to)
     in_group = tx.place is not None and tx.place.kind == "staff"
-    rules = judge.conduct_rules(tx, person.community_id) or judge.compiled(JUDGEMENT)
+    rules = judge.conduct_rules(tx, person.community_id)
     of_file: dict[str, list[str]] = {name: [] for name in CATEGORIES}
     for rule in rules.rules:
         if not rule.own:
@@ -186,7 +187,7 @@ def _to_silence(tx: Tx, community_id: int, what: str) -> list[CommunityRule]:
 
 def _trial(tx: Tx, community_id: int, after: Sequence[Extra]) -> Say:
     """What other rules would do to what was posted of late, and to innocent texts."""
-    now = judge.conduct_rules(tx, community_id) or judge.compiled(JUDGEMENT)
+    now = judge.conduct_rules(tx, community_id)
     then = judge.compiled(JUDGEMENT, tuple(after))
     posts = _posts(tx, community_id)
     innocent = moderation.conduct.innocent()
@@ -205,10 +206,10 @@ def _trial(tx: Tx, community_id: int, after: Sequence[Extra]) -> Say:
 def _posts(tx: Tx, community_id: int) -> list[str]:
     """What was said and offered of late, the newest first."""
     said = select(Post.text).where(Post.community_id == community_id, Post.text != "")
-    offered = select(Listing.title, Listing.text).where(Listing.community_id == community_id)
+    offered = select(Listing).where(Listing.community_id == community_id, Listing.title != "")
     posts = tx.session.exec(said.order_by(col(Post.id).desc()).limit(MOST_POSTS)).all()
     listings = tx.session.exec(offered.order_by(col(Listing.id).desc()).limit(MOST_LISTINGS)).all()
-    return list(dict.fromkeys([*posts, *(f"{title}\n{text}".strip() for title, text in listings)]))
+    return list(dict.fromkeys([*posts, *(words_of(content_of(each)) for each in listings)]))
 
 
 def _differ(texts: Sequence[str], now: RuleSet, then: RuleSet) -> tuple[list[str], list[str]]:

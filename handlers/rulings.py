@@ -24,7 +24,7 @@ from handlers.conduct import (
     wait_for_staff,
 )
 from handlers.people import committee_of
-from handlers.repair_cards import cut_short, office
+from handlers.repair_cards import cut_short
 from handlers.talk import here
 from handlers.tell import Button, close_everywhere, reader_of, tell
 from handlers.timers import set_timer
@@ -104,7 +104,7 @@ def _tell_of_it(tx: Tx, person: Person, ruling: Ruling) -> None:
     close_everywhere(tx, f"overdue-ruling:{ruling.id}")
     author = known_author(tx, ruling)
     if author is not None:
-        tell_author(tx, author, ruling, more=office(tx, ruling.community_id))
+        tell_author(tx, author, ruling)
     if tx.place is not None and tx.place.kind != "staff":  # one of the committee
         tell(tx, person, f"ruling.done_{ruling.state}", number=ruling.number)
 

@@ -93,14 +93,14 @@ def innocent() -> tuple[str, ...]:
 
 def warm() -> None:
     """Load what the first judgement needs: the rules and jieba. For a thread beside the start."""
-    _standard()
+    standard()
     _tone()
     segment.warm()
 
 
 def judge(text: str, rules: RuleSet | None = None, language: str = "zh", tone: Tone | None = None) -> Verdict:
     """Judge one post. Never raises, whatever the text is; the same text and rules give the same verdict."""
-    rules = rules or _standard()
+    rules = rules or standard()
     text = shortened(text)
     tricks = 0
     if is_plain(text):
@@ -135,7 +135,7 @@ def signs(found: Iterable[str]) -> set[str]:
 def pieces(text: str) -> set[str]:
     """What the second opinion learns from a text."""
     said, tricks = uncloak(shortened(text))
-    found, _ = _find(said.plain, _standard(), tricks)
+    found, _ = _find(said.plain, standard(), tricks)
     return pieces_of(said.plain, words=False) | signs(found)
 
 
@@ -261,5 +261,6 @@ def _tone() -> Tone:
 
 
 @lru_cache(maxsize=1)
-def _standard() -> RuleSet:
+def standard() -> RuleSet:
+    """The rules of the file as they are, compiled once."""
     return load()

@@ -65,14 +65,14 @@ def load(path: Path = DEFAULT, extra: Sequence[CommunityRule] = ()) -> RuleSet:
 
 def warm() -> None:
     """Load what the first judgement needs: the rules and jieba. For a thread beside the start."""
-    _standard()
+    standard()
     _tone()
     segment.warm()
 
 
 def judge(text: str, rules: RuleSet | None = None, language: str = "zh", tone: Tone | None = None) -> Verdict:
     """Judge one report. Never raises, whatever the text is; the same text and rules give the same verdict."""
-    rules = rules or _standard()
+    rules = rules or standard()
     said = read(shortened(text))
     found = rules.find(said.plain)
     if not found:
@@ -118,7 +118,7 @@ def _second(said: Read, ruled: Verdict, rules: RuleSet, language: str, tone: Ton
 
 def _is_ruled(said: Read) -> bool:
     """Whether the rules of the file, none of them silenced, find a danger."""
-    rules = _standard()
+    rules = standard()
     return any(match.weight == "urgent" for match in Scene(said, rules, rules.find(said.plain)).dangers())
 
 
@@ -128,5 +128,6 @@ def _tone() -> Tone:
 
 
 @lru_cache(maxsize=1)
-def _standard() -> RuleSet:
+def standard() -> RuleSet:
+    """The rules of the file as they are, compiled once."""
     return load()
