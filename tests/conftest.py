@@ -78,7 +78,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     where = [("test", name) for name in DATABASES]
     marks = {mark.name for mark in metafunc.definition.iter_markers()}
     if PHONES & names and "by_hand" not in marks:
-        where += [("telegram", "sqlite"), *([] if "in_place" in marks else [("wechat", "sqlite")])]
+        where += [
+            ("telegram", "sqlite"),
+            *([] if {"in_place", "in_group"} & marks else [("wechat", "sqlite")]),
+        ]
     where += [("browser", "sqlite")] if "playground" in marks else []
     ids = [database if messenger == "test" else messenger for messenger, database in where]
     metafunc.parametrize(("messenger", "database_url"), where, indirect=True, ids=ids)

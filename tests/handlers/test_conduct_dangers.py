@@ -41,11 +41,6 @@ def no_crash(building: Building) -> None:
         assert [each.error for each in failed(session)] == []
 
 
-def group_only(building: Building) -> None:
-    if not building.has_group:
-        pytest.skip("WeChat has no group that a bot can be in")
-
-
 async def offer(owner: Phone, text: str) -> None:
     await owner.says("/sell")
     await owner.says(text)
@@ -164,10 +159,10 @@ async def test_who_is_forgotten_leaves_nothing_that_breaks_the_list_or_the_clock
     no_crash(building)
 
 
+@pytest.mark.in_group
 async def test_what_was_judged_in_the_group_is_not_kept_longer_than_the_group_s_words(
     building: Building, owner: Phone, office: Phone
 ) -> None:
-    group_only(building)
     await owner.posts("这里有代代券")
     await owner.posts("这里有闪闪券")
     await building.later(days=8)
@@ -183,10 +178,8 @@ async def test_what_was_judged_in_the_group_is_not_kept_longer_than_the_group_s_
     no_crash(building)
 
 
-@pytest.mark.in_place
+@pytest.mark.by_hand  # everybody on Telegram's test server has a chat
 async def test_a_name_that_is_an_advert_is_not_spread_by_us(building: Building, board: Phone) -> None:
-    if building.messenger != "test":
-        pytest.skip("everybody on the test server has a chat")
     await building.phone("代代券加我").posts("这里有代代券")
     shown = board.sees("有人 的消息不合小区的规则")
     assert "代代券" not in shown.text
@@ -237,10 +230,10 @@ async def test_staff_at_once_and_in_a_hurry_change_the_rules(building: Building,
     no_crash(building)
 
 
+@pytest.mark.in_group
 async def test_the_group_bears_whatever_is_written_there(
     building: Building, owner: Phone, neighbour: Phone, office: Phone, board: Phone
 ) -> None:
-    group_only(building)
     building.set_policy("silence_hours", "")
     for words in ("这里有代代券甲", "这里有代代券乙"):
         await owner.posts(words)
