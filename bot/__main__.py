@@ -271,12 +271,15 @@ def judge_corrections(
     lines: Annotated[
         bool, typer.Option("--json", help="每行一条 JSON，可以拿去重学。JSON lines, to learn from.")
     ] = False,
+    posts: Annotated[
+        bool, typer.Option("--posts", help="物业裁定过的内容，不是报修。What staff ruled on, not repairs.")
+    ] = False,
     data: Data = None,
 ) -> None:
-    """用现在的规则再判断一遍被纠正过的报修。What people corrected, judged again by the rules as they are now."""
+    """用现在的规则再判断一遍被纠正过的判断。What people corrected, judged again by the rules as they are now."""
     found = loaded(data)
     with closing(database(found)) as store, store.read() as session:
-        rows = corrections(_tx(session, found))
+        rows = corrections(_tx(session, found), "conduct" if posts else "urgency")
         if lines:
             for example, _ in rows:
                 row = {"text": example.text, "label": example.label, "kind": example.kind}

@@ -1,8 +1,7 @@
 """Holding a vote: it is made and announced, its ballots go out, and who has not voted is reminded."""
 
-from datetime import datetime, time, timedelta
+from datetime import timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from sqlmodel import col, select
 
@@ -17,7 +16,7 @@ from handlers.policy import hours_in, policy_of
 from handlers.proxies import powers_of
 from handlers.talk import Known, here, know, no_facts, start
 from handlers.tell import BROADCAST, NEWS, Button, post, publish, tell, tell_staff
-from handlers.timers import is_set, set_timer, stop_timer
+from handlers.timers import LAST_CALL, awake, is_set, set_timer, stop_timer
 from handlers.tx import Tx
 from handlers.votes import extend, open_vote, was_extended
 from store.tables import Ballot, HomeRole, Person, Purchase, Talk, Vote, Voter
@@ -28,8 +27,6 @@ SOON = timedelta(hours=6)
 """How long after the opening nobody is reminded yet."""
 AFTER_BALLOTS = timedelta(minutes=10)
 """How long a reminder waits for ballots that are still being sent."""
-LAST_CALL = timedelta(hours=1)
-"""Before the deadline: a reminder that would come later comes not at all."""
 
 
 def about(vote: Vote) -> str:
@@ -219,19 +216,6 @@ def remind_next(tx: Tx, vote: Vote, *, late: bool = False) -> None:
     reminding = vote.reached != 0 and waits == {"send": False, "remind": True}  # who is left comes first
     if to_come and not reminding:
         set_timer(tx, vote.community_id, f"vote.remind:{vote.id}", min(to_come))
-
-
-def awake(tx: Tx, community_id: int, at: datetime, *, until: datetime | None = None) -> datetime:
-    """The time itself if people are awake then, else the next such time; the evening before if that is too late."""
-    zone = ZoneInfo(tx.community(community_id).time_zone)
-    first, last = (time.fromisoformat(each) for each in policy_of(tx, community_id).waking.split("-"))
-    local = at.astimezone(zone)
-    now = local.time()
-    if first <= now < last or (last <= first and not last <= now < first):  # they may be awake over midnight
-        return at
-    morning = datetime.combine(local.date() + timedelta(days=now >= first), first, zone)
-    evening = datetime.combine(local.date() - timedelta(days=now < last), last, zone)
-    return evening - LAST_CALL if until is not None and morning > until else morning
 
 
 # --- more time --------------------------------------------------------------------------------------

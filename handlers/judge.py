@@ -12,6 +12,7 @@ from conversations.steps import Answers
 from conversations.words import LANGUAGES, texts
 from handlers.masking import without_private
 from handlers.tx import Tx
+from moderation.conduct import Verdict as Conduct
 from moderation.rulebook import CommunityRule as Extra
 from moderation.rulebook import RuleSet
 from moderation.urgency import Verdict
@@ -72,12 +73,13 @@ def keep_example(tx: Tx, repair: Repair, label: str, person: Person, reason: str
     )
 
 
-def corrections(tx: Tx) -> list[tuple[Example, Verdict]]:
-    """What people corrected, oldest first, each with what the rules of its community say of it now: the dry run."""
+def corrections(tx: Tx, judgement: str) -> list[tuple[Example, Verdict | Conduct]]:
+    """What people corrected or decided, oldest first, each with what the rules of its community say of it now."""
     rows = tx.session.exec(
-        select(Example).where(Example.judgement == "urgency").order_by(col(Example.id))
+        select(Example).where(Example.judgement == judgement).order_by(col(Example.id))
     ).all()
-    return [(each, urgency(tx, each.community_id, each.text)) for each in rows]
+    judge = moderation.conduct.judge if judgement == "conduct" else moderation.urgency.judge
+    return [(each, judge(each.text, _rules(tx, each.community_id, judgement))) for each in rows]
 
 
 def _rules(tx: Tx, community_id: int, judgement: str) -> RuleSet:

@@ -69,7 +69,7 @@ from handlers.policy import policy_of
 from handlers.repair_cards import address, cut_short
 from handlers.talk import Known, end, end_about, hear, here, know, no_facts, open_talk, start
 from handlers.tell import Button, reader_of, take_down, tell, tell_staff
-from handlers.timers import set_timer, stop_timer
+from handlers.timers import awake, set_timer, stop_timer
 from handlers.tx import Tx
 from store.tables import Flag, Listing, Media, Notice, Outgoing, Person, Ruling, Talk
 
@@ -351,9 +351,9 @@ def _go_public(tx: Tx, listing: Listing) -> None:
 
 
 def _run(tx: Tx, listing: Listing) -> None:
-    """Let its days begin."""
+    """Let its days begin; they end, and are said to end, at an hour at which people are awake."""
     days = policy_of(tx, listing.community_id).listing_days
-    listing.expires_at = tx.now + timedelta(days=days)
+    listing.expires_at = awake(tx, listing.community_id, tx.now + timedelta(days=days))
     tx.session.add(listing)
     tx.session.flush()
     reminded = listing.expires_at - BEFORE_END

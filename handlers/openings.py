@@ -24,7 +24,7 @@ from handlers.purchase_cards import (
 from handlers.purchases import run_clock
 from handlers.talk import Known, end_about, know, no_facts, start
 from handlers.tell import close_everywhere, tell
-from handlers.timers import set_timer, stop_timer
+from handlers.timers import awake, set_timer, stop_timer
 from handlers.tx import Tx
 from store.tables import Opening, Person, Purchase, Talk
 
@@ -97,7 +97,7 @@ def opening_at(tx: Tx, opening: Opening) -> datetime:
     earliest = tx.now + timedelta(days=_notice_days(tx, opening))
     chosen = opening.vote["opens"]
     at = max(datetime.fromisoformat(chosen), earliest) if chosen else earliest
-    return holding.awake(tx, opening.community_id, at)
+    return awake(tx, opening.community_id, at)
 
 
 @action("opening.remind", Opening)

@@ -8,6 +8,7 @@ from sqlmodel import Session, col, select
 
 from conversations.errors import Refused
 from handlers.actions import perform
+from handlers.policy import policy_of
 from handlers.tx import House, Tx
 from store.tables import Timer
 
@@ -17,6 +18,8 @@ KEPT = ("vote.", "objection.", "opening.")
 URGENT = ("repair.page", "repair.unconfirmed", "follow.unsure")
 """What is tried again every half minute: somebody waits for help."""
 HOUR = timedelta(hours=1)
+LAST_CALL = timedelta(hours=1)
+"""Before the deadline: a reminder that would come later comes not at all."""
 CLEARED_AFTER = timedelta(minutes=1)
 """How long the last word to somebody who is forgotten may take; then their chat is cleared, too."""
 
@@ -38,6 +41,19 @@ def next_at(tx: Tx, community_id: int, at: time, *, after: datetime | None = Non
     zone, after = ZoneInfo(tx.community(community_id).time_zone), after or tx.now
     today = datetime.combine(after.astimezone(zone).date(), at, zone)
     return today if today > after else today + timedelta(days=1)
+
+
+def awake(tx: Tx, community_id: int, at: datetime, *, until: datetime | None = None) -> datetime:
+    """The time itself if people are awake then, else the next such time; the evening before if that is too late."""
+    zone = ZoneInfo(tx.community(community_id).time_zone)
+    first, last = (time.fromisoformat(each) for each in policy_of(tx, community_id).waking.split("-"))
+    local = at.astimezone(zone)
+    now = local.time()
+    if first <= now < last or (last <= first and not last <= now < first):  # they may be awake over midnight
+        return at
+    morning = datetime.combine(local.date() + timedelta(days=now >= first), first, zone)
+    evening = datetime.combine(local.date() - timedelta(days=now < last), last, zone)
+    return evening - LAST_CALL if until is not None and morning > until else morning
 
 
 def is_set(tx: Tx, action: str) -> bool:

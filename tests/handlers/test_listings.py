@@ -2,10 +2,11 @@
 
 from collections.abc import Callable
 from typing import Any
+from zoneinfo import ZoneInfo
 
-from sqlmodel import Session, select
+from sqlmodel import Session, col, select
 
-from store.tables import Listing, Media, Person, Ruling, Talk
+from store.tables import Listing, Media, Person, Ruling, Talk, Timer
 from tests.people import Building, Phone, photo
 
 DESK = "出一张实木书桌，1.4米，自提180"
@@ -183,6 +184,17 @@ async def test_staff_refuse_what_was_held_and_the_author_puts_it_right(
     owner.sees("信息 1 已发布")
     board.sees("【二手】书桌 · 180 元")
     assert [each.state for each in building.read(select(Ruling))] == ["upheld"]
+
+
+async def test_its_author_is_reminded_when_people_are_awake(building: Building, owner: Phone) -> None:
+    await building.later(hours=17)  # two at night
+    await publish(owner)
+    clocks = building.read(select(Timer.due_at).where(col(Timer.action).startswith("listing.")))
+    assert {f"{each.astimezone(ZoneInfo('Asia/Shanghai')):%H:%M}" for each in clocks} == {"08:30"}
+    await building.later(days=28, hours=7)
+    owner.sees("到期", "续期")
+    await building.later(days=2)
+    owner.sees("到期了，不再显示", "续期")
 
 
 async def test_it_expires_with_a_word_before_and_is_renewed_with_one_tap(
