@@ -20,7 +20,7 @@ from conversations.said import Contact, File, Said
 from handlers.people import bind_account
 from handlers.roster import add_community, add_place, import_roster, read_roster
 from handlers.tx import House, Tx
-from store.tables import Community, CommunitySetting, Member, Person
+from store.tables import Community, CommunityRule, CommunitySetting, Member, Person
 from store.vault import Vault
 
 NAME = "test"
@@ -139,6 +139,11 @@ class Phone:
     async def says(self, text: str, *, files: Iterable[File] = (), key: str = "", other: str = "") -> None:
         """Type a text (or send files) and let everything that follows from it happen."""
         await self._send(text=text, files=tuple(files), other=other, key=key)
+
+    async def offers(self, text: str) -> None:
+        """Publish something, from one sentence to the last look."""
+        for words in ("/sell", text, "跳过", "确认发布"):
+            await self.says(words)
 
     async def taps(self, label: str) -> None:
         """Tap the latest button with this label."""
@@ -330,6 +335,20 @@ class Building:
         """Let the community differ from the installation's default."""
         row = CommunitySetting(community_id=self.community.id, name=name, value=value)
         self.app.database.write_now(lambda session: session.merge(row))
+
+    def add_rule(self, rule: str, word: str, verdict: str, sentence: str = "不得买卖券") -> None:
+        """Let a word of its own count in the community, so that a test does not depend on the words of the file."""
+        row = CommunityRule(
+            community_id=self.community.id,
+            judgement="conduct",
+            rule=rule,
+            words=[word],
+            verdict=verdict,
+            kind="ad",
+            sentence=sentence,
+            created_at=self.clock.now(),
+        )
+        self.app.database.write_now(lambda session: session.add(row))
 
     async def receive(self, said: Said) -> None:
         """Let a message come in, and everything that follows from it go out."""

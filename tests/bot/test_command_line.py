@@ -188,13 +188,7 @@ async def test_corrections_are_judged_again(building: Building, owner: Phone, of
 async def test_what_staff_ruled_on_is_judged_again(building: Building, owner: Phone, office: Phone) -> None:
     """The same for posts, by the rules alone: they are what can learn from it."""
     environment = {"LINLI_STORE__DATA": str(building.data), "LINLI_STORE__URL": building.url}
-    for words in (
-        "/sell",
-        "出闲置发票，代开发票，专票普票都有，点数低，加我微信fp888，100 元",
-        "跳过",
-        "确认发布",
-    ):
-        await owner.says(words)
+    await owner.offers("出闲置发票，代开发票，专票普票都有，点数低，加我微信fp888，100 元")
     await owner.taps("判错了，申诉")
     await office.taps("没违规，放行 1")
     assert "1 条仍判得不一样" in said(linli("judge", "corrections", "--posts", **environment))

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlmodel import Session, select
 
-from store.tables import CommunityRule, Inbox, Member, Outgoing, Place, Post, Ruling
+from store.tables import Inbox, Member, Outgoing, Place, Post, Ruling
 from tests.bot_api import BotApi, Group, User
 from tests.bot_api_people import SERVICE
 from tests.people import Phone, StoppedClock, photo
@@ -58,18 +58,12 @@ async def yard(sqlite_template: Path, tmp_path: Path) -> AsyncIterator[Yard]:
     (tmp_path / "linli.db").write_bytes(sqlite_template.read_bytes())
     async with BotApi(flood=False, now=lambda: clock.now().timestamp()) as api:
         building = TelegramBuilding(tmp_path / "data", f"sqlite:///{tmp_path / 'linli.db'}", clock, api)
-        building.app.database.write_now(lambda session: rules(session, building))
+        building.add_rule("C甲", "蓝词甲", "violation", "不要写蓝词甲")
+        building.add_rule("C乙", "绿词乙", "hold", "不要写绿词乙")
         await building.open()
         yield Yard(building)
         await building.close()
         assert api.mistakes == []
-
-
-def rules(session: Session, building: TelegramBuilding) -> None:
-    for word, verdict in (("蓝词甲", "violation"), ("绿词乙", "hold")):
-        rule = {"community_id": building.community.id, "judgement": "conduct", "rule": f"C{word[-1]}"}
-        row = {**rule, "words": [word], "verdict": verdict, "kind": "ad", "sentence": f"不要写{word}"}
-        session.add(CommunityRule.model_validate({**row, "created_at": building.clock.now()}))
 
 
 # --- whatever can be read ---------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 import pytest
-from sqlmodel import Session, col, select
+from sqlmodel import col, select
 
 from handlers.inbox import failed
 from store.tables import CommunityRule, Listing, Outgoing, Ruling, Talk
@@ -18,34 +18,13 @@ DOUBTFUL = "出一张闪闪券，卖200"
 def ruled(building: Building) -> None:
     """Two rules of the community's own, so that these tests do not depend on the words of the file."""
 
-    def work(session: Session) -> None:
-        for rule, word, verdict in (("C1", "代代券", "violation"), ("C2", "闪闪券", "hold")):
-            session.add(
-                CommunityRule(
-                    community_id=building.community.id,
-                    judgement="conduct",
-                    rule=rule,
-                    words=[word],
-                    verdict=verdict,
-                    kind="ad",
-                    sentence="不得买卖券",
-                    created_at=building.clock.now(),
-                )
-            )
-
-    building.app.database.write_now(work)
+    building.add_rule("C1", "代代券", "violation")
+    building.add_rule("C2", "闪闪券", "hold")
 
 
 def no_crash(building: Building) -> None:
     with building.app.database.read() as session:
         assert [each.error for each in failed(session)] == []
-
-
-async def offer(owner: Phone, text: str) -> None:
-    await owner.says("/sell")
-    await owner.says(text)
-    await owner.says("跳过")
-    await owner.says("确认发布")
 
 
 async def edit(owner: Phone, text: str) -> None:
@@ -66,7 +45,7 @@ def rulings(building: Building) -> list[str]:
 async def test_a_report_decides_on_what_stands_there_and_not_on_a_refused_edit(
     building: Building, owner: Phone, neighbour: Phone, office: Phone, board: Phone
 ) -> None:
-    await offer(owner, DESK)
+    await owner.offers(DESK)
     await edit(owner, BAD)
     owner.sees("这条信息没有发布")
     await neighbour.forges("listing.report:1")
@@ -87,7 +66,7 @@ async def test_a_report_decides_on_what_stands_there_and_not_on_a_refused_edit(
 async def test_a_bad_edit_does_not_end_what_neighbours_reported(
     building: Building, owner: Phone, neighbour: Phone, office: Phone
 ) -> None:
-    await offer(owner, DESK)
+    await owner.offers(DESK)
     await neighbour.forges("listing.report:1")
     await edit(owner, DOUBTFUL)
     owner.sees("物业正在看")
@@ -102,7 +81,7 @@ async def test_a_bad_edit_does_not_end_what_neighbours_reported(
 async def test_an_edit_that_waits_shields_nobody_from_reports(
     building: Building, owner: Phone, neighbour: Phone, office: Phone, phone: Callable[[str], Phone]
 ) -> None:
-    await offer(owner, DESK)
+    await owner.offers(DESK)
     await edit(owner, DOUBTFUL)
     for name in ("周先生", "王奶奶", "Mr Smith"):
         await phone(name).forges("listing.report:1")
@@ -118,7 +97,7 @@ async def test_an_edit_that_waits_shields_nobody_from_reports(
 async def test_the_same_friends_do_not_hide_an_honest_neighbour_again(
     building: Building, owner: Phone, office: Phone, phone: Callable[[str], Phone]
 ) -> None:
-    await offer(owner, DESK)
+    await owner.offers(DESK)
     for name in ("周先生", "王奶奶", "Mr Smith"):
         await phone(name).forges("listing.report:1")
     assert states(building) == ["held"]
@@ -140,8 +119,8 @@ async def test_who_is_forgotten_leaves_nothing_that_breaks_the_list_or_the_clock
         for words in ("这里有代代券", "这里有闪闪券", "这里有代代券了"):
             await owner.posts(words)
         await owner.taps("判错了，申诉")
-    await offer(owner, BAD)
-    await offer(owner, DOUBTFUL)
+    await owner.offers(BAD)
+    await owner.offers(DOUBTFUL)
     assert "闪闪券" in office.last.text
     await owner.says("/forget")
     await owner.taps("确定注销")
@@ -256,7 +235,7 @@ async def test_the_group_bears_whatever_is_written_there(
 async def test_an_edit_begun_before_three_reports_brings_nothing_back(
     building: Building, owner: Phone, office: Phone, board: Phone, phone: Callable[[str], Phone]
 ) -> None:
-    await offer(owner, DESK)
+    await owner.offers(DESK)
     await owner.forges("listing.change:1")
     await owner.says("内容")
     await owner.says(f"{DESK}，可小刀")
@@ -274,7 +253,7 @@ async def test_an_edit_begun_before_three_reports_brings_nothing_back(
 async def test_what_was_refused_can_be_taken_off_one_s_list(
     building: Building, owner: Phone, office: Phone
 ) -> None:
-    await offer(owner, BAD)
+    await owner.offers(BAD)
     await owner.says("判错了，申诉")
     await owner.says("撤下信息")
     owner.sees("信息 1（代代券）已撤下")
@@ -291,7 +270,7 @@ async def test_nobody_rings_at_staff_again_and_again(
     building: Building, owner: Phone, office: Phone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("handlers.conduct.MOST_A_DAY", 2)
-    await offer(owner, BAD)
+    await owner.offers(BAD)
     await owner.says("判错了，申诉")
     await edit(owner, DOUBTFUL)
     owner.sees("要等物业看一下")

@@ -16,14 +16,6 @@ def listings(building: Building) -> list[Listing]:
     return building.read(select(Listing).order_by(Listing.id))
 
 
-async def publish(owner: Phone, text: str = DESK) -> None:
-    """From one sentence to the board."""
-    await owner.says("/sell")
-    await owner.says(text)
-    await owner.says("跳过")
-    await owner.says("确认发布")
-
-
 async def test_one_forwarded_text_with_photos_stands_on_the_board(
     building: Building, owner: Phone, neighbour: Phone, board: Phone, office: Phone
 ) -> None:
@@ -110,7 +102,7 @@ async def test_too_much_is_asked_again_and_nothing_said_is_lost(building: Buildi
 async def test_what_breaks_a_rule_is_not_published_and_can_be_put_right_or_appealed(
     building: Building, owner: Phone, board: Phone, office: Phone, neighbour: Phone
 ) -> None:
-    await publish(owner, "出闲置发票，代开发票，专票普票都有，点数低，加我微信fp888，100 元")
+    await owner.offers("出闲置发票，代开发票，专票普票都有，点数低，加我微信fp888，100 元")
     told = owner.sees("这条信息没有发布", "修改信息", "判错了，申诉")
     assert "规则 F" in told.text and "代开发票" in told.text
     for phone in (board, neighbour, office):
@@ -122,14 +114,14 @@ async def test_what_breaks_a_rule_is_not_published_and_can_be_put_right_or_appea
     owner.sees("没有违规：已按您写的原样发布")
     board.sees("出闲置发票，代开发票，专票普票都有，点数低，加我微信fp888，100 元")
     neighbour.sees("【二手】发票", "看信息 1")
-    await publish(owner, "出闲置发票， 代开发票，专票普票都有，点数低，加我微信 fp888，100 元")
+    await owner.offers("出闲置发票， 代开发票，专票普票都有，点数低，加我微信 fp888，100 元")
     owner.sees("信息 2 已发布")
 
 
 async def test_an_edit_that_may_break_a_rule_leaves_what_stands_there(
     building: Building, owner: Phone, board: Phone, office: Phone
 ) -> None:
-    await publish(owner)
+    await owner.offers(DESK)
     board.sees("【二手】实木书桌")
     await owner.taps("修改信息")
     owner.sees("要改哪一项？", "内容", "标题", "价格", "照片（张）", "种类")
@@ -170,7 +162,7 @@ async def test_an_edit_that_may_break_a_rule_leaves_what_stands_there(
 async def test_staff_refuse_what_was_held_and_the_author_puts_it_right(
     building: Building, owner: Phone, board: Phone, office: Phone
 ) -> None:
-    await publish(owner, "出书桌 180，长期有效")
+    await owner.offers("出书桌 180，长期有效")
     owner.sees("这条信息要等物业看一下再发布", "修改信息")
     office.sees("出书桌 180，长期有效", "违规，删除 1")
     await office.taps("违规，删除 1")
@@ -188,7 +180,7 @@ async def test_staff_refuse_what_was_held_and_the_author_puts_it_right(
 
 async def test_its_author_is_reminded_when_people_are_awake(building: Building, owner: Phone) -> None:
     await building.later(hours=17)  # two at night
-    await publish(owner)
+    await owner.offers(DESK)
     clocks = building.read(select(Timer.due_at).where(col(Timer.action).startswith("listing.")))
     assert {f"{each.astimezone(ZoneInfo('Asia/Shanghai')):%H:%M}" for each in clocks} == {"08:30"}
     await building.later(days=28, hours=7)
@@ -200,7 +192,7 @@ async def test_its_author_is_reminded_when_people_are_awake(building: Building, 
 async def test_it_expires_with_a_word_before_and_is_renewed_with_one_tap(
     building: Building, owner: Phone, board: Phone, neighbour: Phone
 ) -> None:
-    await publish(owner)
+    await owner.offers(DESK)
     await building.later(days=28)
     owner.sees("到期。还要继续吗？", "续期", "已售出")
     await building.later(days=2)
@@ -224,7 +216,7 @@ async def test_it_expires_with_a_word_before_and_is_renewed_with_one_tap(
 
 async def test_one_person_has_only_so_many(building: Building, owner: Phone) -> None:
     building.set_policy("listing_limit", 1)
-    await publish(owner)
+    await owner.offers(DESK)
     await owner.says("/sell")
     owner.sees("您已经有 1 条信息在公示栏上")
     await owner.says("出一个台灯 20")
@@ -306,7 +298,7 @@ async def test_a_free_sentence_is_offered_and_a_repair_goes_before(
 async def test_neighbours_write_through_the_bot_and_nobody_is_named(
     building: Building, owner: Phone, neighbour: Phone, office: Phone
 ) -> None:
-    await publish(owner)
+    await owner.offers(DESK)
     await neighbour.taps("看信息 1")
     await neighbour.taps("写信给发布人")
     neighbour.sees("想对信息 1（实木书桌）的发布人说什么")
@@ -330,7 +322,7 @@ async def test_neighbours_write_through_the_bot_and_nobody_is_named(
     await building.later(days=8)
     await neighbour.taps("回复")
     neighbour.sees("信息 1 现在是「已售出」")
-    await publish(neighbour, "出一个台灯 20")
+    await neighbour.offers("出一个台灯 20")
     await neighbour.forges("listing.write:2")
     neighbour.sees("信息 2 是您自己发布的")
 
@@ -343,7 +335,7 @@ async def test_three_neighbours_hide_what_they_report_until_staff_decide(
     board: Phone,
     phone: Callable[[str], Phone],
 ) -> None:
-    await publish(owner)
+    await owner.offers(DESK)
     await owner.forges("listing.report:1")
     owner.sees("信息 1 是您自己发布的")
     await neighbour.taps("看信息 1")
@@ -441,7 +433,7 @@ async def test_whoever_leaves_offers_nothing_here_any_more(
 ) -> None:
     tenant = phone("Mr Smith")
     await tenant.says("language")
-    await publish(tenant, "For sale: IKEA desk, 120cm, 300 yuan")
+    await tenant.offers("For sale: IKEA desk, 120cm, 300 yuan")
     tenant.sees("Listing 1 is on the board: IKEA desk", "Sold", "Edit the listing")
     board.sees("【二手】IKEA desk · 300 元")
     await office.says("查户 2-1-1504")
@@ -457,7 +449,7 @@ async def test_whoever_leaves_offers_nothing_here_any_more(
 async def test_old_buttons_second_taps_and_restarts_do_no_harm(
     building: Building, owner: Phone, neighbour: Phone, office: Phone
 ) -> None:
-    await publish(owner)
+    await owner.offers(DESK)
     await neighbour.taps("看信息 1")
     await owner.taps("修改信息")
     await owner.taps("价格")

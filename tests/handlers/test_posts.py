@@ -1,9 +1,9 @@
 """What members say in the community's group: judged, taken out, told, brought back."""
 
 import pytest
-from sqlmodel import Session, col, select
+from sqlmodel import col, select
 
-from store.tables import CommunityRule, Example, Inbox, Member, Person, Post, Role, Ruling
+from store.tables import Example, Inbox, Member, Person, Post, Role, Ruling
 from tests.people import Building, Phone
 
 pytestmark = [pytest.mark.playground, pytest.mark.in_group]
@@ -18,22 +18,8 @@ GONE = "您在业主群里的一条消息已删除"
 def rules(building: Building) -> None:
     """Rules of this community alone, so that the file may change: one for what goes, one for what is doubtful."""
 
-    def add(session: Session) -> None:
-        for word, verdict in (("蓝词甲", "violation"), ("绿词乙", "hold")):
-            session.add(
-                CommunityRule(
-                    community_id=building.community.id,
-                    judgement="conduct",
-                    rule=f"C{word[-1]}",
-                    words=[word],
-                    verdict=verdict,
-                    kind="ad",
-                    sentence=f"不要写{word}",
-                    created_at=building.clock.now(),
-                )
-            )
-
-    building.app.database.write_now(add)
+    building.add_rule("C甲", "蓝词甲", "violation", "不要写蓝词甲")
+    building.add_rule("C乙", "绿词乙", "hold", "不要写绿词乙")
 
 
 def rulings(building: Building) -> list[tuple[str, str]]:

@@ -1,14 +1,13 @@
 """Rulings, as talks: what was judged wrongly comes back unchanged, and whoever must decide has a clock."""
 
 from datetime import timedelta
-from typing import Any
 
 import pytest
 from sqlmodel import Session, select
 
 from handlers.people import bind_account, new_person
 from handlers.tx import Tx
-from store.tables import Audit, CommunityRule, Example, Listing, Place, Role, Ruling
+from store.tables import Audit, Example, Listing, Place, Role, Ruling
 from tests.people import Building, Phone
 
 BAD = "出代代券，面值500卖300"
@@ -19,17 +18,8 @@ DOUBTFUL = "出一张闪闪券，卖200"
 def ruled(building: Building) -> None:
     """Two rules of the community's own, so that these tests do not depend on the words of the file."""
 
-    def work(session: Session) -> None:
-        for rule, word, verdict in (("C1", "代代券", "violation"), ("C2", "闪闪券", "hold")):
-            row: dict[str, Any] = {
-                "community_id": building.community.id,
-                "judgement": "conduct",
-                "rule": rule,
-            }
-            row |= {"words": [word], "verdict": verdict, "kind": "ad", "sentence": "不得买卖券"}
-            session.add(CommunityRule.model_validate({**row, "created_at": building.clock.now()}))
-
-    building.app.database.write_now(work)
+    building.add_rule("C1", "代代券", "violation")
+    building.add_rule("C2", "闪闪券", "hold")
 
 
 def member(building: Building) -> None:
@@ -47,13 +37,6 @@ def member(building: Building) -> None:
     building.app.database.write_now(work)
 
 
-async def offer(owner: Phone, text: str) -> None:
-    await owner.says("/sell")
-    await owner.says(text)
-    await owner.says("跳过")
-    await owner.says("确认发布")
-
-
 def state(building: Building) -> list[str]:
     return building.read(select(Listing.state).order_by(Listing.id))
 
@@ -61,7 +44,7 @@ def state(building: Building) -> list[str]:
 async def test_what_was_judged_wrongly_is_published_unchanged_and_never_judged_so_again(
     building: Building, owner: Phone, neighbour: Phone, office: Phone, board: Phone
 ) -> None:
-    await offer(owner, BAD)
+    await owner.offers(BAD)
     told = owner.sees("这条信息没有发布。\n不得买卖券（规则 C1）：「代代券」", "判错了，申诉")
     assert "物业 24 小时内答复" in told.text
     assert state(building) == ["refused"]
@@ -87,14 +70,14 @@ async def test_what_was_judged_wrongly_is_published_unchanged_and_never_judged_s
     )
     assert "ruling.allow:1" in building.read(select(Audit.action))
 
-    await offer(neighbour, "出 代代券 ， 面值５００卖３００")
+    await neighbour.offers("出 代代券 ， 面值５００卖３００")
     neighbour.sees("信息 2 已发布到公示栏")
 
 
 async def test_what_staff_uphold_stays_away_and_its_author_hears_why(
     building: Building, owner: Phone, office: Phone, board: Phone
 ) -> None:
-    await offer(owner, DOUBTFUL)
+    await owner.offers(DOUBTFUL)
     owner.sees("这条信息要等物业看一下再发布。\n不得买卖券（规则 C2）：「闪闪券」")
     assert "申诉" not in owner.last.text
     office.sees("裁定 1 · 信息 1 · 待裁定", "没违规，放行 1", "违规，删除 1")
@@ -107,7 +90,7 @@ async def test_what_staff_uphold_stays_away_and_its_author_hears_why(
     building.set_policy("said_days", 1)
     await building.later(days=2)
     assert building.read(select(Ruling.text, Ruling.why)) == [("", [])]  # the words go, the decision holds
-    await offer(owner, "出一张闪闪 券，卖200")
+    await owner.offers("出一张闪闪 券，卖200")
     owner.sees("同样的内容，物业裁定过违规", "判错了，申诉")
 
 
@@ -116,7 +99,7 @@ async def test_the_clock_runs_on_those_who_must_decide(
 ) -> None:
     member(building)
     committee = building.phone("委员")
-    await offer(owner, DOUBTFUL)
+    await owner.offers(DOUBTFUL)
     office.sees("裁定 1 · 信息 1 · 待裁定")
     await building.later(hours=17)
     office.sees_nothing()
@@ -142,7 +125,7 @@ async def test_a_committee_in_time_and_an_owner_never_decide(
     building: Building, owner: Phone, neighbour: Phone, office: Phone
 ) -> None:
     member(building)
-    await offer(owner, DOUBTFUL)
+    await owner.offers(DOUBTFUL)
     number = building.read(select(Ruling.id))[0]
     for phone in (building.phone("委员"), owner, neighbour):
         await phone.forges(f"ruling.allow:{number}")
@@ -155,13 +138,13 @@ async def test_a_committee_in_time_and_an_owner_never_decide(
 async def test_what_was_changed_meanwhile_is_not_decided_and_two_of_staff_decide_once(
     building: Building, owner: Phone, office: Phone
 ) -> None:
-    await offer(owner, DOUBTFUL)
+    await owner.offers(DOUBTFUL)
     office.sees("裁定 1 · 信息 1 · 待裁定")
     await owner.taps("撤下信息")
     await office.forges(f"ruling.allow:{building.read(select(Ruling.id))[0]}")
     office.sees("裁定 1 已经是「已改过或撤回」")
     assert state(building) == ["withdrawn"]
-    await offer(owner, DOUBTFUL)
+    await owner.offers(DOUBTFUL)
     await office.taps("违规，删除 2")
     await office.forges(f"ruling.allow:{building.read(select(Ruling.id))[1]}")
     office.sees("裁定 2 已经是「违规，已删除」")
@@ -173,8 +156,8 @@ async def test_staff_see_what_waits_and_give_back_what_nobody_appealed(
 ) -> None:
     await office.says("/rulings")
     office.sees("现在没有待裁定的内容")
-    await offer(owner, BAD)
-    await offer(neighbour, DOUBTFUL)
+    await owner.offers(BAD)
+    await neighbour.offers(DOUBTFUL)
     await office.says("待裁定")
     office.sees(
         "待裁定 1 条，后面是最近删除的：\n2 · 信息 2 · 待裁定 · 出一张闪闪券，卖200 · C2\n1 · 信息 1 · 已删除"
