@@ -66,6 +66,8 @@ VAGUE: dict[str, str] = {
     "sale": r"(?:^|[\s，,。;；!！、】\]])[出卖转](?![水差门现来去入租了问错血])"
     r"|二手|成新|全新|包邮|自提|卖|\bsell\b|\bbrand new\b",
 }
+SOLD = re.compile(r"[出卖](?![水差门现来去入租了问错血口气火风事])|转让")
+"""How an offer begins that is clear if it names a price, too."""
 LEAD = re.compile(
     r"^(?:[【\[（(]?(?:出租(?!车)|招租|出售|转让|转卖|求购|求租|求收|免费赠?送|免费转|赠送|寻物启事|寻物|失物招领|招领"
     r"|捡到|拾到|丢失|遗失|出闲置|闲置|二手|出(?![水差门现来去入租了问错血])|卖|转|求|收)(?:了|个)?[】\]）)]?"
@@ -265,7 +267,8 @@ def filled(answers: Answers) -> Answers:
 
 def offers(text: str) -> bool:
     """Whether a free sentence clearly offers, looks for, has lost or has found something."""
-    return bool(kind_in(text, clear=True)) and bool(title_in(text)) and len(text) <= LONGEST
+    clear = kind_in(text, clear=True) or (SOLD.match(_plain(text)) and price_in(text) is not None)
+    return bool(clear) and bool(title_in(text)) and len(text) <= LONGEST
 
 
 # --- the questions ----------------------------------------------------------------------------------

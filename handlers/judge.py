@@ -24,6 +24,12 @@ def urgency(tx: Tx, community_id: int, text: str, language: str = "zh") -> Verdi
     return moderation.urgency.judge(text, _rules(tx, community_id, "urgency"), language)
 
 
+def danger(tx: Tx, community_id: int, text: str) -> bool:
+    """Whether a rule finds something urgent, or perhaps so; what only sounds so is none where people offer goods."""
+    verdict = urgency(tx, community_id, text)
+    return verdict.verdict != "normal" and any(why.rule != "tone" for why in verdict.why)
+
+
 def conduct_rules(tx: Tx, community_id: int) -> RuleSet:
     """The rules by which a community judges what people write for others."""
     return _rules(tx, community_id, "conduct")

@@ -21,12 +21,13 @@ from conversations.listing import (
     filled,
     is_barred,
     offers,
+    price_in,
     read,
 )
 from conversations.said import File
 from conversations.steps import Answers
 from conversations.words import Say
-from handlers import judge
+from handlers import judge, repair
 from handlers.actions import action
 from handlers.conduct import (
     BY_NEIGHBOURS,
@@ -82,6 +83,8 @@ CLOCKS = ("remind", "expire")
 MINE = 10
 BRIEF = 60
 """Characters of a free sentence by which its author knows it again."""
+GOODS = ("kind", "text", "title")
+"""The questions to which people answer with what they offer."""
 TYPED = re.compile(r"(?:/sell(?:@\w+)?\s+|(?:发布|sell)[:：]\s*|发布[ \n]+)(\S.*)", re.IGNORECASE | re.DOTALL)
 
 
@@ -158,8 +161,19 @@ def _must_not_be_barred(answers: Answers) -> None:
         raise Unclear("unclear.barred")
 
 
-know(Known(LISTING, facts_for, heard, about=of_preview, photos=preview_photos))
-know(Known(CHANGE_LISTING, facts_for, heard, about=of_preview, photos=preview_photos))
+def urgent_in_listing(tx: Tx, person: Person, talk: Talk, text: str, files: Sequence[File]) -> None:
+    """In the midst of it a repair goes first; not what is offered (a charger, a gas stove) and only sounds urgent."""
+    goods = _open_question(tx, person, talk) in GOODS or offers(text) or price_in(text) is not None
+    if tx.said is None or not goods or judge.danger(tx, person.community_id, text):
+        repair.read_free(tx, person, text, files)
+    elif tx.said.edited:
+        raise Unclear("unclear.edited")
+    else:
+        hear(tx, person, talk, tx.said)
+
+
+for _script in (LISTING, CHANGE_LISTING):
+    know(Known(_script, facts_for, heard, urgent=urgent_in_listing, about=of_preview, photos=preview_photos))
 
 
 @action("listing.start", button=True, stays=True)
@@ -203,11 +217,11 @@ def _open_question(tx: Tx, person: Person, talk: Talk) -> str:
 def read_free(tx: Tx, person: Person, text: str, files: Sequence[File]) -> bool:
     """A free sentence that clearly offers or looks for something: one tap puts it on the board. False: it does not.
 
-    What may be urgent is a repair, whatever else it is.
+    What a rule finds urgent is a repair, whatever else it is; what only sounds so (a gas stove) is asked about.
     """
     if not (text and is_resident(tx, person) and offers(text)):
         return False
-    if judge.urgency(tx, person.community_id, text, person.language).verdict != "normal":
+    if judge.danger(tx, person.community_id, text):
         return False
     _not_too_many(tx, person, anew=True)
     start(tx, person, LISTING.name, answers=_told(text, files, spoken=True))

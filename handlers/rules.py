@@ -38,14 +38,18 @@ def show_rules(tx: Tx, person: Person) -> None:
     reader = reader_of(tx, to)
     in_group = tx.place is not None and tx.place.kind == "staff"
     rules = judge.conduct_rules(tx, person.community_id)
-    of_file: dict[str, list[str]] = {name: [] for name in CATEGORIES}
+    of_file: dict[str, dict[str, list[str]]] = {name: {} for name in CATEGORIES}
     for rule in rules.rules:
         if not rule.own:
-            line = reader.say("rules.rule", rule=rule.id, sentence=rule.says(reader.language))
-            of_file[rule.kind].append(line)
+            of_file[rule.kind].setdefault(rule.says(reader.language), []).append(rule.id)
     lines = [
         reader.say(
-            "rules.category", category=Say(f"rule.category.{name}"), rules="\n".join(dict.fromkeys(found))
+            "rules.category",
+            category=Say(f"rule.category.{name}"),
+            rules="\n".join(
+                reader.say("rules.rule", rule=numbers, sentence=sentence)
+                for sentence, numbers in found.items()
+            ),
         )
         for name, found in of_file.items()
     ]

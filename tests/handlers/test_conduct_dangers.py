@@ -138,6 +138,27 @@ async def test_who_is_forgotten_leaves_nothing_that_breaks_the_list_or_the_clock
     no_crash(building)
 
 
+async def test_goods_with_dangerous_names_page_nobody_and_a_danger_in_their_midst_does(
+    building: Building, owner: Phone, crew: Phone, office: Phone
+) -> None:
+    for words in (
+        "出一个煤气灶，天然气的，八成新，150",
+        "卖煤气罐一个，带阀门，100",
+        "整租两居，水电燃气齐全，有电梯，3000",
+    ):
+        await owner.says(words)
+        owner.sees("这是要发布到小区公示栏的信息吗", "发布到公示栏", "不是，是报修")
+        await owner.says("取消")
+    await owner.says("发布")
+    await owner.says("电瓶车充电器，冒过一次烟，修好了，20")
+    await owner.says("制氧机，老人走了用不上了")
+    crew.sees_nothing()
+    office.sees_nothing()
+    await owner.says("厨房煤气味好大")
+    crew.sees("紧急报修", "接单")
+    no_crash(building)
+
+
 @pytest.mark.in_group
 async def test_what_was_judged_in_the_group_is_not_kept_longer_than_the_group_s_words(
     building: Building, owner: Phone, office: Phone

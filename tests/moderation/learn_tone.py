@@ -16,7 +16,7 @@ from moderation.tone import Tone, learn, learn_pieces, save_tone
 
 HERE = Path(__file__).parent
 LABELLED = ("urgency", "own", "pairs", "voices")
-ORDINARY = ("ordinary", "everyday", "answers")
+ORDINARY = ("ordinary", "everyday", "answers", "offers")
 POSTS = ("violation", "posts", "own-posts")
 
 
