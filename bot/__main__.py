@@ -30,7 +30,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlmodel import Session, col, select
 
 from bot import logs, settings
-from bot.app import AlreadyRunning, App
+from bot.app import AlreadyRunning, App, board_page
 from bot.browser import resting
 from bot.delivery import Later
 from bot.hook import Hook
@@ -41,6 +41,7 @@ from conversations.errors import Refused, Unclear
 from conversations.spots import LONGEST_WORDS, PLACES
 from conversations.words import Reader, Say
 from handlers import inbox
+from handlers.board_page import address as board_address
 from handlers.bundle import verify
 from handlers.bundle_file import Broken
 from handlers.codes import CLAIM_HOURS, INVITED_HOURS, Invitation, claim_codes, invitations, withdraw
@@ -637,6 +638,7 @@ def _letterhead(tx: Tx, community: Community, username: str) -> "Letterhead":
         policy_of(tx, community.id).office_phone,
         tx.now + timedelta(hours=INVITED_HOURS),
         replace(tx.reader(community.id), lasting=True),
+        board_address(tx, community.id),
     )
 
 
@@ -820,7 +822,8 @@ def _spot_cards(
             "还没有位置码，请先添加：./linli spots add --building 3 --place lift '2 号梯'，或在管理群里发「位置码」。"
             "There are no spots yet; add one first."
         )
-    return cards, SpotHead(chosen.name, username, policy_of(tx, chosen.id).office_phone, reader)
+    phone = policy_of(tx, chosen.id).office_phone
+    return cards, SpotHead(chosen.name, username, phone, reader, board_address(tx, chosen.id))
 
 
 def _write_spots(file: Path, cards: list["SpotCard"], head: "SpotHead", scenes: dict[str, str]) -> None:
@@ -1080,7 +1083,9 @@ def _run_again(store: Database, found: Settings, row: Inbox) -> bool:
 
 
 def _house(found: Settings) -> House:
-    return House(found.vault, found.policy.model_dump(), hook=found.has_hook)
+    # What is printed leads to where everybody can open it, or nowhere.
+    shown = board_page(found.web.address)
+    return House(found.vault, found.policy.model_dump(), hook=found.has_hook, board_page=shown)
 
 
 def _tx(session: Session, found: Settings) -> Tx:

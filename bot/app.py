@@ -30,9 +30,10 @@ from conversations.errors import Refused, Unclear
 from conversations.said import File, Said
 from conversations.steps import RECORDINGS
 from handlers import inbox
+from handlers.board_entries import begin_entries
+from handlers.disclosures import begin_disclosures
 from handlers.inbox import Receipt
-from handlers.privacy import begin_retention
-from handlers.reach import begin_digests
+from handlers.roster import begin_clocks
 from handlers.tx import House, Tx
 from store.database import Database, StoreUnavailable
 from store.lease import hold, let_go
@@ -95,6 +96,7 @@ class App:
             frozenset(messengers),
             file=self.media.read_file,
             keep=self.media.keep_picture,
+            keep_file=self.media.keep_file,
             link=self.telegram.link if self.telegram is not None else None,
             follow=self.wechat is not None,
             scarce=SCARCE & messengers.keys(),
@@ -105,6 +107,7 @@ class App:
             canvass_page=canvass_page(settings.web.address) if settings.web.address else None,
             notifications={"wechat": settings.wechat.notification},
             vote_page=_vote_page(settings),
+            board_page=board_page(_public_base(settings)),
             hook=self.hook is not None,
         )
         senders = {name: self._revealing(send) for name, send in messengers.items()}
@@ -122,7 +125,7 @@ class App:
         """Bring the schema up to date and begin to deliver and to tick; the rules load beside it."""
         await asyncio.to_thread(upgrade, self.database.engine)
         await asyncio.to_thread(self._check_key)
-        await self.database.write(self._begin_retention)
+        await self.database.write(self._begin)
         self.warming.start()
         self.tasks = [asyncio.create_task(self._lead())]
         self.scheduler.start()
@@ -141,10 +144,12 @@ class App:
 
         return reveal
 
-    def _begin_retention(self, session: Session) -> None:
+    def _begin(self, session: Session) -> None:
+        """Let every community have what an earlier version did not give it."""
         tx = Tx(session, self.clock.now(), self.house)
-        begin_retention(tx)
-        begin_digests(tx)
+        begin_clocks(tx)
+        begin_entries(tx)
+        begin_disclosures(tx)
 
     async def stop(self) -> None:
         """Finish the messages in hand, then let go of everything."""
@@ -295,12 +300,22 @@ class App:
 
 
 def _vote_page(settings: Settings) -> Callable[[int, int], str] | None:
-    """Where the page of a vote is opened: by its public address, or from this machine by whoever tries us out."""
+    base = _public_base(settings)
+    return (lambda community, number: f"{base}/votes/{community}/{number}") if base else None
+
+
+def board_page(address: str) -> Callable[[str], str] | None:
+    """Where a path below the page of the board is opened, for this public address."""
+    return (lambda path: f"{address.rstrip('/')}/board/{path}") if address else None
+
+
+def _public_base(settings: Settings) -> str:
+    """Where public pages are opened: by the public address, or from this machine by whoever tries us out."""
     web = settings.web
     base = web.address.rstrip("/")
     if not base and settings.playground.enabled and web.port:
         base = from_here(web.host, web.port)
-    return (lambda community, number: f"{base}/votes/{community}/{number}") if base else None
+    return base
 
 
 def canvass_page(address: str) -> Callable[[str], str]:

@@ -12,10 +12,11 @@ import structlog
 from sqlmodel import Session, col, select, union
 
 from bot.delivery import Letter, Taken
-from bot.playground import Button, Message, Person, Phone, Recording, Upload
+from bot.playground import Button, Document, Message, Person, Phone, Recording, Upload
 from conversations.said import Contact, File, Said
 from conversations.steps import RECORDINGS
 from conversations.words import LANGUAGES, texts
+from handlers import board_page
 from handlers.equipment_file import import_register
 from handlers.holidays import begin_calendar
 from handlers.inbox import said_in
@@ -27,7 +28,7 @@ from handlers.tell import REMOVAL, URGENT
 from handlers.tx import Tx
 from store import tables
 from store.database import StoreUnavailable
-from store.media import SEALED, recording_type
+from store.media import recording_type
 from store.tables import (
     Account,
     Community,
@@ -59,6 +60,7 @@ RESTS = "rests"
 STRANGERS = ("stranger", "stranger2", "stranger3")
 MOST_RESIDENTS = 40
 HISTORY = 400
+SEALED_FILE = "application/octet-stream"
 KINDS = {"image": "photo", "audio": "voice", "video": "video"}
 """What a file is by the first half of its type."""
 TITLES = {
@@ -94,6 +96,7 @@ class Browser:
         text: str = "",
         tap: str = "",
         on: str = "",
+        replies_to: str = "",
         contact: str = "",
         uploads: Sequence[Upload] = (),
     ) -> str:
@@ -121,6 +124,7 @@ class Browser:
             text=text,
             tap=tap,
             on=on.removeprefix("o"),
+            replies_to=replies_to.removeprefix("o"),
             contact=Contact(phone=contact, own=True) if contact and not (in_group or among_owners) else None,
             files=files,
         )
@@ -179,6 +183,7 @@ class Browser:
         with self.app.database.read() as session:
             residents, staff, crew = self._people(session)
             strangers = self._strangers(session, column)
+            page = board_page.address(Tx(session, self.app.clock.now(), self.app.house), self.community_id)
         owners, workers = (*residents, *strangers), (*crew, strangers[-1])
         group, board = self._chat("staff"), self._chat("board")
         neighbours = tuple(Person(each.account, each.name, each.note, board) for each in residents)
@@ -187,7 +192,7 @@ class Browser:
         return [
             Phone("owner", TITLES["owner"][column], owners, owners[0].account),
             Phone("neighbour", TITLES["neighbour"][column], owners, owners[1 % len(owners)].account),
-            Phone("staff", TITLES["staff"][column], members, at_work, group, any_file=True),
+            Phone("staff", TITLES["staff"][column], members, at_work, group, any_file=True, replies=True),
             Phone("crew", TITLES["crew"][column], workers, workers[0].account),
             Phone(
                 "board",
@@ -196,6 +201,7 @@ class Browser:
                 neighbours[0].account if neighbours else "",
                 board,
                 words_only=True,
+                page=page,
             ),
         ]
 
@@ -264,12 +270,12 @@ class Browser:
                     .limit(HISTORY)
                 ).all()
             shown = {photo for row in sent for photo in row.photos}
-            types = dict(session.exec(select(Media.id, Media.mime).where(col(Media.id).in_(shown))).all())
+            files = {each.id: each for each in session.exec(select(Media).where(col(Media.id).in_(shown)))}
         labels = {button["value"]: button["label"] for row in reversed(sent) for button in row.buttons}
         lines = [(row.received_at, 0, row.id, self._heard(row, who, names, labels)) for row in heard]
         lines += [(row.at, 0, row.id, self._posted(row, who)) for row in posts]
         private = chat is not None and chat.kind == "private"
-        lines += [(row.created_at, 1, row.id, message) for row, message in self._sent(sent, private, types)]
+        lines += [(row.created_at, 1, row.id, message) for row, message in self._sent(sent, private, files)]
         lines.sort(key=lambda line: line[:3])
         return [message for *_, message in lines][-limit:]
 
@@ -315,29 +321,39 @@ class Browser:
         )
 
     def _sent(
-        self, rows: Sequence[Outgoing], private: bool, types: dict[int, str]
+        self, rows: Sequence[Outgoing], private: bool, media: dict[int, Media]
     ) -> list[tuple[Outgoing, Message]]:
         shown: dict[str, tuple[Outgoing, Message]] = {}
         keyboard = next((row for row in rows if row.keyboard and private), None)
         for row in reversed(rows):
-            first, edited = row, False
+            first, edited, pinned = row, False, False
             if row.message_id != str(row.id):
                 if row.message_id not in shown:
                     continue  # older than what the page shows
                 first, before = shown[row.message_id]
                 edited = before.edited or row.change == "edit"
+                pinned = row.change == "pin" or (before.pinned and row.change != "unpin")
             deleted = row.change == "delete"
             files = [] if deleted else row.photos or first.photos
-            recordings = [each for each in files if types.get(each, "").startswith(SEALED)]
+            kinds = {each: media[each].kind if each in media else "photo" for each in files}
             shown[row.message_id] = (
                 first,
                 Message(
                     id=f"o{first.id}",
                     mine=False,
                     text="" if deleted else self.app.house.vault.reveal(row.text),
-                    photos=tuple(f"/playground/media/{each}" for each in files if each not in recordings),
+                    photos=tuple(
+                        f"/playground/media/{each}" for each, kind in kinds.items() if kind == "photo"
+                    ),
                     recordings=tuple(
-                        Recording(f"/playground/media/{each}", types[each]) for each in recordings
+                        Recording(f"/playground/media/{each}", media[each].mime)
+                        for each, kind in kinds.items()
+                        if kind in RECORDINGS
+                    ),
+                    documents=tuple(
+                        Document(f"/playground/media/{each}", media[each].name)
+                        for each, kind in kinds.items()
+                        if kind == "file"
                     ),
                     buttons=tuple(Button(each["label"], each["value"]) for each in row.buttons),
                     asks_number=first is keyboard
@@ -347,6 +363,7 @@ class Browser:
                     deleted=deleted,
                     urgent=first.lane == URGENT,
                     silent=first.silent,
+                    pinned=pinned,
                     at=self._hour(first.created_at),
                     day=self._day(first.created_at),
                 ),
@@ -369,11 +386,14 @@ class Browser:
         return dict(rows.all())
 
     def media(self, key: str, place: str, who: str) -> tuple[bytes, str] | None:
-        """A photo or recording that stands in a chat: by its number if it was sent there, else by its hash."""
+        """A photo or any other file that stands in a chat: by its number if it was sent there, else by its hash."""
         chat = self.history(place, who, HISTORY)
         shown = {photo.rpartition("/")[2]: "image/jpeg" for message in chat for photo in message.photos}
         shown |= {
             each.address.rpartition("/")[2]: each.mime for message in chat for each in message.recordings
+        }
+        shown |= {
+            each.address.rpartition("/")[2]: SEALED_FILE for message in chat for each in message.documents
         }
         if key not in shown:
             return None

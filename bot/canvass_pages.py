@@ -1,7 +1,9 @@
-"""The canvass list of a vote on paper: a page to print, by a link that one of the staff was sent."""
+"""The canvass list of a vote or a notice on paper: a page to print, by a link that one of the staff was sent."""
 
 import asyncio
+from datetime import datetime
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from jinja2 import Environment, FileSystemLoader
 from starlette.requests import Request
@@ -11,7 +13,8 @@ from starlette.routing import Route
 from bot.app import App
 from bot.page_door import Door, Sorry
 from bot.personal_pages import PersonalPages
-from handlers import links
+from conversations.words import Reader
+from handlers import board_page, links
 from handlers.turnout import Sheet, sheet_of
 
 PAGES = Path(__file__).parent / "pages"
@@ -41,15 +44,17 @@ class CanvassPages(PersonalPages):
 
     async def show(self, request: Request) -> Response:
         """The list as it is now, one table for each building."""
-        sheet = await asyncio.to_thread(self._sheet, request.path_params["token"])
-        say = sheet.reader.say
+        reader, sheet, ends, board = await asyncio.to_thread(self._sheet, request.path_params["token"])
+        say = reader.say
         html = self.sheet_template.render(
-            language=sheet.reader.language,
+            language=reader.language,
             community=sheet.community,
-            title=say("turnout.sheet.title", number=sheet.vote.number, title=sheet.vote.title),
-            until=say("turnout.sheet.until", at=sheet.vote.deadline),
-            secret=say("turnout.sheet.secret", at=sheet.until),
-            nobody=say("turnout.sheet.nobody"),
+            board=urlsplit(board).path,
+            board_name=say("board_page.both_names"),
+            title=reader.show(sheet.title),
+            until=reader.show(sheet.told),
+            secret=say("turnout.sheet.secret", at=ends),
+            nobody=reader.show(sheet.nobody),
             columns=[
                 say("turnout.sheet.room"),
                 say("turnout.sheet.owner"),
@@ -63,13 +68,12 @@ class CanvassPages(PersonalPages):
         )
         return Response(html, media_type="text/html")
 
-    def _sheet(self, token: str) -> Sheet:
+    def _sheet(self, token: str) -> tuple[Reader, Sheet, datetime, str]:
+        """The list, who reads it, until when it can be opened, and the address of the board's page."""
         with self.app.database.read() as session:
             tx = self._tx(session)
             link = links.find(session, token, tx.now)
-            sheet = sheet_of(tx, link) if link is not None else None
-            if sheet is not None:
-                session.expunge(sheet.vote)
-        if sheet is None:
-            raise Sorry(404, "page.gone")
-        return sheet
+            found = sheet_of(tx, link) if link is not None else None
+            if link is not None and found is not None and link.community_id is not None:
+                return *found, link.expires_at, board_page.address(tx, link.community_id)
+        raise Sorry(404, "page.gone")

@@ -1,7 +1,8 @@
 """The clock: what time it is, and the tick that lets due timers fire and notices go out."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
@@ -15,6 +16,11 @@ from handlers.tx import House, Tx
 from store.database import Database, StoreUnavailable
 
 log = structlog.get_logger()
+
+REST = 4
+"""How many times as long as a batch took nothing is written after it, so that the writer is free for others."""
+ROUNDS = 2000
+"""How often at most is looked for more to do in one tick."""
 
 
 class Clock:
@@ -44,17 +50,32 @@ class Ticker:
         """Fire what is due, in the order of the due times, and write what notices still owe."""
         async with self.busy:
             try:
-                await self._fire_due()
-                while await self._fan_out():
-                    self.wake()
-                    await self._fire_due()  # a notice to thousands puts off no deadline
+                await self._work()
             except StoreUnavailable as error:
                 log.error("the clock waits for the database", error=str(error))
             self.wake()
 
-    async def _fire_due(self) -> None:
-        now = self.now()
-        for timer_id in await asyncio.to_thread(self._due, now):
+    async def _work(self) -> None:
+        """Round for round what is due and a batch of the next notice: one to thousands puts off no deadline.
+
+        Between two rounds the writer is left to others, so that nobody waits for long, however many are told.
+        """
+        took = 0.0
+        for _ in range(ROUNDS):
+            now = self.now()
+            timers, notice_id = await asyncio.to_thread(self._to_do, now)
+            if not timers and notice_id is None:
+                return
+            await asyncio.sleep(took * REST)
+            began = time.perf_counter()
+            await self._fire(timers, now)
+            if notice_id is not None and not await self._fan_out(notice_id) and not timers:
+                return
+            took = time.perf_counter() - began
+            self.wake()
+
+    async def _fire(self, timers: Sequence[int], now: datetime) -> None:
+        for timer_id in timers:
             try:
                 await self.database.write(partial(fire, timer_id=timer_id, now=now, house=self.house))
             except StoreUnavailable:
@@ -63,17 +84,16 @@ class Ticker:
                 log.exception("a timer failed", timer=timer_id)
                 await self.database.write(partial(put_off, timer_id=timer_id, error=repr(error), now=now))
 
-    def _due(self, now: datetime) -> list[int]:
+    def _to_do(self, now: datetime) -> tuple[list[int], int | None]:
         with self.database.read() as session:
-            return due(session, now)
+            return due(session, now), open_notice(session)
 
-    async def _fan_out(self) -> bool:
-        """Write one batch of the oldest open notice; False when there is nothing left to do."""
-        notice_id = await asyncio.to_thread(self._open_notice)
-        if notice_id is None:
-            return False
+    async def _fan_out(self, notice_id: int) -> bool:
+        """Write one batch of an open notice; False if another process is at it."""
         try:
-            return await self.database.write(lambda session: fan_out(self._tx(session), notice_id))
+            return await self.database.write(
+                lambda session: fan_out(self._tx(session), notice_id), behind=True
+            )
         except StoreUnavailable:
             raise
         except Exception as error:
@@ -81,10 +101,6 @@ class Ticker:
             reason = repr(error)
             await self.database.write(lambda session: lay_aside(self._tx(session), notice_id, reason))
         return True
-
-    def _open_notice(self) -> int | None:
-        with self.database.read() as session:
-            return open_notice(session)
 
     def _tx(self, session: Session) -> Tx:
         return Tx(session, self.now(), self.house)

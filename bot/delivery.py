@@ -17,6 +17,7 @@ from sqlmodel import Session, col, select
 from bot.pace import Pace
 from handlers.places import move
 from handlers.tell import ANSWER, BROADCAST, CAUGHT_UP, NEWS, ONLY_TRIED, OWN_CHAT, REMOVAL, URGENT
+from handlers.wishes import DIGESTS
 from store.database import Database, StoreUnavailable
 from store.tables import Account, Attempt, Outgoing, Place
 
@@ -314,7 +315,7 @@ class Delivery:
         return letters
 
     async def _deliver(self, letter: Letter) -> None:
-        if letter.first is None and letter.row.change in ("close", "delete"):
+        if letter.first is None and letter.row.change in ("close", "delete", "pin", "unpin"):
             await self._lay_aside(letter, Never("there is no message to change"))
             return
         words = letter.row.text
@@ -347,7 +348,7 @@ class Delivery:
         """Write into the ledger, however long the database is away: what was sent must not be sent again."""
         while True:
             try:
-                await self.database.write(work)
+                await self.database.write(work, behind=True)
                 return
             except StoreUnavailable as error:
                 log.error("the ledger waits for the database", error=str(error))
@@ -449,7 +450,9 @@ class Delivery:
         )
         if other is not None:  # what it says is new there; there is nothing to close or to delete
             elsewhere = waiting.where(OUTGOING.c.change.in_(["send", "edit"])).values(
-                place_id=other, change="send", state="waiting"
+                place_id=other,
+                change="send",
+                state=case((OUTGOING.c.digest.in_(DIGESTS), OUTGOING.c.state), else_="waiting"),
             )
             session.connection().execute(elsewhere)
         session.connection().execute(waiting.values(state="unreachable", error=error))

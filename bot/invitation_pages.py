@@ -7,7 +7,7 @@ from datetime import datetime
 
 from fpdf import FPDF
 
-from bot.paper_drawing import BLACK, CODE, GREY, a4, cut_lines, named_qr, qr_code, text_line
+from bot.paper_drawing import BLACK, BOARD, CODE, GREY, a4, cut_lines, named_qr, qr_code, text_line
 from conversations.words import Reader, Say
 from handlers.codes import Invitation
 
@@ -18,6 +18,8 @@ INSIDE = 4.0
 QR = 30.0
 LARGE, SMALL = 28.0, 18.0
 """The sizes of two on a card: WeChat's, and below it Telegram's."""
+BOARD_SIZE = 17.0
+"""That of the board's page, beside the name."""
 GAP = 2.0
 BESIDE = WIDTH - 2 * INSIDE - GAP - QR
 STARS = "**"
@@ -32,6 +34,8 @@ class Letterhead:
     phone: str
     until: datetime
     reader: Reader
+    board: str = ""
+    """The address of the board's page; empty: nobody could open it."""
 
 
 def link(bot: str, code: str) -> str:
@@ -131,10 +135,13 @@ def _card(
     pdf: FPDF, corner: tuple[float, float], head: Letterhead, each: Invitation, *, name: str, scene: str
 ) -> None:
     x, y = corner[0] + INSIDE, corner[1]
-    text_line(pdf, x, y + 7, head.community, size=9, width=BESIDE, grey=GREY)
-    text_line(pdf, x, y + 14, each.about, size=14, width=BESIDE)
-    text_line(pdf, x, y + 20.5, head.reader.say("invitation.person", name=name), size=11, width=BESIDE)
+    above = BESIDE - BOARD_SIZE - GAP if head.board else BESIDE
+    text_line(pdf, x, y + 7, head.community, size=9, width=above, grey=GREY)
+    text_line(pdf, x, y + 14, each.about, size=14, width=above)
+    text_line(pdf, x, y + 20.5, head.reader.say("invitation.person", name=name), size=11, width=above)
     text_line(pdf, x, y + 30.5, each.code, size=22, width=BESIDE, font=CODE)
+    if head.board:
+        named_qr(pdf, x + BESIDE, y + 5, BOARD, head.board, size=BOARD_SIZE)
     right = x + BESIDE + GAP + QR
     both = bool(head.bot and scene)
     if both:

@@ -5,12 +5,13 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from handlers.tell import URGENT
+from handlers.tell import ANSWER, URGENT
 from store.tables import Place
 
 CHAT_SECONDS = 1.0
 GROUP_SECONDS = 60.0
 URGENT_AT_ONCE = 3  # into one private chat in a second: messengers bear a short burst
+KEPT_FOR_ANSWERS = 1  # of what a messenger may get in a second
 KEPT_FOR_URGENT = 5  # of what a group may get in a minute
 TOGETHER = 10.0  # seconds within which two chats told to wait mean the whole messenger
 LONGER = 1.03  # than the messenger's are our windows: what goes out evenly does not arrive so
@@ -71,18 +72,23 @@ class Pace:
     def wait(self, place: Place, lane: int) -> float:
         """Seconds until a message of this lane may go to the place; 0: now."""
         chat = self.chats.get(place.id)
-        return max(self.closed(), self._left(chat.free(lane)) if chat else 0.0)
+        return max(self.closed(lane), self._left(chat.free(lane)) if chat else 0.0)
 
     def held(self, lane: int) -> dict[int, float]:
         """Seconds until a message of this lane may go to each chat that may not have one now, by its place."""
         waits = {place_id: self._left(chat.free(lane)) for place_id, chat in self.chats.items()}
         return {place_id: seconds for place_id, seconds in waits.items() if seconds}
 
-    def closed(self) -> float:
-        """Seconds until anything at all may go."""
-        in_all = _free(self.sent, self.per_second, 1.0)
-        even = _free(self.sent, 1, EVEN / self.per_second)
-        return self._left(max(self.halted_until, in_all, even))
+    def closed(self, lane: int = URGENT) -> float:
+        """Seconds until anything at all of this lane may go.
+
+        Answers and pages need not come evenly, and find one place free: who waits for one waits for no broadcast.
+        """
+        free = max(self.halted_until, _free(self.sent, self.per_second, 1.0))
+        if lane > ANSWER:
+            others = _free(self.sent, max(1, self.per_second - KEPT_FOR_ANSWERS), 1.0)
+            free = max(free, others, _free(self.sent, 1, EVEN / self.per_second))
+        return self._left(free)
 
     def took(self, place: Place, messages: int = 1, *, into_chat: bool = True) -> None:
         """So many messages go out to the place now; a mere change there may count in all only."""

@@ -1,5 +1,7 @@
 """What all our pages for people have: their headers, and a page with words for whatever goes wrong."""
 
+import hashlib
+import re
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
@@ -8,6 +10,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from conversations.words import LANGUAGES
 from store.database import StoreUnavailable
 
 log = structlog.get_logger()
@@ -24,6 +27,10 @@ HEADERS = {
     "X-Frame-Options": "DENY",
     "X-Robots-Tag": "noindex, nofollow",
 }
+
+
+CURRENT = {"Cache-Control": "no-cache"}
+"""A copy may be kept, but each time we are asked whether it still holds."""
 
 
 class Sorry(Exception):
@@ -77,3 +84,30 @@ class Door:
         except Exception:
             log.exception(f"a {pages.kind} page failed")
             return pages.sorry(pages.failed)
+
+
+def language_of(request: Request) -> str | None:
+    """The language that the reader chose, or that their browser prefers among ours; None: neither says one."""
+    chosen = request.query_params.get("lang")
+    if chosen in LANGUAGES:
+        return chosen
+    wanted = []
+    for part in request.headers.get("Accept-Language", "")[:500].split(","):
+        tag, _, weight = part.partition(";")
+        name = tag.strip().lower().partition("-")[0]
+        match = re.fullmatch(r"\s*q\s*=\s*([01](?:\.\d{0,3})?)\s*", weight, re.ASCII)
+        if name in LANGUAGES:
+            wanted.append((float(match[1]) if match else 1.0, name))
+    best = max(wanted, key=lambda each: each[0], default=(0.0, ""))
+    return best[1] if best[0] > 0 else None
+
+
+def answer(request: Request, data: bytes, kind: str, *, tag: str = "", **headers: str) -> Response:
+    """The data, or that the copy which the reader has still holds; `tag` names it, if not all its bytes count."""
+    tag = tag or f'"{hashlib.sha256(data).hexdigest()[:32]}"'
+    headers["ETag"] = tag
+    held = request.headers.get("If-None-Match", "")
+    same = (each.strip().removeprefix("W/") for each in held.split(","))
+    if held.strip() == "*" or tag.removeprefix("W/") in same:
+        return Response(status_code=304, headers=headers)
+    return Response(data, headers={"Content-Type": kind, **headers})

@@ -13,6 +13,8 @@ SMALLEST = 0.6
 """How much of its size a line that is too long keeps before it is cut."""
 TEXT, CODE = "text", "courier"
 BLACK, GREY = 0, 110
+BOARD = "公示栏 The board"
+"""What stands above the code of the board's page."""
 UNKNOWN = "〓"
 """How printers show a character that the font has not."""
 

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, quote, urlsplit
 
 import structlog
 from jinja2 import Environment, FileSystemLoader
@@ -50,12 +50,12 @@ Sign = Callable[[str], Awaitable[Mapping[str, Any]]]
 class Card:
     """One message on a page, and the token of the link by which its buttons act and its photos are seen.
 
-    `types` are those of its photos and recordings.
+    `files` are the types and names of its photos, recordings and other files.
     """
 
     token: str
     message: Message
-    types: Mapping[int, str] = field(default_factory=dict)
+    files: Mapping[int, tuple[str, str]] = field(default_factory=dict)
 
 
 def routes(app: App, sign: Sign | None = None) -> list[Route]:
@@ -105,7 +105,7 @@ class PersonalPages:
 
     async def photo(self, request: Request) -> Response:
         """A photo or a recording of the message; whatever is neither is only handed over as a file."""
-        data, mime = await asyncio.to_thread(
+        data, mime, called = await asyncio.to_thread(
             self._photo, request.path_params["token"], request.path_params["photo"]
         )
         if mime in SHOWN_IMAGES:
@@ -113,6 +113,8 @@ class PersonalPages:
         if mime in PLAYED and "save" not in request.query_params:
             return in_parts(request, data, mime)
         name = f'; filename="linli{ENDINGS[mime]}"' if mime in ENDINGS else ""
+        if called:
+            name = f"; filename*=UTF-8''{quote(called, safe='')}"
         headers = {"Content-Disposition": f"attachment{name}"}
         return Response(data, media_type="application/octet-stream", headers=headers)
 
@@ -175,7 +177,7 @@ class PersonalPages:
             hours = self.app.settings.pages.link_hours
             token = links.new_link(tx, view.place, outgoing_id=row.id, hours=hours)
         message = Message(words, tuple(row.photos), buttons, now.on)
-        return Card(token, message, pages.types(tx.session, message.photos))
+        return Card(token, message, pages.files(tx.session, message.photos))
 
     async def _answered(self, token: str, view: View, cards: list[Card], *, label: str) -> Response:
         """The page after a press: the answers, or what the message says now if that was the answer."""
@@ -215,7 +217,7 @@ class PersonalPages:
             community=view.community,
             notice=notice,
             state=say("page.state", state=view.state) if view.state else "",
-            cards=[Card(token, message, await asyncio.to_thread(self._types, message.photos))],
+            cards=[Card(token, message, await asyncio.to_thread(self._files, message.photos))],
             timeline=view.timeline,
             foot=[say("page.in_chat"), say("page.yours", until=link.expires_at)],
         )
@@ -260,6 +262,7 @@ class PersonalPages:
             voice_label=reader.say("page.voice"),
             video_label=reader.say("page.video"),
             save_label=reader.say("page.save"),
+            file_label=lambda name: reader.say("page.file", name=name),
             **shown,
         )
         return Response(html, status, media_type="text/html")
@@ -292,19 +295,20 @@ class PersonalPages:
         with self.app.database.read() as session:
             return pages.pressed(session, view.place, key)
 
-    def _types(self, photos: Sequence[int]) -> Mapping[int, str]:
+    def _files(self, photos: Sequence[int]) -> Mapping[int, tuple[str, str]]:
         with self.app.database.read() as session:
-            return pages.types(session, photos)
+            return pages.files(session, photos)
 
-    def _photo(self, token: str, photo: int) -> tuple[bytes, str]:
+    def _photo(self, token: str, photo: int) -> tuple[bytes, str, str]:
         _, view = self._look(token)
         if view.message is None or photo not in view.message.photos:
             raise Sorry(404, "page.gone")
         with self.app.database.read() as session:
-            found = pages.photo(session, photo)
+            found = pages.file(session, photo)
         try:
             if found is not None:
-                return self.app.media.read_as(found[1], found[0]), found[1]
+                storage, mime, name = found
+                return self.app.media.read_as(mime, storage), mime, name
         except (FileNotFoundError, WrongKey):
             pass
         raise Sorry(404, "page.gone")

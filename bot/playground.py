@@ -71,6 +71,8 @@ class Phone:
     place: str = ""  # only where there are no people: what this screen shows
     any_file: bool = False  # whether more than photos and recordings can be sent from here
     words_only: bool = False  # whether nothing but words can be
+    replies: bool = False  # whether one can reply to a message of ours
+    page: str = ""  # the address of a web page that shows the same
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,14 @@ class Recording:
 
 
 @dataclass(frozen=True)
+class Document:
+    """A file that is only handed over: its address under /playground/media/, and its name."""
+
+    address: str
+    name: str
+
+
+@dataclass(frozen=True)
 class Message:
     """One message as one person sees it."""
 
@@ -100,13 +110,15 @@ class Message:
     sender: str = ""  # shown in the staff group
     photos: tuple[str, ...] = ()  # addresses under /playground/media/
     recordings: tuple[Recording, ...] = ()
-    files: tuple[str, ...] = ()  # names of what is neither
+    documents: tuple[Document, ...] = ()
+    files: tuple[str, ...] = ()  # names of what somebody sent that is none of these
     buttons: tuple[Button, ...] = ()
     asks_number: bool = False  # below it stands the button that shares the phone's number
     edited: bool = False
     deleted: bool = False
     urgent: bool = False
     silent: bool = False
+    pinned: bool = False
     key: str = ""  # of a message sent from this page: the key it came with, so that it is not shown twice
     day: str = ""  # "周日 11-22": a line is drawn where it changes
 
@@ -140,12 +152,13 @@ class Backend(Protocol):
         text: str = "",
         tap: str = "",
         on: str = "",
+        replies_to: str = "",
         contact: str = "",
         uploads: Sequence[Upload] = (),
     ) -> str:
         """Take one message: "" once committed, else a sentence for its sender. A repeated key acts once.
 
-        `contact` is the number of the phone, when it is shared.
+        `contact` is the number of the phone, when it is shared; `replies_to` the message to which it is a reply.
         """
 
     def media(self, key: str, place: str, who: str) -> tuple[bytes, str] | None:
@@ -192,6 +205,9 @@ WORDS: dict[str, tuple[str, str]] = {
     "messages": ("消息", "Messages"),
     "say": ("说点什么…", "Message…"),
     "send": ("发送", "Send"),
+    "reply": ("回复", "Reply"),
+    "replying": ("回复：", "Reply to: "),
+    "no_reply": ("不回复这一条", "Do not reply to it"),
     "attach": ("添加照片、语音或视频", "Add photos, voice messages or videos"),
     "attach_any": ("添加照片、语音、视频或文件", "Add photos, recordings or files"),
     "remove": ("移除", "Remove"),
@@ -211,6 +227,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "video": ("视频", "Video"),
     "save": ("播放不了？点这里下载", "Does it not play? Download it here"),
     "close": ("关闭", "Close"),
+    "page": ("看网页", "Web page"),
     "board_only": ("全小区可见 · 只供查看", "Seen by everybody · read only"),
     "empty": ("还没有消息", "No messages yet"),
     "empty_board": ("还没有公示", "Nothing posted yet"),
@@ -230,13 +247,14 @@ WORDS: dict[str, tuple[str, str]] = {
         "The service cannot be reached. Your message is kept here; please try again soon.",
     ),
     "too_large": (
-        "加起来太大了，一次最多 25 MB。请少选几个再发。",
-        "Together this is too large: at most 25 MB at once. Please send fewer.",
+        "太大了：每个文件最多 20 MB，一次最多 25 MB。请少选几个或压缩后再发；也可以放到网盘，把链接发来。",
+        "Too large: at most 20 MB a file, and 25 MB at once. Please send fewer, compress them, or send a link.",
     ),
     "too_many": (
         "一次最多发 12 个照片、录音或文件。请分几次发。",
         "At most 12 photos, recordings or files at once. Please send them in turns.",
     ),
+    "pinned": ("置顶", "Pinned"),
     "too_long": (
         "这段话太长了，一次最多 4000 字。请分几次发。",
         "This text is too long: at most 4,000 characters. Please send it in parts.",
@@ -458,6 +476,9 @@ class Pages:
                 "recordings": [
                     {"address": f"{each.address}?{query}", "mime": each.mime} for each in message.recordings
                 ],
+                "documents": [
+                    {"address": f"{each.address}?{query}", "name": each.name} for each in message.documents
+                ],
             }
             for message in messages
         ]
@@ -505,6 +526,7 @@ class Pages:
             text=text,
             tap=tap,
             on=on,
+            replies_to=fields.get("replies_to", ""),
             contact=contact,
             uploads=uploads,
         )

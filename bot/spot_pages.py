@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from fpdf import FPDF
 
 from bot.invitation_pages import link
-from bot.paper_drawing import GREY, a4, cut_lines, named_qr, qr_code, text_line
+from bot.paper_drawing import BOARD, GREY, a4, cut_lines, named_qr, qr_code, text_line
 from conversations.words import Reader
 
 # In millimetres; four cards fill a page but for what a printer leaves white.
@@ -15,7 +15,9 @@ COLUMNS, ROWS = 2, 2
 INSIDE = 6.0
 ROOM = WIDTH - 2 * INSIDE
 ALONE, BESIDE = 66.0, 40.0
-"""The size of the one QR code, and of each of two."""
+"""The size of the one QR code, and of each of two ..."""
+BOARD_SIZE, GAP = 18.0, 3.0
+"""... and of the small one of the board's page, beside what is typed."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,8 @@ class SpotHead:
     bot: str
     phone: str
     reader: Reader
+    board: str = ""
+    """The address of the board's page; empty: nobody could open it."""
 
 
 def spot_pages(
@@ -77,10 +81,13 @@ def _card(pdf: FPDF, corner: tuple[float, float], head: SpotHead, each: SpotCard
         qr_code(pdf, x + (ROOM - ALONE) / 2, y + 29, scene or link(bot, each.code), ALONE)
         how = reader.say("spot_page.wechat") if scene else reader.say("spot_page.telegram", bot=bot)
     text_line(pdf, x, y + 103, how, size=11, width=ROOM)
-    text_line(pdf, x, y + 113, reader.say("spot_page.typed", code=each.code), size=22, width=ROOM)
+    room = ROOM - BOARD_SIZE - GAP if head.board else ROOM
+    if head.board:
+        named_qr(pdf, x + ROOM, y + 108, BOARD, head.board, size=BOARD_SIZE)
+    text_line(pdf, x, y + 113, reader.say("spot_page.typed", code=each.code), size=22, width=room)
     typed = other.say("spot_page.typed", code=each.code)
     brief = f"{other.say('spot_page.brief')} · {typed}"
-    text_line(pdf, x, y + 120, brief, size=9, width=ROOM, grey=GREY)
+    text_line(pdf, x, y + 120, brief, size=9, width=room, grey=GREY)
     phone = reader.say("spot_page.phone", phone=head.phone) if head.phone else ""
     below = " · ".join(filter(None, (head.community, phone)))
     text_line(pdf, x, y + 129, below, size=9, width=ROOM)

@@ -460,6 +460,8 @@ class Telegram:
             return await self._silence(letter)
         if row.change == "delete":
             return await self._delete(letter)
+        if row.change in ("pin", "unpin"):
+            return await self._pin(letter)
         if letter.first is not None:
             try:
                 await self._edit(letter, letter.first)
@@ -489,6 +491,23 @@ class Telegram:
             if "can't be deleted" not in str(error).lower():
                 raise
             await self._edit(letter, letter.first)
+        return Taken(letter.message_id)
+
+    async def _pin(self, letter: Letter) -> Taken:
+        """Pin a message of ours, without a sound since it made its own, or pin it no more."""
+        chat, number = letter.place.external_id, int(letter.message_id)
+        try:
+            if letter.row.change == "pin":
+                await self.bot.pin_chat_message(chat, number, disable_notification=True)
+            else:
+                await self.bot.unpin_chat_message(chat, number)
+        except BadRequest as error:
+            words = str(error).lower()
+            if "not enough rights" in words or "admin_required" in words:
+                await self._powerless(letter.place, "pin", "")
+            elif letter.row.change == "unpin" and "not found" in words:
+                return Taken(letter.message_id)  # somebody else has done it
+            raise
         return Taken(letter.message_id)
 
     async def _remove(self, letter: Letter) -> Taken:
@@ -582,15 +601,20 @@ class Telegram:
                 raise
 
     async def _send_anew(self, letter: Letter) -> Taken:
-        """The words first, with their buttons, then the photos and the recordings: a page must not wait for them."""
+        """The words first, with their buttons, then the photos and all other files: a page must not wait for them."""
         row, chat, place = letter.row, letter.place.external_id, (letter.row.id, letter.place.id)
         files = await asyncio.to_thread(self._files, row.photos) if row.photos else []
-        photos = [file for file in files if file.kind not in RECORDINGS]
+        photos = [file for file in files if file.kind not in (*RECORDINGS, "file")]
+        documents = [file for file in files if file.kind == "file"]
         thread = await self._thread(letter)
         common: dict[str, Any] = {"disable_notification": row.silent, "message_thread_id": thread}
         try:
             if photos and _is_caption(row):
                 sent = await self._send_photos(chat, photos, {**common, "caption": row.text})
+                if sent:
+                    return Taken(sent[0])
+            if documents and _is_caption(row):
+                sent = await self._send_file(chat, documents[0], {**common, "caption": row.text})
                 if sent:
                     return Taken(sent[0])
             if place not in self.begun:
@@ -608,11 +632,11 @@ class Telegram:
             await self._forget_topic(letter.place, thread)
             raise Later(str(error), 0.1) from error
         begun, common["disable_notification"] = self.begun[place], True
-        recordings = [file for file in files if file.kind in RECORDINGS]
+        others = [file for file in files if file.kind in RECORDINGS] + documents
         again = await asyncio.to_thread(self._taken_away, row)
         sends = [
             partial(self._send_photos, chat, photos, common),
-            *(partial(self._send_recording, chat, file, common) for file in recordings),
+            *(partial(self._send_file, chat, file, common) for file in others),
             *(partial(self._show_again, chat, file, common) for file in again),
         ]
         for send in sends[begun.groups :]:
@@ -661,18 +685,18 @@ class Telegram:
             self._remember("photo", each, message)
         return tuple(str(message.message_id) for message in sent)
 
-    async def _send_recording(self, chat: str, file: Media, common: dict[str, Any]) -> tuple[str, ...]:
-        """A voice message or a video, as it plays if Telegram takes it so, else as a file."""
+    async def _send_file(self, chat: str, file: Media, common: dict[str, Any]) -> tuple[str, ...]:
+        """A voice message or a video, as it plays if Telegram takes it so, else as a file; any other file as one."""
         for way in WAYS.get(file.mime, ("document",)):
             for _ in range(2 if f"{way} {file.storage}" in self.uploaded else 1):  # its name may be worn out
                 try:
                     content = await asyncio.to_thread(self._content, way, file)
                     message = await self._send_as(way, chat, content, {**common, "filename": _filename(file)})
                 except (FileNotFoundError, WrongKey) as error:
-                    log.error("a recording is lost", error=str(error))
+                    log.error("a file is lost", error=str(error))
                     return ()
                 except BadRequest as error:
-                    log.warning("a recording was not sent", way=way, error=str(error))
+                    log.warning("a file was not sent", way=way, error=str(error))
                     self.uploaded.pop(f"{way} {file.storage}", None)
                 else:
                     self._remember(way, file, message)
@@ -771,7 +795,7 @@ def _seconds(error: TelegramError, usual: float) -> float:
 
 
 def _is_caption(row: Outgoing) -> bool:
-    """Whether the words stand under a photo: in a copy for everybody, which saves a message each.
+    """Whether the words stand under a photo or a file: in a copy for everybody, which saves a message each.
 
     Else they are a message of their own, since what is changed later may outgrow a caption.
     """
@@ -780,8 +804,8 @@ def _is_caption(row: Outgoing) -> bool:
 
 
 def _filename(file: Media) -> str:
-    """What a recording is called where it is shown as a file."""
-    return f"{file.kind}{ENDINGS.get(file.mime, '')}"
+    """What a file is called: as its sender called it; a recording has no name of its own."""
+    return file.name or f"{file.kind}{ENDINGS.get(file.mime, '')}"
 
 
 def _within(text: str, limit: int) -> str:

@@ -116,6 +116,7 @@ def _message(message: Message, bot: Bot, at: datetime, *, edited: bool) -> Said 
         at,
         text=text or "",
         thread=_thread(message),
+        replies_to=_replied(message),
         edited=edited,
         contact=contact,
         other=other,
@@ -225,6 +226,15 @@ def _thread(message: Any) -> str:
     if not getattr(message, "is_topic_message", None):
         return ""
     return str(message.message_thread_id or "")
+
+
+def _replied(message: Message) -> str:
+    """The message of the same chat to which this one is a reply; in a topic each refers to its beginning, and replies
+    to nothing."""
+    answered = message.reply_to_message
+    if answered is None or answered.chat.id != message.chat.id or answered.forum_topic_created is not None:
+        return ""
+    return str(answered.message_id)
 
 
 def _text(message: Message, bot: Bot) -> str | None:

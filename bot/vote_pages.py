@@ -18,7 +18,7 @@ from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
 from bot.app import App
-from bot.page_door import Door, Sorry
+from bot.page_door import CURRENT, Door, Sorry, answer, language_of
 from conversations.words import LANGUAGES, Say, texts
 from handlers.ballot_log import line, sha256
 from handlers.ballot_sheet import is_sealed
@@ -37,8 +37,6 @@ PAGES = Path(__file__).parent / "pages"
 NUMBER = re.compile(r"[1-9][0-9]{0,8}", re.ASCII)
 KEPT_BYTES = 64 * 1024 * 1024
 """So much of what takes long to make is kept in memory."""
-CURRENT = {"Cache-Control": "no-cache"}
-"""A copy may be kept, but each time we are asked whether it still holds."""
 FILES = {
     "policy.json": "application/json",
     "roster.json": "application/json",
@@ -97,11 +95,11 @@ class VotePages:
 
     async def show(self, request: Request) -> Response:
         """The vote as it is now."""
-        shown = await asyncio.to_thread(self._look, *_named(request), _language(request))
+        shown = await asyncio.to_thread(self._look, *_named(request), language_of(request))
         closed = await self._closed(shown.vote) if shown.vote.state == "closed" else None
         html = await asyncio.to_thread(self._page, shown, closed)
         headers = {**CURRENT, "Vary": "Accept-Language", "Content-Language": shown.reader.language}
-        return _answer(request, html.encode(), "text/html; charset=utf-8", **headers)
+        return answer(request, html.encode(), "text/html; charset=utf-8", **headers)
 
     async def file(self, request: Request) -> Response:
         """One of the files, in the very bytes of which the log or the bundle has the SHA-256."""
@@ -109,14 +107,14 @@ class VotePages:
         if name not in FILES:
             raise Sorry(404, "vote_page.gone")
         community, number = _named(request)
-        shown = await asyncio.to_thread(self._look, community, number, _language(request))
+        shown = await asyncio.to_thread(self._look, community, number, language_of(request))
         data = await self._file(shown, name)
         headers = CURRENT
         if name == "result.png":
             headers = {**CURRENT, "Vary": "Accept-Language"}
         how = "inline" if name == "result.png" else "attachment"
         named = f'{how}; filename="{file_name(number, name)}"'
-        return _answer(request, data, FILES[name], **headers, **{"Content-Disposition": named})
+        return answer(request, data, FILES[name], **headers, **{"Content-Disposition": named})
 
     async def _file(self, shown: Look, name: str) -> bytes:
         vote = shown.vote
@@ -167,6 +165,7 @@ class VotePages:
             language=reader.language,
             other=(other, texts(other)["vote_page.language"]),
             community=shown.community,
+            board=urlsplit(shown.board).path,
             title=one_line(vote.title),
             kind=say(f"count.kind.{vote.kind}"),
             text=vote.policy["text"],
@@ -269,29 +268,3 @@ def _named(request: Request) -> tuple[int, int]:
     if not all(NUMBER.fullmatch(each) for each in found):
         raise Sorry(404, "vote_page.gone")
     return int(found[0]), int(found[1])
-
-
-def _language(request: Request) -> str | None:
-    """The language that the reader chose, or that their browser prefers among ours; None: neither says one."""
-    chosen = request.query_params.get("lang")
-    if chosen in LANGUAGES:
-        return chosen
-    wanted = []
-    for part in request.headers.get("Accept-Language", "")[:500].split(","):
-        tag, _, weight = part.partition(";")
-        name = tag.strip().lower().partition("-")[0]
-        match = re.fullmatch(r"\s*q\s*=\s*([01](?:\.\d{0,3})?)\s*", weight, re.ASCII)
-        if name in LANGUAGES:
-            wanted.append((float(match[1]) if match else 1.0, name))
-    best = max(wanted, key=lambda each: each[0], default=(0.0, ""))
-    return best[1] if best[0] > 0 else None
-
-
-def _answer(request: Request, data: bytes, kind: str, **headers: str) -> Response:
-    """The data, or that the copy which the reader has still holds."""
-    tag = f'"{sha256(data)[:32]}"'
-    headers["ETag"] = tag
-    held = request.headers.get("If-None-Match", "")
-    if held.strip() == "*" or tag in (each.strip().removeprefix("W/") for each in held.split(",")):
-        return Response(status_code=304, headers=headers)
-    return Response(data, headers={"Content-Type": kind, **headers})

@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from bot import canvass_pages, personal_pages, vote_pages
+from bot import board_pages, canvass_pages, personal_pages, vote_pages
 from bot.app import App
 from bot.playground import SHORTEST_KEY, refusal_to_start, routes
 from bot.settings import BadSettings, from_here
@@ -39,7 +39,7 @@ PLAYGROUND_OPEN = (
 def web(app: App) -> Starlette:
     """All pages of one App. BadSettings when the playground would be open to strangers."""
     settings = app.settings
-    pages = [Route("/health", _health), *vote_pages.routes(app)]
+    pages = [Route("/health", _health), *vote_pages.routes(app), *board_pages.routes(app)]
     if app.telegram is not None and settings.web.address:
         pages.append(Route("/telegram", _telegram(app, app.telegram), methods=["POST"]))
     if app.wechat is not None:

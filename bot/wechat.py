@@ -21,9 +21,9 @@ from bot.wechat_words import Menu, fitting, menu, plain, template_fields, togeth
 from conversations.said import Change, File, Said
 from conversations.words import LANGUAGES, texts
 from handlers.answers import take
+from handlers.digests import words_of
 from handlers.inbox import CHINESE, Receipt
 from handlers.links import new_link
-from handlers.reach import words_of
 from handlers.tx import Tx
 from store.database import StoreUnavailable
 from store.tables import Community, Media, Outgoing, Person, Place, Talk

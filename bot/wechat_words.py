@@ -31,7 +31,7 @@ CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 """What a template's field does not take."""
 CLOSING = "。！？；，,;!?、：: "
 
-FILES = ("photo", "voice", "video")
+FILES = ("photo", "voice", "video", "file")
 
 Link = Callable[[Outgoing], str]
 """The address of the page of a row."""

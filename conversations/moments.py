@@ -10,11 +10,15 @@ DAYS = {"今天": 0, "今日": 0, "明天": 1, "明日": 1, "后天": 2, "大后
 WEEKDAYS = {c: n for n, c in enumerate("一二三四五六日", 1)} | {"天": 7}
 NEXT = re.compile(r"(下)?(?:个)?(?:周|星期|礼拜)([一二三四五六日天])")
 AHEAD = re.compile(r"(\d{1,3})(天|周|个?星期|个?礼拜)[以之]?后")
+SOON = re.compile(r"(\d{1,3}|半)个?(半)?(小时|钟头|分钟)[以之]?后")
+TONIGHT = re.compile(r"^([今明后])([早晚])上?")
 NUMERAL = re.compile(r"[一二两三四五六七八九十]+")
 DATE = re.compile(
     r"(?:(\d{4})\s*[-年/.]\s*)?(\d{1,2})\s*(?:月|[-/.])\s*(\d{1,2})\s*[日号]?(?:周[一二三四五六日\d])?"
 )
-TIME = re.compile(r"(上午|早上|早|中午|下午|晚上|晚)?(\d{1,2})(?:[:点时](半|\d{1,2}(?=\D|$))?分?)(am|pm)?")
+TIME = re.compile(
+    r"(上午|早上|早|凌晨|中午|下午|晚上|晚)?(\d{1,2})(?:[:点时](半|\d{1,2}(?=\D|$))?分?)(am|pm)?"
+)
 LATE = ("下午", "晚上", "晚", "pm")
 MORNING = time(9)
 
@@ -26,7 +30,10 @@ def moment_in(text: str, now: datetime) -> datetime | None:
     """
     words = "".join(unicodedata.normalize("NFKC", text).lower().split()).strip("。.!")
     words = re.sub(r"[起开始吧就]+$|^[从在]", "", words)
-    day, rest = day_in(words, now.date())
+    soon = SOON.fullmatch(_with_digits(words))
+    if soon is not None:
+        return now + _span(soon)
+    day, rest = day_in(TONIGHT.sub(r"\1天\2上", words), now.date())
     at = _time(rest)
     if (rest and at is None) or (not rest and day is None):
         return None
@@ -44,7 +51,7 @@ def day_in(words: str, today: date) -> tuple[date | None, str]:
         ahead = WEEKDAYS[week[2]] - today.isoweekday()
         ahead += 7 if week[1] or ahead < 0 else 0
         return today + timedelta(days=ahead), words[week.end() :]
-    words = NUMERAL.sub(lambda numeral: str(whole_number(numeral[0]) or numeral[0]), words)
+    words = _with_digits(words)
     ahead_of = AHEAD.match(words)
     if ahead_of is not None:
         days = int(ahead_of[1]) * (1 if ahead_of[2] == "天" else 7)
@@ -61,8 +68,18 @@ def day_in(words: str, today: date) -> tuple[date | None, str]:
     return day, words[match.end() :]
 
 
+def _with_digits(words: str) -> str:
+    return NUMERAL.sub(lambda numeral: str(whole_number(numeral[0]) or numeral[0]), words)
+
+
+def _span(soon: re.Match[str]) -> timedelta:
+    """How long "半小时后", "2个半小时后" or "30分钟后" is."""
+    whole = 0.5 if soon[1] == "半" else int(soon[1]) + (0.5 if soon[2] else 0)
+    return timedelta(minutes=whole) if soon[3] == "分钟" else timedelta(hours=whole)
+
+
 def _time(words: str) -> time | None:
-    words = NUMERAL.sub(lambda numeral: str(whole_number(numeral[0]) or numeral[0]), words)
+    words = _with_digits(words)
     match = TIME.fullmatch(words)
     if match is None:
         return None

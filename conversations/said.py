@@ -81,7 +81,8 @@ class Said(BaseModel):
 
     `key` is unique on its messenger and the same at every repetition; `place` is the chat and `sender` the
     account, both as the messenger names them, `name` what the account calls itself, `language` what it reads;
-    `tap` is the value of the button that was pressed and `on` the message under which it stood; `thread` is the
+    `tap` is the value of the button that was pressed and `on` the message under which it stood; `replies_to` is the
+    message of the chat to which it is a reply; `thread` is the
     topic of a group; an `edited` text was sent before in other words; an `outsider` may not be in the group where
     they press a button. `also` are the keys of further messages that came with it, one for each file after the
     first: one album.
@@ -103,6 +104,7 @@ class Said(BaseModel):
     text: Words = ""
     tap: Words = ""
     on: str = ""
+    replies_to: str = ""
     name: Words = ""
     language: str = ""
     thread: str = ""

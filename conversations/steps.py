@@ -8,6 +8,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Any
 
 from conversations.errors import Unclear
@@ -16,6 +17,24 @@ from conversations.said import File, Said
 
 RECORDINGS = ("voice", "video")
 """The kinds of files that are heard or watched."""
+DOCUMENTS = (
+    *(
+        ".pdf",
+        ".ofd",
+        ".doc",
+        ".docx",
+        ".xls",
+        ".xlsx",
+        ".ppt",
+        ".pptx",
+        ".wps",
+        ".et",
+        ".dps",
+        ".csv",
+        ".txt",
+    ),
+)
+"""How the names of files end that everybody can open, and that are passed on."""
 Answers = dict[str, Any]
 Facts = Mapping[str, Any]
 """What the questions need to know about the world, such as the homes of the person."""
@@ -245,16 +264,17 @@ class Several(Step):
 class Photos(Step):
     """Up to `most` photos, sent one by one or together; the answer is {"files": [...], "done": bool}.
 
-    With `recordings` voice messages and videos are taken as well, and count like photos.
+    With `recordings` voice messages and videos are taken as well, with `documents` files; they count like photos.
     """
 
     most: int = 6
     yes: str = "done"
     recordings: bool = False
+    documents: bool = False
 
     def taken(self, said: Said) -> list[File]:
         """The files of a message that are an answer to it."""
-        return attachments_in(said) if self.recordings else photos_in(said)
+        return taken_in(said, recordings=self.recordings, documents=self.documents)
 
     def options(self, answers: Answers, facts: Facts) -> list[Option]:
         return [Option("done")] if facts.get("photos_so_far") else []
@@ -265,7 +285,8 @@ class Photos(Step):
             return {"files": files, "done": True}
         sent = self.taken(said)
         if not sent:
-            raise Unclear(file_problem(said, recordings=self.recordings) or "unclear.photo")
+            problem = file_problem(said, recordings=self.recordings, documents=self.documents)
+            raise Unclear(problem or ("unclear.document" if self.documents else "unclear.photo"))
         files += [file.model_dump() for file in sent]
         return {"files": files[: self.most], "done": len(files) >= self.most}
 
@@ -364,30 +385,47 @@ def attachments_in(said: Said) -> list[File]:
     return [file for file in said.files if file in photos or file in kept]
 
 
+TOO_LARGE = {"photo": "unclear.photo_too_large", "file": "unclear.file_too_large"}
+"""What is said of a file that is too large, by its kind; the others are recordings."""
+
+
+def taken_in(said: Said, *, recordings: bool = False, documents: bool = False) -> list[File]:
+    """The files of a message that are taken: photos, and if so wished recordings and documents."""
+    kept = attachments_in(said) if recordings else photos_in(said)
+    return [file for file in said.files if file in kept or (documents and is_document(file))]
+
+
+def is_document(file: File) -> bool:
+    """Whether a file was kept that everybody can open."""
+    named = PurePath(file.name).suffix.lower() in DOCUMENTS
+    return file.kind == "file" and named and bool(file.storage) and not file.problem
+
+
 def recorded(files: Sequence[File]) -> bool:
     """Whether any of the files is a recording."""
     return any(file.kind in RECORDINGS for file in files)
 
 
-def file_problem(said: Said, *, recordings: bool = False) -> str:
+def file_problem(said: Said, *, recordings: bool = False, documents: bool = False) -> str:
     """The key of the words on a file that could not be taken; empty if there is none.
 
     Without `recordings` none is taken; a voice message is no problem then if its words are the text.
     """
-    taken = attachments_in(said) if recordings else photos_in(said)
+    taken = taken_in(said, recordings=recordings, documents=documents)
     bad = [file for file in said.files if file not in taken and (recordings or not file.heard)]
     if not bad:
         return ""
     file = bad[0]
     if file.heard:
         return "unclear.voice_lost"
-    if file.problem == "not_fetched":
-        return "unclear.not_fetched"
-    if file.problem == "too_large":
-        return "unclear.recording_too_large" if file.kind in RECORDINGS else "unclear.photo_too_large"
-    if file.problem == "not_a_recording":
-        return "unclear.not_a_recording"
-    return {"voice": "unclear.voice", "video": "unclear.video"}.get(file.kind, "unclear.not_a_photo")
+    named = {
+        **{"too_large": TOO_LARGE.get(file.kind, "unclear.recording_too_large")},
+        **{"not_fetched": "unclear.not_fetched", "not_a_recording": "unclear.not_a_recording"},
+    }
+    kinds = {"voice": "unclear.voice", "video": "unclear.video"}
+    if documents:
+        kinds["file"] = "unclear.not_a_document"
+    return named.get(file.problem) or kinds.get(file.kind, "unclear.not_a_photo")
 
 
 def visible(text: str) -> str:

@@ -3,10 +3,10 @@
 import re
 import tomllib
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cache
+from functools import cache, reduce
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -43,6 +43,11 @@ class Say:
     def __init__(self, key: str, **facts: Any) -> None:
         object.__setattr__(self, "key", key)
         object.__setattr__(self, "facts", facts)
+
+
+def below(lines: Sequence[Any]) -> Any:
+    """Facts one below the other, each rendered for its reader; empty for none."""
+    return reduce(lambda first, next_: Say("list.below", first=first, next=next_), lines) if lines else ""
 
 
 @dataclass(frozen=True)
@@ -84,7 +89,9 @@ class Reader:
         local, today = when.astimezone(zone), self.now.astimezone(zone).date()
         days = (local.date() - today) / timedelta(days=1)
         words = texts(self.language)
-        if self.lasting:
+        if self.lasting and local.year != today.year:
+            day = words["day.other_year"].format(year=local.year, month=local.month, day=local.day)
+        elif self.lasting:
             day = words["day.full"].format(
                 month=local.month, day=local.day, weekday=words[f"day.{local.isoweekday()}"]
             )

@@ -10,10 +10,10 @@ from handlers.actions import ACTIONS, action
 from handlers.talk import here
 from handlers.tell import reader_of, tell
 from handlers.tx import Tx
-from store.tables import Audit, Equipment, Listing, Person, Purchase, Repair, Ruling, Spot, Vote
+from store.tables import Announcement, Audit, Equipment, Listing, Person, Purchase, Repair, Ruling, Spot, Vote
 
 MOST = 100
-MATTERS = (Repair, Purchase, Equipment, Spot, Vote, Listing, Ruling)
+MATTERS = (Repair, Purchase, Equipment, Spot, Vote, Listing, Ruling, Announcement)
 """What has a number by which people call it."""
 
 

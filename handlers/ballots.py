@@ -438,16 +438,20 @@ def open_votes_of(tx: Tx, community_id: int) -> list[Vote]:
     return list(tx.session.exec(rows.order_by(col(Vote.deadline), col(Vote.id))))
 
 
-def show_waiting(tx: Tx, person: Person) -> None:
-    """The ballots that somebody who comes in or comes back has not cast yet."""
-    waiting = [
+def uncast(tx: Tx, person: Person) -> list[tuple[Vote, Voter]]:
+    """The ballots that somebody could cast now, and that nobody has cast."""
+    return [
         (vote, voter)
         for vote in open_votes_of(tx, person.community_id)
         if _is_open(tx, vote)
         for voter in ballots_for(tx, vote, person)
         if not has_voted(tx, voter)
     ]
-    for vote, voter in waiting[:AT_ONCE]:
+
+
+def show_waiting(tx: Tx, person: Person) -> None:
+    """The ballots that somebody who comes in or comes back has not cast yet."""
+    for vote, voter in uncast(tx, person)[:AT_ONCE]:
         give(tx, vote, voter, person)
 
 

@@ -94,6 +94,24 @@ def working_hours_before(tx: Tx, community_id: int, hours: float, end: datetime)
     return _calendar(tx, community_id).hours_before(end, hours)
 
 
+def working_morning(tx: Tx, community_id: int, *, weekday: int = 0) -> datetime:
+    """The next instant at which a working day begins; with a weekday (1: Monday) the first of that week or later."""
+    calendar = _calendar(tx, community_id)
+    day = tx.now.astimezone(calendar.zone).date()
+    if weekday:
+        day += DAY * ((weekday - day.isoweekday()) % 7)
+        day = day if _begins(calendar, day) > tx.now else day + DAY * 7
+    for _ in range(LONGEST_REST):
+        if calendar.works(day) and _begins(calendar, day) > tx.now:
+            break
+        day += DAY
+    return _begins(calendar, day)
+
+
+def _begins(calendar: Calendar, day: date) -> datetime:
+    return datetime.combine(day, calendar.starts, calendar.zone)
+
+
 def _calendar(tx: Tx, community_id: int) -> Calendar:
     return tx.once("calendar", community_id, lambda: _read(tx, community_id))
 

@@ -4,18 +4,18 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from sqlalchemy import func
-from sqlmodel import col, select
+from sqlmodel import col, or_, select
 
 from conversations.words import Say
 from handlers.actions import action
+from handlers.digests import begun
 from handlers.people import homes_of
 from handlers.phones import phone_of
-from handlers.reach import begun
 from handlers.repair_cards import address
 from handlers.talk import here
 from handlers.tell import ANSWER, OWN_CHAT, reader_of, tell
 from handlers.tx import Tx
-from store.tables import Account, Outgoing, Person, Place
+from store.tables import Account, Notice, Outgoing, Person, Place
 
 CALLED_WITHIN = timedelta(days=7)
 """How long somebody stands on the list: then the matter is over, or they were called."""
@@ -38,6 +38,7 @@ def unreached(tx: Tx, community_id: int) -> list[Unreached]:
         .join(Account, OWN_CHAT)
         .where(Account.person_id == Outgoing.person_id, col(Place.heard_at) > col(Outgoing.created_at))
     )
+    quiet = select(Notice.id).where(Notice.silent)  # whoever wants to hear of it at once is not called for it
     missing = (
         select(func.max(Outgoing.id), func.count(), func.min(Outgoing.lane))
         .where(
@@ -50,6 +51,7 @@ def unreached(tx: Tx, community_id: int) -> list[Unreached]:
             Outgoing.created_at > since,
         )
         .where(col(Outgoing.change).in_(["send", "edit"]), ~spoke.exists())
+        .where(or_(col(Outgoing.notice_id).is_(None), col(Outgoing.notice_id).not_in(quiet)))
         .group_by(col(Outgoing.person_id))
         .order_by(func.min(Outgoing.lane), func.max(Outgoing.id))
     )

@@ -4,17 +4,18 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import reduce
 from typing import Any
 
 from sqlmodel import and_, col, func, or_, select, update
 
 import moderation.conduct
 from conversations.errors import NotNow
-from conversations.words import Say
+from conversations.words import Say, below
 from handlers import judge
 from handlers.masking import without_private
+from handlers.matters import add_event
 from handlers.numbers import next_number
+from handlers.overdue import refresh_list
 from handlers.policy import policy_of
 from handlers.repair_cards import office
 from handlers.tell import Button, tell, tell_staff
@@ -137,7 +138,7 @@ def _reasons(tx: Tx, community_id: int, text: str) -> list[dict[str, str]]:
     """Why a text is not simply fine, in every language."""
     return judge.in_every_language(
         lambda language: [
-            _because(tx, community_id, why, language) for why in weigh(tx, community_id, text, language).why
+            because(tx, community_id, why, language) for why in weigh(tx, community_id, text, language).why
         ]
     )
 
@@ -147,7 +148,7 @@ def is_numbered(rule: str) -> bool:
     return rule[-1:].isdigit()
 
 
-def _because(tx: Tx, community_id: int, why: Why, language: str) -> str:
+def because(tx: Tx, community_id: int, why: Why, language: str) -> str:
     """One reason in words: the rule's sentence with its number, and what of the text decided."""
     words = " ".join(" … ".join(why.words).split())
     if is_numbered(why.rule):
@@ -188,6 +189,7 @@ def _new(
     tx.session.flush()
     row.ruling_id = ruling.id
     tx.session.add(row)
+    happened(tx, ruling, f"ruling.event.{ruling.state}")
     if ruling.state in WAITING:
         wait_for_staff(tx, ruling)
     return ruling
@@ -242,6 +244,11 @@ def flags(tx: Tx, what: str) -> int:
     return tx.session.exec(counted if since is None else counted.where(Flag.at > since)).one()
 
 
+def happened(tx: Tx, ruling: Ruling, key: str, person: Person | None = None) -> None:
+    """Write one line of a ruling's timeline; who decided stands in its row and in the audit log."""
+    add_event(tx, f"ruling:{ruling.id}", key, person, community_id=ruling.community_id)
+
+
 # --- the ruling and its clock -----------------------------------------------------------------------
 
 
@@ -269,8 +276,13 @@ def must_not_ask_too_often(tx: Tx, person: Person) -> None:
 def end_ruling(tx: Tx, ruling: Ruling, state: str) -> None:
     """It is decided, or need not be."""
     waited = ruling.state in WAITING
+    late = waited and ruling.due_at is not None and ruling.due_at <= tx.now
     ruling.state, ruling.decided_at, ruling.due_at = state, tx.now, None
     tx.session.add(ruling)
+    happened(tx, ruling, f"ruling.event.{state}")
+    if late:
+        tx.session.flush()
+        refresh_list(tx, ruling.community_id)
     for clock in CLOCKS:
         stop_timer(tx, f"ruling.{clock}:{ruling.id}")
     if waited:
@@ -321,13 +333,12 @@ def facts(tx: Tx, ruling: Ruling) -> dict[str, Any]:
     row = subject_of(tx, ruling)
     count = flags(tx, ruling.about)
     reasons: list[Any] = [*ruling.why, *([Say("ruling.flags", count=count)] if count else [])]
-    reasons = reasons or [""]  # of one whose words have been erased
     return {
         "number": ruling.number,
         "what": Say(f"ruling.what.{judged_of(ruling).name}", number=getattr(row, "number", "")),
         "who": judged_of(ruling).author(tx, row) if row is not None else Say("person.forgotten"),
         "text": ruling.text,
-        "why": reduce(lambda first, next_: Say("ruling.lines", first=first, next=next_), reasons),
+        "why": below(reasons),
         "state": Say(f"ruling.state.{ruling.state}"),
         "due": Say("ruling.due", due=ruling.due_at) if ruling.due_at is not None else "",
         "hours": policy_of(tx, ruling.community_id).ruling_hours,
@@ -343,6 +354,8 @@ def show_to_staff(tx: Tx, ruling: Ruling, key: str = "ruling.card", *, anew: boo
         key,
         card=f"ruling:{ruling.id}",
         anew=anew,
+        alone=True,
+        silent=key == "ruling.card",
         buttons=staff_buttons(ruling),
         **facts(tx, ruling),
     )

@@ -1,198 +1,260 @@
-"""How fast repairs are answered and done, for the staff: medians and 90th percentiles, and what owners think of it."""
+"""/figures: each month's numbers as a picture and an Excel file, and for staff the same live.
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+The picture comes to everybody, the file to the admin group; both stand on the board's page.
+"""
+
+from collections.abc import Sequence
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from sqlmodel import col, select
 
-from conversations.words import Reader, Say
+from conversations.words import Reader, Say, below
+from handlers import public
 from handlers.actions import action
-from handlers.repair_cards import OPEN, WORK, name_of
+from handlers.month import Facts, Month, is_empty, month_of, read
+from handlers.month_picture import picture
+from handlers.month_sheet import MIME, sheet
+from handlers.month_words import lines
+from handlers.public import Line, Matter
+from handlers.rights import staff
 from handlers.talk import here
-from handlers.tell import reader_of, tell
+from handlers.tell import Button, publish, reader_of, tell, tell_staff
+from handlers.timers import awake, set_timer
 from handlers.tx import Tx
-from store.tables import Person, Repair
+from store.media import Kept
+from store.tables import Community, Media, Person, Place, Report, Vote
 
-DAYS = 90
-FEW = 5
-"""Of fewer values no percentile is said."""
-MOST = 8
-"""Lines of one table; the rest is summed in one more."""
-MINUTE, HOUR, DAY = 60, 3600, 86400
-
-
-@dataclass(frozen=True)
-class Done:
-    """One repair: how long until somebody had it and until it was done, in seconds (None: not yet), and its stars."""
-
-    urgent: bool
-    kind: str
-    crew_id: int | None
-    building: str
-    response: int | None
-    repair: int | None
-    stars: int | None
+BACK = 6
+"""Months that a picture and a file show."""
+LOOKED_AT = "talk:figures"
+"""What is drawn for somebody who only looks goes as what was said in a talk goes: after a month."""
 
 
-def quantile(values: Iterable[int], percent: int) -> int:
-    """The percentile by the nearest rank: the smallest value that so many percent of all do not exceed.
-
-    It is always one of the values, and exact: nothing is interpolated, and no rank is computed with fractions.
-    """
-    ordered = sorted(values)
-    rank = -(-percent * len(ordered) // 100)
-    return ordered[max(rank, 1) - 1]
+def about(report: Report) -> str:
+    """How the board, its picture and its file name a month that was published."""
+    return f"report:{report.id}"
 
 
-def repairs_since(tx: Tx, community_id: int, since: datetime) -> list[Done]:
-    """The repairs reported since then.
-
-    Not those that were withdrawn, that are part of another one, or that staff announced themselves (incidents). What
-    is open has no time of repair yet, and one that was reopened none until it is done again; the time in which its
-    clock stood does not count. Nights and week ends do.
-    """
-    asked = select(Repair).where(
-        Repair.community_id == community_id,
-        col(Repair.reported_at) > since,
-        col(Repair.state).not_in(("withdrawn", "merged")),
-        ~col(Repair.incident),
-    )
-    return [_done(each) for each in tx.session.exec(asked)]
+def month_in(report: Report) -> Month:
+    """Which month it tells of."""
+    return Month(*map(int, report.month.split("-")))
 
 
-def _done(repair: Repair) -> Done:
-    response = _seconds(repair.reported_at, repair.accepted_at)
-    took = _seconds(repair.reported_at, repair.done_at) if repair.state not in WORK else None
-    return Done(
-        repair.urgent,
-        repair.kind,
-        repair.crew_id,
-        repair.building,
-        response,
-        None if took is None else max(took - repair.paused_seconds, 0),
-        repair.stars,
-    )
+def _zone(tx: Tx, community_id: int) -> ZoneInfo:
+    return ZoneInfo(tx.community(community_id).time_zone)
 
 
-def _seconds(begins: datetime, ends: datetime | None) -> int | None:
-    return None if ends is None else max(int((ends - begins).total_seconds()), 0)
+def facts_of(tx: Tx, community_id: int, month: Month) -> Facts:
+    """The numbers of a month: as they were published, or as they are now."""
+    published = select(Report).where(Report.community_id == community_id, Report.month == str(month))
+    report = tx.session.exec(published).first()
+    return report.facts if report is not None else read(tx, community_id, month)
 
 
-# --- in words ---------------------------------------------------------------------------------------
-
-
-@action("times", button=True, stays=True)
-def times(tx: Tx, person: Person) -> None:
-    """The figures of the last 90 days, for the admin group."""
-    to = here(tx, person)
-    reader, since = reader_of(tx, to), tx.now - timedelta(days=DAYS)
-    found = repairs_since(tx, person.community_id, since)
-    if not found:
-        tell(tx, to, "times.none", days=DAYS)
-        return
-    tell(tx, to, "times.all", text="\n\n".join(_parts(tx, person.community_id, found, reader)))
-
-
-def _parts(tx: Tx, community_id: int, found: Sequence[Done], reader: Reader) -> list[str]:
-    urgent, ordinary = ([each for each in found if each.urgent is which] for which in (True, False))
-    head = [
-        reader.say("times.head", days=DAYS, count=len(found), open=_still_open(tx, community_id)),
-        reader.say("times.urgent", **_times(urgent)),
-        reader.say("times.ordinary", **_times(ordinary)),
-    ]
-    people = {each.crew_id: name_of(tx, each.crew_id) or Say("person.forgotten") for each in found}
+def _months(tx: Tx, community_id: int, last: Month) -> list[tuple[Month, Facts]]:
+    """A month and those before it, the oldest first; none before the community was there, but for the one before."""
+    since = month_of(tx.community(community_id).created_at, _zone(tx, community_id))
+    found = [last.later(-back) for back in range(BACK - 1, -1, -1)]
     return [
-        "\n".join(head),
-        _table(reader, Say("times.by_kind"), found, lambda each: each.kind, lambda kind: Say(f"kind.{kind}")),
-        _table(
-            reader,
-            Say("times.by_crew"),
-            [each for each in found if each.crew_id is not None],
-            lambda each: each.crew_id,
-            lambda crew_id: people[crew_id],
-            stars=True,
-        ),
-        _table(reader, Say("times.by_building"), found, lambda each: each.building, _building),
+        (each, facts_of(tx, community_id, each)) for each in found if each >= since or each >= last.later(-1)
     ]
 
 
-def _still_open(tx: Tx, community_id: int) -> int:
-    waits = select(Repair.id).where(Repair.community_id == community_id, col(Repair.state).in_(OPEN))
-    return len(tx.session.exec(waits).all())
+# --- drawn ------------------------------------------------------------------------------------------
 
 
-def _building(name: str) -> Say:
-    return Say("where.building", building=name) if name else Say("times.nowhere")
+def _reader(tx: Tx, community_id: int) -> Reader:
+    """Pictures and files are for all of a community, in its language."""
+    return tx.reader(community_id)
 
 
-def _table(
-    reader: Reader,
-    title: Say,
-    found: Sequence[Done],
-    key: Callable[[Done], Hashable],
-    name: Callable[[Any], Any],
-    *,
-    stars: bool = False,
-) -> str:
-    """One line a group, those with the most first; of many groups the rest in one line."""
-    groups: dict[Hashable, list[Done]] = {}
-    for each in found:
-        groups.setdefault(key(each), []).append(each)
-    ranked = sorted(groups.items(), key=lambda group: -len(group[1]))
-    shown = [(name(which), theirs) for which, theirs in ranked[:MOST]]
-    rest = ranked[MOST:]
-    if rest:
-        shown.append((Say("times.rest", count=len(rest)), [each for _, theirs in rest for each in theirs]))
-    lines = [
-        reader.say(
-            "times.line",
-            name=called,
-            count=len(theirs),
-            **_times(theirs),
-            stars=_stars(theirs) if stars else "",
-        )
-        for called, theirs in shown
-    ]
-    return "\n".join([reader.show(title), *lines]) if lines else ""
+def _media(tx: Tx, community_id: int, kept: Kept, **values: Any) -> int:
+    values = {"storage": kept.storage, "mime": kept.mime, **values}
+    made = Media(community_id=community_id, size=kept.size, created_at=tx.now, **values)
+    tx.session.add(made)
+    tx.session.flush()
+    return made.id
 
 
-def _times(found: Sequence[Done]) -> dict[str, Any]:
-    """Both times of some repairs, each in words."""
+def _draw(tx: Tx, community_id: int, months: Sequence[tuple[Month, Facts]], of: str) -> int | None:
+    """The picture of the last of these months; None where nothing can be kept."""
+    if tx.house.keep is None:
+        return None
+    community = tx.community(community_id)
+    reader = _reader(tx, community_id)
+    drawn = picture(community.name, months, reader.language, zone=community.time_zone, now=tx.now)
+    return _media(tx, community_id, tx.house.keep(drawn), about=of)
+
+
+def _write(tx: Tx, community_id: int, months: Sequence[tuple[Month, Facts]], of: str) -> int | None:
+    """The file of the last of these months."""
+    if tx.house.keep_file is None:
+        return None
+    month, facts = months[-1]
+    numbers = [each["number"] for each in facts["votes"]]
+    rows = select(Vote.number, Vote.title).where(
+        Vote.community_id == community_id, col(Vote.number).in_(numbers)
+    )
+    reader, name = _reader(tx, community_id), tx.community(community_id).name
+    data = sheet(name, months, dict(tx.session.exec(rows).all()), reader)
+    called = reader.say("figures.file", month=str(month))
+    return _media(
+        tx, community_id, tx.house.keep_file(data), about=of, kind="file", mime=MIME, name=f"{called}.xlsx"
+    )
+
+
+# --- asked for --------------------------------------------------------------------------------------
+
+
+@action("figures", button=True, stays=True)
+def show(tx: Tx, person: Person) -> None:
+    """The month as far as it has come, beside the one before; for owners what is public, and the last published one."""
+    to = here(tx, person)
+    in_group = isinstance(to, Place) and staff(tx, person, None)
+    month = month_of(tx.now, _zone(tx, person.community_id))
+    now, before = (facts_of(tx, person.community_id, each) for each in (month, month.later(-1)))
+    last = last_report(tx, person.community_id)
+    published = [Button(f"report.show:{last.id}", number=month_in(last).number)] if last is not None else []
+    reader = reader_of(tx, to)
+    tell(
+        tx,
+        to,
+        "figures.live",
+        month=Say("figures.month", year=month.year, month=month.month),
+        at=tx.now,
+        lines="\n".join(str(reader.show(each)) for each in lines(now, before, staff=in_group)),
+        buttons=["times", "month.picture", "month.sheet", *published] if in_group else published,
+        last="figures",
+    )
+
+
+def last_report(tx: Tx, community_id: int) -> Report | None:
+    """The latest month that was published."""
+    rows = select(Report).where(Report.community_id == community_id)
+    return tx.session.exec(rows.order_by(col(Report.month).desc()).limit(1)).first()
+
+
+@action("report.show", Report, button=True, stays=True)
+def show_report(tx: Tx, person: Person, report: Report) -> None:
+    """One month as it was published, with its picture; in the admin group with its file."""
+    to = here(tx, person)
+    in_group = isinstance(to, Place) and staff(tx, person, None)
+    files = [report.picture_id, report.sheet_id if in_group else None]
+    tell(
+        tx,
+        to,
+        "figures.published",
+        photos=[each for each in files if each is not None],
+        **card(tx, report),
+    )
+
+
+@action("month.picture", button=True, stays=True)
+def show_picture(tx: Tx, person: Person) -> None:
+    """The month so far as a picture."""
+    _send_now(tx, person, "picture")
+
+
+@action("month.sheet", button=True, stays=True)
+def show_sheet(tx: Tx, person: Person) -> None:
+    """The month so far as a file."""
+    _send_now(tx, person, "sheet")
+
+
+def _send_now(tx: Tx, person: Person, what: str) -> None:
+    month = month_of(tx.now, _zone(tx, person.community_id))
+    months = _months(tx, person.community_id, month)
+    made = (_draw if what == "picture" else _write)(tx, person.community_id, months, LOOKED_AT)
+    said = Say("figures.month", year=month.year, month=month.month)
+    tell(
+        tx, here(tx, person), "figures.now", month=said, at=tx.now, photos=[made] if made is not None else ()
+    )
+
+
+# --- published --------------------------------------------------------------------------------------
+
+
+def begin_reports(tx: Tx) -> None:
+    """Let each community's figures be published on the first of each month."""
+    for community_id in tx.session.exec(select(Community.id)).all():
+        _next(tx, community_id, move=False)
+
+
+def _next(tx: Tx, community_id: int, *, move: bool = True) -> None:
+    zone = _zone(tx, community_id)
+    at = awake(tx, community_id, month_of(tx.now, zone).ends(zone))
+    set_timer(tx, community_id, f"figures.publish:{community_id}", at, move=move)
+
+
+@action("figures.publish", Community)
+def publish_month(tx: Tx, person: None, community: Community) -> None:
+    """The month before, once: for everybody with its picture, for staff with its file; late if we were down."""
+    zone = _zone(tx, community.id)
+    month = month_of(tx.now, zone).later(-1)
+    known = select(Report.id).where(Report.community_id == community.id, Report.month == str(month))
+    if community.created_at < month.ends(zone) and tx.session.exec(known).first() is None:
+        _publish(tx, community, month)
+    _next(tx, community.id)
+
+
+def _publish(tx: Tx, community: Community, month: Month) -> None:
+    months = _months(tx, community.id, month)
+    report = Report(community_id=community.id, month=str(month), facts=months[-1][1], at=tx.now)
+    tx.session.add(report)
+    tx.session.flush()
+    report.picture_id = _draw(tx, community.id, months, about(report))
+    report.sheet_id = _write(tx, community.id, months, about(report))
+    tx.session.add(report)
+    tx.session.flush()
+    pictures = [report.picture_id] if report.picture_id is not None else []
+    button = Button(f"report.show:{report.id}", number=month.number)
+    publish(
+        tx,
+        community.id,
+        "figures.published",
+        about=about(report),
+        photos=pictures,
+        buttons=[] if is_empty(report.facts) else [button],
+        wish="report",
+        **card(tx, report),
+    )
+    tell_staff(
+        tx,
+        community.id,
+        "figures.published_staff",
+        photos=[*pictures, *([report.sheet_id] if report.sheet_id is not None else [])],
+        buttons=("figures",),
+        silent=True,
+        **card(tx, report),
+    )
+
+
+def card(tx: Tx, report: Report) -> dict[str, Any]:
+    """What is said of a month that was published."""
+    month = month_in(report)
+    before = facts_of(tx, report.community_id, month.later(-1))
     return {
-        "response": _both([each.response for each in found if each.response is not None]),
-        "repair": _both([each.repair for each in found if each.repair is not None]),
+        "name": tx.community(report.community_id).name,
+        "month": Say("figures.month", year=month.year, month=month.month),
+        "lines": below(lines(report.facts, before)),
     }
 
 
-def _both(values: Sequence[int]) -> Say:
-    """The median and the 90th percentile, or how few values there are."""
-    if not values:
-        return Say("talk.none")
-    if len(values) < FEW:
-        return Say("times.few", count=len(values))
-    return Say(
-        "times.both", median=span(quantile(values, 50)), most=span(quantile(values, 90)), count=len(values)
+def _line(tx: Tx, report: Report) -> Line:
+    month = month_in(report)
+    title = tx.reader(report.community_id).say("figures.title", year=month.year, month=month.month)
+    return Line(month.number, title, Say("figures.state"), report.at, open=False)
+
+
+public.know_matter(
+    Matter(
+        "report",
+        Report,
+        _line,
+        lambda tx, report: Say("figures.published", **card(tx, report)),
+        lambda tx, report, reader: [reader.say("event.line", at=report.at, what=Say("figures.event"))],
+        lambda tx, report: [report.picture_id] if report.picture_id is not None else [],
+        show="report.show",
     )
-
-
-def _stars(found: Sequence[Done]) -> Say | str:
-    given = [each.stars for each in found if each.stars is not None]
-    if not given:
-        return ""
-    return Say("times.stars_mark", average=f"{sum(given) / len(given):.1f}", count=len(given))
-
-
-def span(seconds: int) -> Say:
-    """A length of time as people say it: 8 分钟, 3 小时, 3 小时 20 分, 2 天 4 小时."""
-    if seconds < MINUTE:
-        return Say("span.less")
-    days, hours, minutes = seconds // DAY, seconds % DAY // HOUR, seconds % HOUR // MINUTE
-    if days:
-        return Say("span.days_and", days=days, hours=hours) if hours else Say("span.days", days=days)
-    if hours:
-        return (
-            Say("span.hours_and", hours=hours, minutes=minutes) if minutes else Say("span.hours", hours=hours)
-        )
-    return Say("span.minutes", minutes=minutes)
+)

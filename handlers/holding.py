@@ -21,8 +21,10 @@ from handlers.tx import Tx
 from handlers.votes import extend, open_vote, was_extended
 from store.tables import Ballot, HomeRole, Person, Purchase, Talk, Vote, Voter
 
-BATCH = 100
+BATCH = 10
 """Ballots that are written at a time, so that nobody who writes to us waits for them."""
+REMINDED = 100
+"""Voters of whom those who have not voted are reminded at a time; who has voted is looked up each time."""
 SOON = timedelta(hours=6)
 """How long after the opening nobody is reminded yet."""
 AFTER_BALLOTS = timedelta(minutes=10)
@@ -154,7 +156,7 @@ def send(tx: Tx, person: None, vote: Vote) -> None:
     if vote.state != "open" or tx.now > vote.deadline:
         return
     asked = _proposer(tx, vote)
-    for voter, to in _next_batch(tx, vote, f"vote.send:{vote.id}"):
+    for voter, to in _next_batch(tx, vote, f"vote.send:{vote.id}", BATCH):
         if asked is None or to.id != asked.id:
             give(tx, vote, voter, to, lane=BROADCAST)
 
@@ -171,18 +173,18 @@ def remind(tx: Tx, person: None, vote: Vote) -> None:
         remind_next(tx, vote, late=True)
         return
     covered = _covered(tx, vote)
-    for voter, to in _next_batch(tx, vote, f"vote.remind:{vote.id}"):
+    for voter, to in _next_batch(tx, vote, f"vote.remind:{vote.id}", REMINDED):
         if not covered.issuperset(voter.homes) and not ballots.is_represented(tx, vote, voter):
             give(tx, vote, voter, to, key="ballot.remind", lane=BROADCAST)
     if vote.reached == 0:
         remind_next(tx, vote)
 
 
-def _next_batch(tx: Tx, vote: Vote, action: str) -> list[tuple[Voter, Person]]:
+def _next_batch(tx: Tx, vote: Vote, action: str, most: int) -> list[tuple[Voter, Person]]:
     """The next ballots and whom they go to, owners and those who act for them; the clock comes again for the rest."""
     rows = select(Voter).where(Voter.vote_id == vote.id, col(Voter.id) > vote.reached)
-    voters = tx.session.exec(rows.order_by(col(Voter.id)).limit(BATCH)).all()
-    vote.reached = voters[-1].id if len(voters) == BATCH else 0
+    voters = tx.session.exec(rows.order_by(col(Voter.id)).limit(most)).all()
+    vote.reached = voters[-1].id if len(voters) == most else 0
     tx.session.add(vote)
     if vote.reached:
         set_timer(tx, vote.community_id, action, tx.now)

@@ -10,11 +10,29 @@ from typing import Any
 from sqlalchemy import and_, bindparam, func, insert, or_, text
 from sqlmodel import Session, col, select
 
+from conversations.complaint import number_named
 from conversations.errors import Refused, Unclear
 from conversations.said import MOST_CHARACTERS, Said
 from conversations.steps import attachments_in, file_problem, visible
 from conversations.words import LANGUAGES, named_language, normal, spoken
-from handlers import ballots, board, judge, listings, posts, reach, repair, roster_chat, spots, urging
+from handlers import (
+    announcement_changes,
+    announcement_lists,
+    announcements,
+    ballots,
+    board,
+    complaint_answers,
+    complaints,
+    judge,
+    listings,
+    posts,
+    preferences,
+    reach,
+    repair,
+    roster_chat,
+    spots,
+    urging,
+)
 from handlers.actions import perform, stays, tap
 from handlers.codes import TypedSpot, code_in, code_quoted, spot_in
 from handlers.greeting import greet, show_waiting
@@ -56,7 +74,7 @@ CHINESE = re.compile(r"[\u3400-\u9fff]")
 LATIN = re.compile(r"[A-Za-z]{2,}")
 FIND = re.compile(r"(?:/home(?:@\w+)?\s+|查户[\s:：]*)(\S.*)", re.IGNORECASE)  # whom is said at once
 SAME_PRESS = timedelta(minutes=1)
-ASKING = ("repair", "home", "sell")
+ASKING = ("repair", "home", "sell", "complain", "notice")
 """Commands that ask a question of their own."""
 WORN_OUT = (
     *("refused.taken", "refused.over", "refused.unknown", "roster.over", "unclear.stale", "vote.closed"),
@@ -64,6 +82,8 @@ WORN_OUT = (
     *("vote.late", "objection.late", "objection.over"),
     *("equipment.over", "equipment.gone"),
     *("listing.over_now", "listing.waits_for_staff"),
+    *("complaint.over", "complaint.answered_already"),
+    *("announcement.over", "announcement.asks_nobody"),
 )
 
 
@@ -416,7 +436,11 @@ def _act(tx: Tx, person: Person, place: Place, said: Said) -> None:
     elif sought is not None:
         perform(tx, person, "home.found", home=sought[1])
         _ask_again(tx, person, talk)
-    elif _at_market(tx, person, place, said):
+    elif (
+        _says_at_once(tx, person, place, said)
+        or _about_complaint(tx, person, talk, said)
+        or _tells_all(tx, person, talk, said)
+    ):
         _ask_again(tx, person, talk)
     elif command:
         in_group = place.kind == "staff" and command in IN_GROUP
@@ -431,19 +455,50 @@ def _act(tx: Tx, person: Person, place: Place, said: Said) -> None:
         _free(tx, person, place, said)
 
 
-def _at_market(tx: Tx, person: Person, place: Place, said: Said) -> bool:
-    """Take what somebody looks for, or offers, when they say it at once: "/board 自行车", "/sell 书桌 180"."""
+def _says_at_once(tx: Tx, person: Person, place: Place, said: Said) -> bool:
+    """Take a command that says what it is about: "/board 自行车", "/sell 书桌 180", "免打扰 7天"."""
+    span = preferences.muted_in(said.text) if place.kind == "private" else ""
     goods = board.sought_in(said.text)
     offer = listings.offered_in(said.text) if place.kind == "private" else ""
-    if goods:
+    if span:
+        perform(tx, person, f"quiet.for:{span}")
+    elif place.kind == "private" and preferences.asks_to_mute(said.text):
+        perform(tx, person, "mute")
+        return True
+    elif goods:
         perform(tx, person, "board", words=goods)
     elif offer:
         perform(tx, person, "listing.start", text=offer, files=attachments_in(said))
-    return bool(goods or offer)
+    return bool(span or goods or offer)
+
+
+def _about_complaint(tx: Tx, person: Person, talk: Talk | None, said: Said) -> bool:
+    """Take a complaint that comes with its command, or the number of one; in the midst of a talk words are answers."""
+    if said.place_kind != "private":
+        return False
+    asks = said.text.startswith("/") or number_named(said.text) is not None
+    if talk is not None and not asks:
+        return False
+    return complaints.take_typed(tx, person, said.text, attachments_in(said))
+
+
+def _tells_all(tx: Tx, person: Person, talk: Talk | None, said: Said) -> bool:
+    """Take a notice whose words are said at once, "/notice 明天停水", or the number of one to be shown."""
+    number = announcement_lists.number_named(said.text) if talk is None else None
+    if number is not None:
+        announcement_lists.show_numbered(tx, person, number)
+        return True
+    notice = announcements.told_in(said.text)
+    if notice:
+        perform(tx, person, "announcement.start", text=notice)
+    return bool(notice)
 
 
 def _is_about_the_chat(tx: Tx, said: Said, place: Place) -> bool:
-    """Take what concerns the chat itself: who came and went, a code, words in a group that is not the staff's."""
+    """Take what concerns the chat itself: who came and went, a code, words in a group that is not the staff's.
+
+    In the staff's own, what one of them replies to a card of ours.
+    """
     if said.change is not None:
         changed(tx, said)
         if place.kind == "board":
@@ -469,6 +524,7 @@ def _is_about_the_chat(tx: Tx, said: Said, place: Place) -> bool:
         return True
     if place.kind == "staff":
         tx.person = join_staff(tx, said, place)
+        return complaint_answers.take_reply(tx, tx.person, said)
     return False
 
 
@@ -674,11 +730,29 @@ def _typed_button(tx: Tx, person: Person, place: Place, said: Said) -> bool:
         tap(tx, person, numbered)
         return True
     return (
-        _tap_labelled(tx, person, place, said, word)
+        _says_read(tx, person, place, word)
+        or _tap_labelled(tx, person, place, said, word)
         or _says_whether_repaired(tx, person, place, word)
         or (place.kind == "private" and urging.urge_typed(tx, person, word))
         or _says_ballot(tx, person, place, word)
     )
+
+
+def _says_read(tx: Tx, person: Person, place: Place, word: str) -> bool:
+    """A reader says in words of their own that they have read a notice: the latest that asks for it still.
+
+    Not one that was withdrawn, whose button stands where no message can be changed.
+    """
+    if place.kind != "private" or word not in spoken("read"):
+        return False
+    standing, _ = _menus(tx, place)
+    values = [
+        b["value"] for row in standing for b in row.buttons if b["value"].startswith("announcement.read:")
+    ]
+    asking = [value for value in values if announcement_changes.asks_still(tx, person, value)]
+    for value in (asking or values)[:1]:
+        tap(tx, person, value)
+    return bool(values)
 
 
 def _says_whether_repaired(tx: Tx, person: Person, place: Place, word: str) -> bool:
@@ -819,7 +893,7 @@ def _free(tx: Tx, person: Person, place: Place, said: Said) -> None:
             roster_chat.take_file(tx, person, file)
         return  # staff talk with each other there: we do not interrupt
     files = attachments_in(said)
-    if listings.read_free(tx, person, words, files):
+    if listings.read_free(tx, person, words, files) or complaints.read_free(tx, person, words, files):
         problem = file_problem(said)
         if problem:
             tell(tx, person, problem)

@@ -11,9 +11,11 @@ from conversations.errors import Refused
 from conversations.joining import JOIN
 from conversations.said import Said
 from conversations.words import LANGUAGES, Say, normal
+from handlers import office_clocks
 from handlers.actions import action
 from handlers.addresses import find_home
 from handlers.greeting import greet
+from handlers.matters import add_event, timeline
 from handlers.people import (
     accounts_of,
     bind_account,
@@ -383,8 +385,36 @@ def request(tx: Tx, person: Person, **answers: Any) -> None:
     _look_up(tx, asked)
     tx.session.add(asked)
     tx.session.flush()
-    tell(tx, person, "join.sent", phone=office(tx, person.community_id))
+    _happened(tx, asked, "join.event.asked", person)
+    office_clocks.run(tx, asked, policy_of(tx, person.community_id).join_days)
+    tell(tx, person, "join.sent", phone=office(tx, person.community_id), due=asked.due_at)
     _card(tx, asked, anew=True)
+
+
+def _happened(tx: Tx, asked: JoinRequest, key: str, person: Person) -> None:
+    add_event(tx, f"join:{asked.id}", key, person, community_id=asked.community_id)
+
+
+@action("join.show", JoinRequest, button=True, stays=True)
+def show_request(tx: Tx, person: Person, asked: JoinRequest) -> None:
+    """A request with its timeline: what staff can decide, or how far it is for whoever asks."""
+    to = here(tx, person)
+    lines = "\n".join(timeline(tx, f"join:{asked.id}", reader_of(tx, to)))
+    if to is person:
+        state, phone = Say(f"join.state.{asked.state}"), office(tx, person.community_id)
+        tell(tx, person, "join.show", home=asked.home, state=state, timeline=lines, phone=phone)
+        return
+    shown, buttons = _shown(tx, asked)
+    tell(
+        tx,
+        to,
+        "join.show_staff",
+        card=f"join:{asked.id}",
+        anew=True,
+        buttons=buttons,
+        shown=Say("join.card", **shown),
+        timeline=lines,
+    )
 
 
 def _look_up(tx: Tx, asked: JoinRequest) -> None:
@@ -405,24 +435,27 @@ def _is_forgotten(tx: Tx, person: Person, name: str) -> bool:
 
 
 def _card(tx: Tx, asked: JoinRequest, *, anew: bool = False) -> None:
+    facts, buttons = _shown(tx, asked)
+    tell_staff(
+        tx, asked.community_id, "join.card", card=f"join:{asked.id}", anew=anew, buttons=buttons, **facts
+    )
+
+
+def _shown(tx: Tx, asked: JoinRequest) -> tuple[dict[str, Any], list[Button]]:
+    """What staff see of a request beside what the roster says, and what they can do."""
     guest = tx.session.get_one(Person, asked.person_id)
     home = tx.session.get(Home, asked.home_id) if asked.home_id else None
     match = tx.session.get(Person, asked.match_id) if asked.match_id else None
     phone = masked(phone_of(tx, guest))
-    tell_staff(
-        tx,
-        asked.community_id,
-        "join.card",
-        card=f"join:{asked.id}",
-        anew=anew,
-        buttons=_card_buttons(tx, asked, match),
-        name=asked.name,
-        role=Say(f"role.{asked.role}"),
-        home=asked.home,
-        phone=Say("join.card_phone", phone=phone) if phone else "",
-        roster=_roster_line(tx, home),
-        state=Say(f"join.state.{asked.state}"),
-    )
+    facts = {
+        "name": asked.name,
+        "role": Say(f"role.{asked.role}"),
+        "home": asked.home,
+        "phone": Say("join.card_phone", phone=phone) if phone else "",
+        "roster": _roster_line(tx, home),
+        "state": Say(f"join.state.{asked.state}"),
+    }
+    return facts, _card_buttons(tx, asked, match)
 
 
 def _roster_line(tx: Tx, home: Home | None) -> Any:
@@ -464,7 +497,8 @@ def approve(tx: Tx, person: Person, asked: JoinRequest) -> None:
         _card(tx, asked)  # the roster has changed since staff looked
         tell(tx, here(tx, person), "join.look_again", name=asked.name)
         return
-    asked.state, asked.decided_at = "approved", tx.now
+    _decided(tx, asked, "approved")
+    _happened(tx, asked, "join.event.approved", person)
     guest = tx.session.get_one(Person, asked.person_id)
     tx.session.add(asked)
     tx.session.flush()
@@ -526,7 +560,8 @@ def _rebind(tx: Tx, account: Account, person: Person) -> None:
 def decline(tx: Tx, person: Person, asked: JoinRequest) -> None:
     """Staff do not know who that is."""
     _must_wait(asked)
-    asked.state, asked.decided_at = "declined", tx.now
+    _decided(tx, asked, "declined")
+    _happened(tx, asked, "join.event.declined", person)
     tx.session.add(asked)
     tx.session.flush()
     _card(tx, asked)
@@ -539,6 +574,11 @@ def decline(tx: Tx, person: Person, asked: JoinRequest) -> None:
         phone=office(tx, asked.community_id),
         buttons=[f"join.start:{asked.community_id}"] if again else (),
     )
+
+
+def _decided(tx: Tx, asked: JoinRequest, state: str) -> None:
+    asked.state, asked.decided_at = state, tx.now
+    office_clocks.stop(tx, asked)
 
 
 def _must_wait(asked: JoinRequest) -> None:

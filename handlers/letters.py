@@ -4,17 +4,18 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
-from sqlmodel import func, select
+from sqlmodel import col, func, select
 
 from conversations.errors import Refused
 from conversations.said import File
 from conversations.words import Say
 from conversations.work import LETTER, LETTER_TO_OWNER, REPLY
-from handlers import judge, listing_letters, repair_end
+from handlers import judge, listing_letters, office_clocks, repair_end
 from handlers.actions import action
 from handlers.matters import keep_letter
 from handlers.paging import danger_about
 from handlers.people import works
+from handlers.policy import policy_of
 from handlers.repair import add, read_free
 from handlers.repair_cards import IN_HAND, OPEN, advice, events, must_be, of_repair, where
 from handlers.rights import follower, reporter
@@ -34,7 +35,7 @@ AFTER_END = timedelta(days=7)
 @action("repair.write", Repair, button=True, stays=True)
 def write(tx: Tx, person: Person, repair: Repair) -> None:
     """Ask a reporter, or who follows, what they want to tell the crew."""
-    _must_be_open(tx, repair)
+    must_be_open(tx, repair)
     _must_be_few(tx, person, repair)
     start(tx, person, LETTER.name, about=f"repair:{repair.id}")
 
@@ -42,7 +43,7 @@ def write(tx: Tx, person: Person, repair: Repair) -> None:
 @action("repair.wrote", Repair)
 def wrote(tx: Tx, person: Person, repair: Repair, message: dict[str, Any]) -> None:
     """It goes to the crew in charge, or to the office if nobody is; what sounds dangerous raises the repair."""
-    _must_be_open(tx, repair)
+    must_be_open(tx, repair)
     _from_resident(tx, person, repair, message, _crew_in_charge(tx, repair))
 
 
@@ -58,7 +59,7 @@ def write_owner(tx: Tx, person: Person, repair: Repair) -> None:
 @action("repair.wrote_owner", Repair)
 def wrote_owner(tx: Tx, person: Person, repair: Repair, message: dict[str, Any]) -> None:
     """It goes to the reporter alone."""
-    _must_be_open(tx, repair)
+    must_be_open(tx, repair)
     _must_have_reporter(repair)
     reported = tx.session.get_one(Person, repair.person_id)
     _send(tx, person, repair, message, to=reported, by=person.name)
@@ -72,7 +73,7 @@ def reply(tx: Tx, person: Person, letter: Letter) -> None:
         start(tx, person, REPLY.name, about=f"letter:{letter.id}")
         return
     repair = _repair_of(tx, letter)
-    _must_be_open(tx, repair)
+    must_be_open(tx, repair)
     _must_be_few(tx, person, repair)
     start(tx, person, REPLY.name, about=f"letter:{letter.id}")
 
@@ -84,10 +85,11 @@ def replied(tx: Tx, person: Person, letter: Letter, message: dict[str, Any]) -> 
         listing_letters.answer(tx, person, letter, message)
         return
     repair = _repair_of(tx, letter)
-    _must_be_open(tx, repair)
+    must_be_open(tx, repair)
     writer = tx.session.get_one(Person, letter.person_id)
     if letter.to_id is None:
         _send(tx, person, repair, message, to=writer, by=Say("letter.office"))
+        _answered(tx, writer, repair)
     elif reporter(tx, person, repair) or follower(tx, person, repair):
         by_crew = works(tx, writer)
         _from_resident(tx, person, repair, message, _crew_in_charge(tx, repair) if by_crew else None)
@@ -95,6 +97,15 @@ def replied(tx: Tx, person: Person, letter: Letter, message: dict[str, Any]) -> 
         _send(tx, person, repair, message, to=writer, by=person.name)
     else:  # who has left the crew
         raise Refused("refused.not_yours")
+
+
+def _answered(tx: Tx, writer: Person, repair: Repair) -> None:
+    """One answer is the answer to all that they wrote to the office about it."""
+    waits = select(Letter).where(
+        Letter.about == f"repair:{repair.id}", Letter.person_id == writer.id, col(Letter.due_at).is_not(None)
+    )
+    for each in tx.session.exec(waits).all():
+        office_clocks.stop(tx, each)
 
 
 def _crew_in_charge(tx: Tx, repair: Repair) -> Person | None:
@@ -109,8 +120,8 @@ def _repair_of(tx: Tx, letter: Letter) -> Repair:
 # --- what is in the way -----------------------------------------------------------------------------
 
 
-def _must_be_open(tx: Tx, repair: Repair) -> None:
-    """It is being worked on, or its end is not long ago."""
+def must_be_open(tx: Tx, repair: Repair) -> None:
+    """Refuse letters where it is over: it is being worked on, or its end is not long ago."""
     if repair.state == "closed":
         told = [event.at for event in events(tx, repair)]
         if max([*told, repair.done_at or repair.reported_at]) < tx.now - AFTER_END:
@@ -171,6 +182,8 @@ def _send(
     if limited:
         _must_be_few(tx, person, repair)
     letter = keep_letter(tx, person, f"repair:{repair.id}", message, to)
+    if to is None:
+        office_clocks.run(tx, letter, policy_of(tx, repair.community_id).letter_days)
     shown: dict[str, Any] = {
         "who": by,
         "number": repair.number,

@@ -7,7 +7,7 @@ from conversations.listing import DETAILS, PRICED
 from conversations.money import yuan
 from conversations.words import Say
 from handlers.conduct import about
-from handlers.matters import photos_of
+from handlers.matters import add_event, photos_of
 from handlers.people import homes_of
 from handlers.repair_cards import cut_short
 from handlers.tell import Button, notify, post, take_down, tell
@@ -90,9 +90,13 @@ def public(tx: Tx, listing: Listing) -> dict[str, Any]:
     """The facts for the board: all of it while it is open, else what became of it."""
     if listing.state == "open":
         return {"shown": Say("listing.board_open", shown=card_of(tx, listing), number=listing.number)}
+    return {"shown": over(listing, listing.title if listing.state in ("closed", "expired") else "")}
+
+
+def over(listing: Listing, title: str) -> Say:
+    """What became of one that is open no more."""
     kind = Say(f"listing.kind.{listing.kind}")
-    title = listing.title if listing.state in ("closed", "expired") else ""
-    return {"shown": Say("listing.over", kind=kind, title=title, state=state(listing), number=listing.number)}
+    return Say("listing.over", kind=kind, title=title, state=state(listing), number=listing.number)
 
 
 def of_listing(tx: Tx, talk: Talk) -> dict[str, Any]:
@@ -149,6 +153,14 @@ def show_button(listing: Listing) -> Button:
     return Button(f"listing.show:{listing.id}", number=listing.number)
 
 
+# --- its timeline -----------------------------------------------------------------------------------
+
+
+def happened(tx: Tx, listing: Listing, key: str, person: Person | None = None) -> None:
+    """Write one line of a listing's timeline; nobody did what the clock did."""
+    add_event(tx, about(listing), key, person, community_id=listing.community_id)
+
+
 # --- cards ------------------------------------------------------------------------------------------
 
 
@@ -184,6 +196,7 @@ def announce(tx: Tx, listing: Listing) -> None:
         photos=photos,
         but=tx.session.get_one(Person, listing.person_id),
         buttons=[show_button(listing)],
+        wish="listing",
         shown=card_of(tx, listing),
     )
 

@@ -48,14 +48,13 @@ from handlers.listing_cards import (
     CHANGEABLE,
     COUNTS,
     announce,
-    brief,
     card,
     card_of,
     content_of,
+    happened,
     looking_buttons,
     of_listing,
     own_buttons,
-    price,
     refresh,
     seen,
     state,
@@ -63,12 +62,13 @@ from handlers.listing_cards import (
     to_author,
     words_of,
 )
-from handlers.matters import add_photos, photos_of
+from handlers.matters import looked_at, photos_of, set_files, timeline
 from handlers.numbers import next_number
 from handlers.people import homes_of, is_resident
 from handlers.policy import policy_of
+from handlers.public import put
 from handlers.repair_cards import address, cut_short
-from handlers.talk import Known, end, end_about, hear, here, know, no_facts, open_talk, start
+from handlers.talk import Known, end_about, hear, here, know, no_facts, open_talk, start
 from handlers.tell import Button, reader_of, take_down, tell, tell_staff
 from handlers.timers import awake, set_timer, stop_timer
 from handlers.tx import Tx
@@ -80,7 +80,6 @@ HIDES = 3
 REPORTS_A_DAY = 10
 DEPOSITS = ("one_one", "one_three", "none")
 CLOCKS = ("remind", "expire")
-MINE = 10
 BRIEF = 60
 """Characters of a free sentence by which its author knows it again."""
 GOODS = ("kind", "text", "title")
@@ -125,19 +124,11 @@ def of_preview(tx: Tx, talk: Talk) -> dict[str, Any]:
     }
 
 
-def preview_photos(tx: Tx, person: Person, talk: Talk) -> Sequence[int]:
-    """The photos of the last look, kept for it."""
-    _set_photos(tx, person, f"talk:{talk.id}", talk.answers.get("photos"))
-    return photos_of(tx, f"talk:{talk.id}")
-
-
 def heard(tx: Tx, person: Person, talk: Talk, changed: Collection[str]) -> bool:
     """What the words say is not asked; a kitchen or a balcony is not let; what was a repair goes there."""
     answers = talk.answers
     if answers.get("meant") == "repair":
-        end(tx, talk)
-        known = {name: answers[name] for name in ("photos",) if name in answers}
-        start(tx, person, "repair", answers={**known, "what": answers["text"], "spoken": True})
+        repair.meant_instead(tx, person, talk)
         return True
     if "part" in changed:
         answers = {**steps.change(CHANGE_LISTING, answers, answers["part"]), "chosen": True}
@@ -164,16 +155,11 @@ def _must_not_be_barred(answers: Answers) -> None:
 def urgent_in_listing(tx: Tx, person: Person, talk: Talk, text: str, files: Sequence[File]) -> None:
     """In the midst of it a repair goes first; not what is offered (a charger, a gas stove) and only sounds urgent."""
     goods = _open_question(tx, person, talk) in GOODS or offers(text) or price_in(text) is not None
-    if tx.said is None or not goods or judge.danger(tx, person.community_id, text):
-        repair.read_free(tx, person, text, files)
-    elif tx.said.edited:
-        raise Unclear("unclear.edited")
-    else:
-        hear(tx, person, talk, tx.said)
+    repair.urgent_in_another(tx, person, talk, text, files, sounds_so=goods)
 
 
 for _script in (LISTING, CHANGE_LISTING):
-    know(Known(_script, facts_for, heard, urgent=urgent_in_listing, about=of_preview, photos=preview_photos))
+    know(Known(_script, facts_for, heard, urgent=urgent_in_listing, about=of_preview, photos=looked_at))
 
 
 @action("listing.start", button=True, stays=True)
@@ -276,26 +262,6 @@ def _answers(tx: Tx, listing: Listing) -> Answers:
     return answers
 
 
-def _set_photos(tx: Tx, person: Person, what: str, answer: Any) -> None:
-    """Let these photos be the ones of something, and no others; those of a last look are taken along."""
-    wanted = {each["storage"] for each in (answer or {}).get("files", [])}
-    shown = select(Media).where(Media.about == what, Media.person_id == person.id)
-    had = tx.session.exec(shown).all()
-    for each in had:
-        if each.storage not in wanted:
-            tx.session.delete(each)
-    tx.session.flush()
-    missing = wanted - {each.storage for each in had}
-    looked_at = select(Media).where(col(Media.about).startswith("talk:"), Media.person_id == person.id)
-    for each in tx.session.exec(looked_at.where(col(Media.storage).in_(missing))).all():
-        if each.storage in missing:
-            missing.discard(each.storage)
-            each.about = what
-            tx.session.add(each)
-    tx.session.flush()
-    add_photos(tx, person, what, answer)
-
-
 def _draft(listing: Listing) -> str:
     """How the photos of an edit that waits are named."""
     return f"draft:{listing.id}"
@@ -318,7 +284,7 @@ def publish(tx: Tx, person: Person, **answers: Any) -> None:
     )
     tx.session.add(listing)
     tx.session.flush()
-    _set_photos(tx, person, about(listing), answers.get("photos"))
+    set_files(tx, person, about(listing), answers.get("photos"))
     _put_up(tx, person, listing)
 
 
@@ -344,6 +310,7 @@ def _passes(tx: Tx, person: Person, listing: Listing, content: dict[str, Any]) -
     ruling = rule_on(tx, listing, words, verdict, person=person)
     if listing.state != "open":
         listing.state = "held" if ruling.state in WAITING else "refused"
+        happened(tx, listing, f"listing.event.{listing.state}", person)
     tx.session.add(listing)
     tx.session.flush()
     stands = Say("listing.stands_mark", number=listing.number) if listing.state == "open" else ""
@@ -360,6 +327,7 @@ def _is_reported(tx: Tx, listing: Listing) -> bool:
 def _go_public(tx: Tx, listing: Listing) -> None:
     """It stands on the board from now on, for as many days as a listing does."""
     listing.state, listing.published_at = "open", tx.now
+    happened(tx, listing, "listing.event.open")
     _run(tx, listing)
     announce(tx, listing)
 
@@ -379,6 +347,7 @@ def _run(tx: Tx, listing: Listing) -> None:
 def _stop(tx: Tx, listing: Listing, state: str) -> None:
     """It does not stand there any more: no clock, no open question and no edit of it is left."""
     listing.state, listing.closed_at = state, tx.now
+    happened(tx, listing, f"listing.event.{state}")
     _drop_draft(tx, listing)
     tx.session.add(listing)
     for clock in CLOCKS:
@@ -407,17 +376,18 @@ def changed(tx: Tx, person: Person, listing: Listing, **answers: Any) -> None:
     if listing.state == "open":
         if not _passes(tx, person, listing, content):
             listing.draft = content
-            _set_photos(tx, person, _draft(listing), answers.get("photos"))
+            set_files(tx, person, _draft(listing), answers.get("photos"))
             tx.session.add(listing)
             return
         before = _pictures(tx, listing)
         _take_over(tx, listing, content)
-        _set_photos(tx, person, about(listing), answers.get("photos"))
+        set_files(tx, person, about(listing), answers.get("photos"))
         refresh(tx, listing, anew=_pictures(tx, listing) != before)
+        happened(tx, listing, "listing.event.changed", person)
         tell_owner(tx, listing, "listing.changed_now")
         return
     _take_over(tx, listing, content)
-    _set_photos(tx, person, about(listing), answers.get("photos"))
+    set_files(tx, person, about(listing), answers.get("photos"))
     _put_up(tx, person, listing)
 
 
@@ -546,6 +516,7 @@ def forget(tx: Tx, person: Person) -> None:
     theirs = tx.session.exec(select(Listing).where(Listing.person_id == person.id)).all()
     for listing in theirs:
         _take_over(tx, listing, {"title": "", "text": "", "price": None, "details": {}})
+        put(tx, about(listing))
     connection, named = tx.session.connection(), [about(each) for each in theirs]
     connection.execute(update(Notice).where(col(Notice.about).in_(named)).values(facts={}))
     words = tx.reader(person.community_id).say("notice.taken_back")
@@ -563,6 +534,7 @@ def renew(tx: Tx, person: Person, listing: Listing) -> None:
         if not _passes(tx, person, listing, content_of(listing)):
             return
         listing.state = "open"
+    happened(tx, listing, "listing.event.renewed", person)
     _run(tx, listing)
     refresh(tx, listing)
     tell_owner(tx, listing, "listing.renewed", until=listing.expires_at)
@@ -597,6 +569,7 @@ def show(tx: Tx, person: Person, listing: Listing) -> None:
     if not (own or staff_here):
         _must_be(listing, "open")
     buttons = own_buttons(listing) if own else looking_buttons(listing)
+    lines = timeline(tx, about(listing), reader_of(tx, here(tx, person)))
     tell(
         tx,
         here(tx, person),
@@ -605,34 +578,11 @@ def show(tx: Tx, person: Person, listing: Listing) -> None:
         state=Say("listing.state_mark", state=state(listing)) if listing.state != "open" else "",
         draft=Say("listing.draft_mark") if own and listing.draft else "",
         who=Say("listing.who_mark", who=author_of(tx, listing)) if staff_here else "",
+        timeline=Say("listing.timeline_mark", lines="\n".join(lines)) if lines else "",
         photos=photos_of(tx, about(listing)),
         buttons=buttons[1:] if staff_here else buttons,
         last=to_author(listing) if own else seen(listing),
     )
-
-
-def mine(tx: Tx, person: Person) -> bool:
-    """One's own listings that are not over, for who asks for their own matters; whether there are any."""
-    own = select(Listing).where(
-        Listing.person_id == person.id, col(Listing.state).in_(("held", "open", "refused"))
-    )
-    found = tx.session.exec(own.order_by(col(Listing.id).desc()).limit(MINE)).all()
-    if not found:
-        return False
-    reader = reader_of(tx, person)
-    lines = [
-        reader.say(
-            "listing.mine_line",
-            number=each.number,
-            title=brief(each),
-            price=price(content_of(each)),
-            state=state(each),
-        )
-        for each in found
-    ]
-    buttons = [Button(f"listing.show:{each.id}", number=each.number) for each in found]
-    tell(tx, person, "listing.mine", list="\n".join(lines), buttons=buttons)
-    return True
 
 
 # --- reported by neighbours -------------------------------------------------------------------------
@@ -664,6 +614,7 @@ def _hide_if_many(tx: Tx, listing: Listing, count: int) -> None:
     if count < HIDES or not _is_reported(tx, listing):
         return
     listing.state = "held"
+    happened(tx, listing, "listing.event.hidden")
     tx.session.add(listing)
     for clock in CLOCKS:
         stop_timer(tx, f"listing.{clock}:{listing.id}")

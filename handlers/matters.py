@@ -7,7 +7,7 @@ from sqlmodel import col, select
 
 from conversations.words import Reader, Say, pack, unpack
 from handlers.tx import Tx
-from store.tables import Event, Letter, Media, Person
+from store.tables import Event, Letter, Media, Person, Talk
 
 
 def add_event(
@@ -70,6 +70,7 @@ def add_photos(tx: Tx, person: Person, about: str, answer: Any) -> list[int]:
             storage=file["storage"],
             mime=file["mime"],
             size=file["size"],
+            name=file.get("name", ""),
             created_at=tx.now,
         )
         for file in {each["storage"]: each for each in (answer or {}).get("files", [])}.values()
@@ -78,6 +79,37 @@ def add_photos(tx: Tx, person: Person, about: str, answer: Any) -> list[int]:
     tx.session.add_all(rows)
     tx.session.flush()
     return [row.id for row in rows]
+
+
+def set_files(tx: Tx, person: Person, about: str, answer: Any) -> None:
+    """Let these photos and files be the ones of something, and no others; those of a last look are taken along."""
+    wanted = {each["storage"] for each in (answer or {}).get("files", [])}
+    had = tx.session.exec(select(Media).where(Media.about == about)).all()
+    for each in had:
+        if each.storage not in wanted:
+            tx.session.delete(each)
+    tx.session.flush()
+    missing = wanted - {each.storage for each in had}
+    looked_at = select(Media).where(col(Media.about).startswith("talk:"), Media.person_id == person.id)
+    for each in tx.session.exec(looked_at.where(col(Media.storage).in_(missing))).all():
+        if each.storage in missing:
+            missing.discard(each.storage)
+            each.about = about
+            tx.session.add(each)
+    tx.session.flush()
+    kept = {each.storage for each in had}
+    add_photos(
+        tx,
+        person,
+        about,
+        {"files": [each for each in (answer or {}).get("files", []) if each["storage"] not in kept]},
+    )
+
+
+def looked_at(tx: Tx, person: Person, talk: Talk) -> list[int]:
+    """The ids of the photos of a form's last look, kept for it."""
+    set_files(tx, person, f"talk:{talk.id}", talk.answers.get("photos"))
+    return photos_of(tx, f"talk:{talk.id}")
 
 
 def keep_letter(tx: Tx, person: Person, about: str, message: dict[str, Any], to: Person | None) -> Letter:

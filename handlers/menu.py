@@ -2,11 +2,21 @@
 
 from conversations.words import LANGUAGES, named_language
 from handlers import (  # noqa: F401  whose actions the commands name
+    admin_group,
+    announcement_doors,
+    announcement_lists,
+    announcements,
     appointing,
     audit,
     board,
+    board_chat,
+    board_entries,
     canvass,
+    complaint_answers,
+    complaint_clock,
+    complaint_readers,
     crew,
+    disclosures,
     equipment,
     equipment_file,
     figures,
@@ -17,12 +27,17 @@ from handlers import (  # noqa: F401  whose actions the commands name
     listing_letters,
     listings,
     managing,
+    my,
+    my_board,
+    my_matters,
+    office_silence,
     openings,
     overdue,
     paper,
     pausing,
     polls,
     posts,
+    preferences,
     price,
     privacy,
     progress,
@@ -33,13 +48,16 @@ from handlers import (  # noqa: F401  whose actions the commands name
     rules,
     rulings,
     spots,
+    times,
     urging,
     vote_cards,
+    waiting,
+    waiting_matters,
     work,
 )
 from handlers.actions import action
 from handlers.greeting import greet
-from handlers.people import communities_of, is_resident, speak_as, works
+from handlers.people import communities_of, speak_as
 from handlers.talk import here
 from handlers.tell import Button, tell
 from handlers.tx import Tx
@@ -75,20 +93,33 @@ COMMANDS = {
     "spots": "spots",
     "overdue": "overdue",
     "times": "times",
+    "figures": "figures",
+    "waiting": "waiting",
     "rulings": "ruling.list",
     "rules": "rules",
     "board": "board",
+    "public": "public",
     "sell": "listing.start",
+    "complain": "complaint.start",
+    "notify": "notify",
+    "mute": "mute",
+    "unmute": "quiet.end",
+    "notice": "announcement.start",
+    "notices": "announcement.list",
+    "disclosures": "disclosures",
 }
 FOR_STAFF = (
+    "waiting",
     "repair.open",
+    "announcement.list",
     "incident.list",
     "overdue",
-    "times",
+    "figures",
     "ruling.list",
     "rules",
     "purchases",
     "votes",
+    "public",
     "board",
     "home.find",
     "crew.list",
@@ -119,18 +150,6 @@ def thanks(tx: Tx, person: Person) -> None:
     """Courtesy is answered; among colleagues it is not ours."""
     if tx.place is None or tx.place.kind != "staff":
         tell(tx, person, "thanks.answer")
-
-
-@action("my", button=True, stays=True)
-def my(tx: Tx, person: Person) -> None:
-    """One's own matters: what an owner reported, what the crew has to do, what staff have to watch."""
-    in_group = tx.place is not None and tx.place.kind == "staff"
-    if in_group or (works(tx, person) and not is_resident(tx, person)):
-        repair_lists.open_list(tx, person)
-    else:
-        shown = [mine(tx, person) for mine in (repair_lists.mine, purchases.mine, listings.mine)]
-        if not any(shown):
-            tell(tx, person, "repair.mine_none")
 
 
 @action("language", button=True, stays=True)

@@ -144,14 +144,16 @@ def _about_repair(
     return reader.say(f"state.{repair.state}"), tuple(lines)
 
 
-def types(session: Session, ids: Sequence[int]) -> dict[int, str]:
-    """The types of these photos and recordings, as far as they are still kept."""
-    return dict(session.exec(select(Media.id, Media.mime).where(col(Media.id).in_(ids))).all())
+def files(session: Session, ids: Sequence[int]) -> dict[int, tuple[str, str]]:
+    """The types and the names of these photos and other files, as far as they are still kept."""
+    rows = session.exec(select(Media.id, Media.mime, Media.name).where(col(Media.id).in_(ids)))
+    return {number: (mime, name) for number, mime, name in rows}
 
 
-def photo(session: Session, photo_id: int) -> tuple[str, str] | None:
-    """Where a photo or a recording is stored, and its type; None if it was deleted."""
-    return session.exec(select(Media.storage, Media.mime).where(Media.id == photo_id)).first()
+def file(session: Session, media_id: int) -> tuple[str, str, str] | None:
+    """Where a photo or another file is stored, its type and its name; None if it was deleted."""
+    found = select(Media.storage, Media.mime, Media.name).where(Media.id == media_id)
+    return session.exec(found).first()
 
 
 # --- what is pressed there --------------------------------------------------------------------------

@@ -231,6 +231,12 @@ def _waiting(tx: Tx, vote: Vote, voter: Voter | None = None) -> Sequence[Paper]:
 # --- confirmed, or given back -----------------------------------------------------------------------
 
 
+@action("paper.show", Paper, button=True, stays=True)
+def show(tx: Tx, person: Person, paper: Paper) -> None:
+    """One paper with its photos, and what can be decided."""
+    _card(tx, paper, anew=True)
+
+
 @action("paper.confirm", Paper, button=True)
 def confirm(tx: Tx, person: Person, paper: Paper) -> None:
     """A second person has compared the photo with what was entered: the ballot is cast."""

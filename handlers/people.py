@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from sqlmodel import col, or_, select
 
 from handlers.tx import Tx
-from store.tables import Account, Agent, Community, Home, HomeRole, Person, Place, Role
+from store.tables import Account, Agent, Community, Complaint, Home, HomeRole, Joiner, Person, Place, Role
 
 
 def roles_of(tx: Tx, person: Person) -> set[str]:
@@ -53,6 +53,17 @@ def homes_of(tx: Tx, person: Person) -> list[Home]:
         .order_by(col(Home.building), col(Home.entrance), col(Home.room))
     )
     return tx.once("homes", person.id, lambda: list(tx.session.exec(homes)))
+
+
+def lives_in(tx: Tx, person: Person, building: str) -> bool:
+    """Whether the person owns a home in a building, rents one or lives in one."""
+    return any(home.building == building for home in homes_of(tx, person))
+
+
+def joiner_of(tx: Tx, complaint: Complaint, person: Person) -> Joiner | None:
+    """Somebody's row as one who says the same."""
+    theirs = select(Joiner).where(Joiner.complaint_id == complaint.id, Joiner.person_id == person.id)
+    return tx.session.exec(theirs).first()
 
 
 def buildings_of(tx: Tx, community_id: int) -> list[str]:

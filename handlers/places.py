@@ -9,6 +9,7 @@ from conversations.errors import Refused
 from conversations.said import Said
 from handlers.actions import action
 from handlers.codes import find_code, is_open, new_code, use_up
+from handlers.disclosures import begin_disclosures
 from handlers.joining import come_in
 from handlers.leaving import lost_a_tie
 from handlers.people import add_account, new_person, roles_of
@@ -113,6 +114,7 @@ def _claim(tx: Tx, place: Place, code: Code) -> None:
             tx.session.add(before)
             _end_staff(tx, place.messenger, code.community_id)  # whoever acts in the new one is staff again
     _belongs(tx, place, code, "staff")
+    begin_disclosures(tx)
     tell(tx, place, "place.claimed", community=tx.community(code.community_id).name, buttons=("link", "help"))
 
 

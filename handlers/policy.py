@@ -1,11 +1,12 @@
 """What a community may set for itself, with the defaults that settings.toml gives."""
 
 import re
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from sqlmodel import Session, select
 
+from conversations.announcement import TOPICS
 from conversations.words import texts
 from handlers.tx import Tx
 from store.tables import CommunitySetting
@@ -47,6 +48,32 @@ def _deadlines(text: str) -> str:
     return text
 
 
+LONGEST_MONTHS = 60
+
+
+def months_in(text: str) -> dict[str, int]:
+    """What "fees 12m, fund 6m" says: {"fees": 12, "fund": 6}; ValueError names what it cannot mean."""
+    found: dict[str, int] = {}
+    for part in filter(None, (each.strip() for each in text.split(","))):
+        match = re.fullmatch(r"([a-z]+) +([0-9]{1,2})m", part)
+        if match is None:
+            raise ValueError(f"「{part}」 is not like: fees 12m, fund 6m")
+        if match[1] not in TOPICS:
+            raise ValueError(f"「{match[1]}」 is nothing to disclose; there are: {', '.join(TOPICS)}")
+        if match[1] in found:
+            raise ValueError(f"「{match[1]}」 stands there twice")
+        if not 1 <= int(match[2]) <= LONGEST_MONTHS:
+            raise ValueError(f"「{part}」 is not between 1 and {LONGEST_MONTHS}m")
+        found[match[1]] = int(match[2])
+    return found
+
+
+def _months(text: str) -> str:
+    months_in(text)
+    return text
+
+
+Months = Annotated[str, AfterValidator(_months)]
 Deadlines = Annotated[str, AfterValidator(_deadlines)]
 RINGS = ("duty", "present", "everybody")
 HOOK = "hook"
@@ -106,6 +133,8 @@ class Policy(BaseModel):
     said_days: int = Field(180, ge=1, le=3650)
     sent_days: int = Field(1095, ge=30, le=36500)
     guest_days: int = Field(30, ge=1, le=3650)
+    join_days: int = Field(3, ge=1, le=60)
+    letter_days: int = Field(3, ge=1, le=60)
     city: str = ""
     cosigners: int = Field(0, ge=0, le=1000)
     insist_cosigners: int = Field(10, ge=1, le=1000)
@@ -124,6 +153,10 @@ class Policy(BaseModel):
     silence_hours: Hours = "1, 24, 168"
     flood_messages: int = Field(8, ge=3, le=100)
     posts_days: int = Field(7, ge=1, le=365)
+    complaints_a_day: int = Field(5, ge=1, le=100)
+    answer_days: int = Field(10, ge=1, le=60)
+    board_page: Literal["all", "link", "members", "off"] = "link"
+    disclosures: Months = "services 12m, quality 12m, fees 12m, fund 6m, revenue 6m"
 
     @model_validator(mode="after")
     def _day_has_hours(self) -> Self:

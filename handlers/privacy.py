@@ -10,7 +10,7 @@ from sqlmodel import SQLModel, col, select
 
 from conversations.errors import Refused
 from conversations.words import Say
-from handlers import conduct, listing_cards, listings
+from handlers import complaints, conduct, listing_cards, listings, preferences
 from handlers.actions import action
 from handlers.agents import acts_for_lines, agent_lines, revoke_all
 from handlers.ballot_log import receipt
@@ -31,10 +31,14 @@ from store import scrub
 from store.scrub import Word
 from store.tables import (
     Account,
+    Announcement,
     Attempt,
     Audit,
     Code,
     Community,
+    Complaint,
+    Edition,
+    Entry,
     Event,
     Example,
     Flag,
@@ -56,7 +60,9 @@ from store.tables import (
     Person,
     Place,
     Post,
+    Preference,
     Purchase,
+    Reading,
     Repair,
     Rest,
     Role,
@@ -71,6 +77,7 @@ OVER = ("closed", "withdrawn")
 PURCHASE_OVER = ("declined", "withdrawn", "rejected", "done")
 LISTING_OVER = ("closed", "expired", "withdrawn", "refused")
 PAPER_PHOTOS = "paper:"
+EDITION_FILES = "edition:"
 SHORTEST_NAME = 2
 SHORTEST_LATIN = 3
 SHORTEST_NUMBER = 5
@@ -98,7 +105,10 @@ def mydata(tx: Tx, person: Person) -> None:
         "repairs": _repairs(tx, person),
         "purchases": _purchases(tx, person),
         "listings": _listings(tx, person),
+        "complaints": complaints.said_by(tx, person),
         "votes": [*_votes(tx, person), *_objections(tx, person)],
+        "wishes": preferences.lines(tx, person),
+        "notices": _notices(tx, person),
         "open": _open(tx, person),
         "said": _said(tx, person),
     }
@@ -304,6 +314,29 @@ def _listings(tx: Tx, person: Person) -> list[Say]:
     ]
 
 
+def _notices(tx: Tx, person: Person) -> list[Say]:
+    """The notices that one wrote for the office, and those that one said to have read."""
+    written = (
+        select(Announcement, Edition)
+        .join(Edition, col(Edition.announcement_id) == col(Announcement.id))
+        .where(Edition.pseudonym == person.pseudonym)
+        .order_by(col(Edition.id))
+    )
+    read = (
+        select(Announcement.number, Reading.at)
+        .join(Reading, col(Reading.announcement_id) == col(Announcement.id))
+        .where(Reading.person_id == person.id)
+        .order_by(col(Reading.id))
+    )
+    return [
+        *(
+            Say("mydata.announcement", number=each.number, at=edition.at, title=edition.title)
+            for each, edition in tx.session.exec(written).all()
+        ),
+        *(Say("mydata.reading", number=number, at=at) for number, at in tx.session.exec(read).all()),
+    ]
+
+
 def _objections(tx: Tx, person: Person) -> list[Say]:
     """What one said against results, and what was answered."""
     filed = (
@@ -456,6 +489,7 @@ def _erase(tx: Tx, person: Person) -> None:
     _end_ties(tx, person)
     _forget_requests(tx, person)
     listings.forget(tx, person)
+    complaints.forget(tx, person)
     conduct.forget(tx, person, [f"{each.messenger}:{each.external_id}" for each in accounts_of(tx, person)])
     _erase_matters(tx, person)
     _erase_messages(tx, person)
@@ -542,7 +576,8 @@ def _erase_matters(tx: Tx, person: Person) -> None:
     followed = select(Follower.repair_id).where(Follower.person_id == person.id)
     fewer = update(Repair).where(col(Repair.id).in_(followed)).values(homes=col(Repair.homes) - 1)
     connection.execute(fewer)
-    connection.execute(delete(Follower).where(col(Follower.person_id) == person.id))
+    for table in (Follower, Preference, Reading):
+        connection.execute(delete(table).where(col(table.person_id) == person.id))
     connection.execute(
         delete(Letter).where(or_(col(Letter.person_id) == person.id, col(Letter.to_id) == person.id))
     )
@@ -575,6 +610,7 @@ def _erase_matters(tx: Tx, person: Person) -> None:
             "opening": col(Opening.id).in_(openings),
             "objection": col(Objection.person_id) == person.id,
             "event": col(Event.about).in_(about),
+            "entry": col(Entry.about).in_(about),
             "notice": col(Notice.about).in_(about),
             "outgoing": col(Outgoing.card).in_(cards),
         },
@@ -588,20 +624,23 @@ def _ids(tx: Tx, table: Any, which: Any) -> list[int]:
 def _drop_photos(tx: Tx, whose: Any) -> None:
     """Delete the photos and recordings of repairs and requests that are over; those of open ones are needed still.
 
-    The photo of a ballot is none of whoever took it, but evidence.
+    The photo of a ballot is none of whoever took it, but evidence; what stands with a notice is the office's.
     """
     kept: list[str] = []
     for table, name, over in (
         (Repair, "repair", OVER),
         (Purchase, "purchase", PURCHASE_OVER),
         (Listing, "listing", LISTING_OVER),
+        (Complaint, "complaint", OVER),
     ):
         named = select(Media.about).where(whose, col(Media.about).startswith(f"{name}:")).distinct()
         numbers = [int(each.removeprefix(f"{name}:")) for each in tx.session.exec(named)]
         opened = col(table.id).in_(numbers) & col(table.state).not_in(over)
         kept += [f"{name}:{number}" for number in _ids(tx, table, opened)]
     gone = delete(Media).where(
-        whose, col(Media.about).not_in(kept), col(Media.about).not_like(f"{PAPER_PHOTOS}%")
+        whose,
+        col(Media.about).not_in(kept),
+        *(col(Media.about).not_like(f"{each}%") for each in (PAPER_PHOTOS, EDITION_FILES)),
     )
     tx.session.connection().execute(gone)
 

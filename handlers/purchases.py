@@ -16,6 +16,7 @@ from handlers.actions import action, perform
 from handlers.calendar import working_deadline
 from handlers.matters import add_photos, events_of, timeline
 from handlers.numbers import next_number
+from handlers.overdue import refresh_list
 from handlers.people import buildings_of, homes_of, owns
 from handlers.policy import policy_of
 from handlers.purchase_cards import (
@@ -204,6 +205,7 @@ def announce(tx: Tx, purchase: Purchase, *, but: Person | None = None, photos: S
         photos=photos or photos_of(tx, purchase),
         but=but,
         buttons=[*support_button(purchase), Button(f"purchase.show:{purchase.id}", number=purchase.number)],
+        wish="purchase",
         **public(tx, purchase),
     )
 
@@ -238,9 +240,13 @@ def run_clock(tx: Tx, purchase: Purchase) -> None:
 
 def stop_clocks(tx: Tx, purchase: Purchase) -> None:
     """Nobody has to do anything until then any more."""
-    purchase.due_at = None
+    late, purchase.due_at = purchase.due_at is not None and purchase.due_at <= tx.now, None
     for clock in CLOCKS:
         stop_timer(tx, f"purchase.{clock}:{purchase.id}")
+    if late:
+        tx.session.add(purchase)
+        tx.session.flush()
+        refresh_list(tx, purchase.community_id)
 
 
 def _waits_for_staff(purchase: Purchase) -> bool:
@@ -269,6 +275,7 @@ def overdue(tx: Tx, person: None, purchase: Purchase) -> None:
             add_event(tx, purchase, "purchase.event.not_ordered", None)
         tell_owner(tx, purchase, "purchase.late")
         board(tx, purchase)
+        refresh_list(tx, purchase.community_id)
     set_timer(tx, purchase.community_id, f"purchase.overdue:{purchase.id}", tx.now + AGAIN)
 
 
@@ -424,18 +431,6 @@ def _open_requests(tx: Tx, person: Person) -> Sequence[Purchase]:
     rows = select(Purchase).where(Purchase.community_id == person.community_id, col(Purchase.state).in_(OPEN))
     own_first = case((col(Purchase.person_id) == person.id, 0), else_=1)
     return tx.session.exec(rows.order_by(own_first, col(Purchase.id).desc()).limit(20)).all()
-
-
-def mine(tx: Tx, person: Person) -> bool:
-    """One line on one's own open requests, for who asks for their own matters; whether there are any."""
-    own = [each for each in _open_requests(tx, person) if each.person_id == person.id]
-    if own:
-        states = [
-            Say("purchase.mine_one", number=each.number, state=Say(f"purchase.state.{each.state}"))
-            for each in own
-        ]
-        tell(tx, person, "purchase.mine", list=states, buttons=("purchases",))
-    return bool(own)
 
 
 # --- what a vote decides ----------------------------------------------------------------------------

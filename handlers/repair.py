@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlmodel import col, select
 
-from conversations.errors import NotNow, Refused
+from conversations.errors import NotNow, Refused, Unclear
 from conversations.repair import CORRECT, EMERGENCY, LOWER, MORE, REPAIR, WALK_IN, where_in
 from conversations.repair import LONGEST as SAID
 from conversations.said import File
@@ -58,7 +58,7 @@ from handlers.repair_cards import (
     where,
 )
 from handlers.repair_end import reopen
-from handlers.talk import Known, ask, end, end_about, here, know, no_facts, open_talk, start
+from handlers.talk import Known, ask, end, end_about, hear, here, know, no_facts, open_talk, start
 from handlers.tell import URGENT, publish, reader_of, take_back, tell
 from handlers.timers import set_timer, stop_timer
 from handlers.tx import Tx
@@ -246,6 +246,26 @@ def urgent_in_form(tx: Tx, person: Person, talk: Talk, text: str, files: Sequenc
     _page_at_once(tx, person, kept)
 
 
+def meant_instead(tx: Tx, person: Person, talk: Talk) -> None:
+    """What another form was told is a report: its words and photos go into the form of one."""
+    answers = talk.answers
+    photos = {"photos": answers["photos"]} if "photos" in answers else {}
+    end(tx, talk)
+    start(tx, person, "repair", answers={**photos, "what": answers["text"], "spoken": True})
+
+
+def urgent_in_another(
+    tx: Tx, person: Person, talk: Talk, text: str, files: Sequence[File], *, sounds_so: bool
+) -> None:
+    """In the midst of another form a danger goes first; what only `sounds_so` there is an answer to its question."""
+    if tx.said is None or not sounds_so or judge.danger(tx, person.community_id, text):
+        read_free(tx, person, text, files)
+    elif tx.said.edited:
+        raise Unclear("unclear.edited")
+    else:
+        hear(tx, person, talk, tx.said)
+
+
 def urgent_again(tx: Tx, person: Person, talk: Talk, text: str, files: Sequence[File]) -> None:
     """A sentence of danger while the place is asked for: more of the same, at the place that is known, or another."""
     answers = {**_known_place(talk.answers), **_spoken_report(tx, person, text, files, {})}
@@ -398,15 +418,17 @@ def emergency(
     if by is not person:
         _tell_entered(tx, by, person, repair)
     ring(tx, repair)
+    quiet = repair.place in ("", "home") or not repair.confirmed
     publish(
         tx,
         repair.community_id,
         "repair.board",
         about=f"repair:{repair.id}",
         photos=photos_of(tx, repair) if repair.place else (),  # nobody has said yet what they show
-        silent=repair.place in ("", "home") or not repair.confirmed,
+        silent=quiet,
         but=person,
         buttons=board_buttons(repair),
+        wish="repair" if quiet else "",  # what is loud concerns the safety of all
         **public(tx, repair),
     )
     if ask_where and tx.place is not None and tx.place.kind == "private":
@@ -558,6 +580,7 @@ def _report(tx: Tx, person: Person, answers: Answers, *, entered: bool = False) 
         photos=photos_of(tx, repair),
         but=person,
         buttons=board_buttons(repair),
+        wish="repair",
         **public(tx, repair),
     )
     return repair

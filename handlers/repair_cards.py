@@ -5,7 +5,8 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlmodel import col, select
+from sqlalchemy import ColumnElement
+from sqlmodel import col, or_, select
 
 from conversations.errors import Refused
 from conversations.money import yuan
@@ -14,6 +15,7 @@ from handlers import matters
 from handlers.masking import without_private
 from handlers.people import crew_of, homes_of, managers_of, roles_of, works
 from handlers.policy import policy_of
+from handlers.public import put
 from handlers.rings import last_whom, to_call
 from handlers.tell import (
     NEWS,
@@ -22,6 +24,7 @@ from handlers.tell import (
     close_everywhere,
     close_last,
     holders,
+    know_audience,
     notify,
     place_of,
     places_of_kind,
@@ -29,7 +32,7 @@ from handlers.tell import (
     tell,
 )
 from handlers.tx import Tx
-from store.tables import Event, Follower, Home, Outgoing, Person, Place, Repair, Spot, Talk
+from store.tables import Event, Follower, Home, HomeRole, Outgoing, Person, Place, Repair, Spot, Talk
 
 ON_IT = ("accepted", "on_way")
 PAUSED = ("parts", "access")
@@ -442,6 +445,8 @@ def staff_card(tx: Tx, repair: Repair, *, key: str = "", anew: bool = False, lan
             card=f"repair:{repair.id}",
             anew=anew,
             lane=lane,
+            # What is late, waits or has come back has a clock that runs; an emergency and an incident concern all now.
+            alone=bool(key) or repair.urgent or repair.incident,
             photos=files_of(tx, repair) if repair.ring <= 1 else (),
             buttons=staff_buttons(repair),
             assigned=assigned(tx, repair),
@@ -478,6 +483,7 @@ def paged(tx: Tx, repair: Repair, to: Person | Place) -> dict[str, Any]:
 
 def board(tx: Tx, repair: Repair) -> None:
     """Let the board show the present state, of what belongs to all with its last steps."""
+    put(tx, f"repair:{repair.id}")
     for place in places_of_kind(tx, repair.community_id, "board"):
         steps = public_timeline(tx, repair, reader_of(tx, place))[-MOST_STEPS:] if is_common(repair) else []
         tell(
@@ -642,3 +648,22 @@ def files_of(tx: Tx, repair: Repair) -> list[int]:
 def add_photos(tx: Tx, person: Person, repair: Repair, answer: Any) -> list[int]:
     """Keep the photos and recordings of an answer as the repair's; the ids of those that it did not have yet."""
     return matters.add_photos(tx, person, f"repair:{repair.id}", answer)
+
+
+def _followers(number: str) -> ColumnElement[bool]:
+    return col(Person.id).in_(select(Follower.person_id).where(Follower.repair_id == int(number)))
+
+
+def _concerned(number: str) -> ColumnElement[bool]:
+    """Who follows a repair, and everybody of its building."""
+    its = select(Repair.building).where(Repair.id == int(number)).scalar_subquery()
+    there = (
+        select(HomeRole.person_id)
+        .join(Home, col(Home.id) == col(HomeRole.home_id))
+        .where(or_(its == "", col(Home.building) == its))
+    )
+    return or_(_followers(number), col(Person.id).in_(there))
+
+
+know_audience("followers", _followers)
+know_audience("concerned", _concerned)

@@ -8,15 +8,12 @@ from sqlmodel import and_, col, or_, select
 
 from conversations.words import Reader, Say
 from handlers.actions import action
-from handlers.following import followed_by
 from handlers.matters import timeline
 from handlers.people import numbers_as_numbers, roles_of, works
 from handlers.repair_cards import (
-    OPEN,
     WORK,
     assigned,
     brief,
-    brief_to,
     buttons_for,
     files_of,
     for_crew,
@@ -160,40 +157,6 @@ def show_waiting(tx: Tx, person: Person) -> None:
         tell_owner(tx, repair, "repair.waits", what=brief(repair))
     if works(tx, person) and _to_do(tx, person):
         open_list(tx, person)
-
-
-def mine(tx: Tx, person: Person) -> bool:
-    """What the person reported, newest first: the open ones, else the last few; False if there is nothing to show."""
-    everything = (
-        select(Repair)
-        .where(Repair.person_id == person.id, col(Repair.incident).is_(False))
-        .order_by(col(Repair.id).desc())
-    )
-    opened = tx.session.exec(everything.where(col(Repair.state).in_(OPEN)).limit(10)).all()
-    repairs = [*opened, *followed_by(tx, person)] or tx.session.exec(everything.limit(3)).all()
-    if not repairs:
-        return False
-    to = tx.place if tx.place is not None and tx.place.kind == "staff" else person
-    reader = reader_of(tx, to)
-    lines = [
-        reader.say(
-            "repair.line_urgent" if repair.urgent else "repair.line",
-            number=repair.number,
-            where=where(tx, repair, public=repair.person_id != person.id),
-            what=brief_to(tx, repair, person),
-            state=state_of(tx, repair),
-            due=repair.due_at or Say("due.now"),
-        )
-        for repair in repairs
-    ]
-    tell(
-        tx,
-        to,
-        "repair.mine",
-        list="\n".join(lines),
-        buttons=[Button(f"repair.show:{repair.id}", number=repair.number) for repair in repairs[:10]],
-    )
-    return True
 
 
 def _open_repairs(tx: Tx, community_id: int) -> list[Repair]:

@@ -17,6 +17,8 @@ from handlers.calendar import working_deadline
 from handlers.holding import about, of_vote, page_of
 from handlers.masking import without_private
 from handlers.matters import add_event
+from handlers.overdue import DECIDE as LATE
+from handlers.overdue import refresh_list
 from handlers.people import committee_of
 from handlers.policy import policy_of
 from handlers.talk import Known, end_about, here, know, no_facts, start
@@ -186,6 +188,7 @@ def _tell_staff(tx: Tx, vote: Vote) -> None:
         "result.staff",
         card=about(vote),
         anew=True,
+        alone=True,
         buttons=[Button(f"vote.show:{vote.id}", number=vote.number)],
         **shown(tx, vote),
     )
@@ -259,17 +262,39 @@ def file_objection(tx: Tx, person: Person, vote: Vote, what: str, **rest: Any) -
 
 def _ask_decision(tx: Tx, filed: Objection, vote: Vote) -> None:
     """Whoever decides has it before them, every day anew until it is decided."""
-    facts = {**facts_of(vote), "what": filed.what, "at": filed.at}
-    buttons = [Button(f"objection.{name}:{filed.id}", number=vote.number) for name in ("reject", "uphold")]
-    card = f"objection:{filed.id}"
+    facts, buttons, card = _asked(filed, vote)
     people = decides(tx, vote, filed)
     for each in people:
-        tell(tx, each, "objection.asked", card=card, anew=True, buttons=buttons, **facts)
+        tell(tx, each, "objection.asked", card=card, anew=True, alone=True, buttons=buttons, **facts)
     if not people and vote.kind == "statutory":
-        tell_staff(tx, vote.community_id, "objection.nobody", card=card, anew=True, **facts)
+        tell_staff(tx, vote.community_id, "objection.nobody", card=card, anew=True, alone=True, **facts)
     elif not people:
-        tell_staff(tx, vote.community_id, "objection.asked", card=card, anew=True, buttons=buttons, **facts)
+        tell_staff(
+            tx,
+            vote.community_id,
+            "objection.asked",
+            card=card,
+            anew=True,
+            alone=True,
+            buttons=buttons,
+            **facts,
+        )
     set_timer(tx, vote.community_id, f"objection.wait:{filed.id}", tx.now + ASK_AGAIN)
+
+
+def _asked(filed: Objection, vote: Vote) -> tuple[dict[str, Any], list[Button], str]:
+    """What is asked of whoever decides, what they can do, and the name of the card."""
+    facts = {**facts_of(vote), "what": filed.what, "at": filed.at}
+    buttons = [Button(f"objection.{name}:{filed.id}", number=vote.number) for name in ("reject", "uphold")]
+    return facts, buttons, f"objection:{filed.id}"
+
+
+@action("objection.show", Objection, button=True, stays=True)
+def show_objection(tx: Tx, person: Person, filed: Objection) -> None:
+    """One objection, with what can be decided, for whoever decides."""
+    _must_wait(filed)
+    facts, buttons, card = _asked(filed, tx.session.get_one(Vote, filed.vote_id))
+    tell(tx, here(tx, person), "objection.asked", card=card, anew=True, buttons=buttons, **facts)
 
 
 @action("objection.wait", Objection)
@@ -334,6 +359,8 @@ def _decide(tx: Tx, person: Person, filed: Objection, state: str, why: str) -> V
     stop_timer(tx, f"objection.wait:{filed.id}")
     end_about(tx, f"objection:{filed.id}")
     close_everywhere(tx, f"objection:{filed.id}")
+    if filed.at <= tx.now - LATE:
+        refresh_list(tx, filed.community_id)
     vote = tx.session.get_one(Vote, filed.vote_id)
     public = _public_answer(tx, filed)
     add_event(tx, about(vote), f"event.objection_{state}", person, community_id=vote.community_id, why=public)

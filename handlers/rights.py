@@ -6,7 +6,8 @@ from typing import Any
 from conversations.errors import Refused
 from conversations.repair import WIDE
 from conversations.words import Say
-from handlers.people import is_guest, is_resident, owns, roles_of, works
+from handlers.announcement_cards import OUT, is_for_all, is_reader
+from handlers.people import is_guest, is_resident, joiner_of, lives_in, owns, roles_of, works
 from handlers.proxies import powers_given_to
 from handlers.repair_cards import follower_of, is_common
 from handlers.tx import Tx
@@ -99,6 +100,16 @@ def crew_in_charge(tx: Tx, person: Person, row: Any) -> bool:
     return row is not None and row.crew_id == person.id and works(tx, person)
 
 
+def in_this_group(tx: Tx, person: Person, row: Any) -> bool:
+    """Property staff, in the very group for which the message in the row is."""
+    return staff(tx, person, row) and tx.place is not None and row is not None and row.place_id == tx.place.id
+
+
+def recipient(tx: Tx, person: Person, row: Any) -> bool:
+    """To whom the message in the row was sent."""
+    return row is not None and row.person_id == person.id
+
+
 def addressee(tx: Tx, person: Person, row: Any) -> bool:
     """To whom the letter in the row was written."""
     return row is not None and row.to_id == person.id
@@ -133,6 +144,23 @@ def stands_in(tx: Tx, person: Person, row: Any) -> bool:
 def judges(tx: Tx, person: Person, row: Any) -> bool:
     """Staff who decide on a ruling, but not on their own words."""
     return staff(tx, person, row) and not accused(tx, person, row)
+
+
+def reads(tx: Tx, person: Person, row: Any) -> bool:
+    """Whom the complaint in the row is shown to: everybody here, or the people of its building alone."""
+    return row is not None and (
+        lives_in(tx, person, row.building) if row.building else known(tx, person, row)
+    )
+
+
+def shares(tx: Tx, person: Person, row: Any) -> bool:
+    """Who lives where the complaint in the row is shown."""
+    return row is not None and is_resident(tx, person) and reads(tx, person, row)
+
+
+def joiner(tx: Tx, person: Person, row: Any) -> bool:
+    """Who says the same as the complaint in the row."""
+    return row is not None and joiner_of(tx, row, person) is not None
 
 
 def votes_for(tx: Tx, person: Person, row: Any) -> bool:
@@ -172,12 +200,29 @@ def known(tx: Tx, person: Person, row: Any) -> bool:
     return not is_guest(tx, person) or staff(tx, person, row)
 
 
+def notified(tx: Tx, person: Person, row: Any) -> bool:
+    """For whom the notice in the row is, once it was sent: everybody whom the community knows, or who lives there."""
+    if row is None or row.state not in OUT:
+        return False
+    return known(tx, person, row) if is_for_all(row.audience) else is_reader(tx, person, row)
+
+
 CLOCK = "clock"
 
 RIGHTS: Mapping[str, tuple[Capacity | str, ...]] = {
     "help": (anybody,),
     "thanks": (anybody,),
     "my": (anybody,),
+    "mine.page": (anybody,),
+    "waiting": (known,),
+    "waits.page": (staff,),
+    "waiting.morning": (CLOCK,),
+    "waiting.week": (CLOCK,),
+    "figures": (known,),
+    "report.show": (known,),
+    "month.picture": (staff,),
+    "month.sheet": (staff,),
+    "figures.publish": (CLOCK,),
     "language": (anybody,),
     "consent.agree": (anybody,),
     "consent.refuse": (anybody,),
@@ -187,6 +232,11 @@ RIGHTS: Mapping[str, tuple[Capacity | str, ...]] = {
     "join.start": (guest,),
     "join.as": (newcomer,),
     "join.request": (guest,),
+    "join.show": (reporter, staff),
+    "join.remind": (CLOCK,),
+    "join.overdue": (CLOCK,),
+    "letter.remind": (CLOCK,),
+    "letter.overdue": (CLOCK,),
     "join.approve": (staff,),
     "join.decline": (staff,),
     "link": (staff,),
@@ -246,6 +296,18 @@ RIGHTS: Mapping[str, tuple[Capacity | str, ...]] = {
     "audit": (staff,),
     "canvass": (staff,),
     "digest.send": (CLOCK,),
+    "digest.week": (CLOCK,),
+    "group.summary": (CLOCK,),
+    "group.list": (staff,),
+    "group.open": (in_this_group,),
+    "digest.open": (recipient,),
+    "digest.more": (anybody,),
+    "notify": (resident,),
+    "wish.kind": (resident,),
+    "wish.choose": (resident,),
+    "mute": (resident,),
+    "quiet.for": (resident,),
+    "quiet.end": (resident,),
     "mydata": (anybody,),
     "forget": (anybody,),
     "erase": (anybody,),
@@ -268,6 +330,7 @@ RIGHTS: Mapping[str, tuple[Capacity | str, ...]] = {
     "papers": (staff,),
     "paper.new": (staff,),
     "paper.enter": (staff,),
+    "paper.show": (staff,),
     "paper.confirm": (staff,),
     "paper.refuse": (staff,),
     "paper.remind": (CLOCK,),
@@ -285,6 +348,7 @@ RIGHTS: Mapping[str, tuple[Capacity | str, ...]] = {
     "poll.open": (staff, committee),
     "objection.start": (anybody,),
     "objection.file": (anybody,),
+    "objection.show": (decides,),
     "objection.wait": (CLOCK,),
     "objection.uphold": (decides,),
     "objection.reject": (decides,),
@@ -386,9 +450,30 @@ RIGHTS: Mapping[str, tuple[Capacity | str, ...]] = {
     "listing.report": (staff, resident),
     "listing.reason": (resident,),
     "listing.explained": (resident,),
+    "complaint.start": (resident,),
+    "complaint.publish": (resident,),
+    "complaint.reword": (reporter,),
+    "complaint.reworded": (reporter,),
+    "complaint.withdraw": (reporter,),
+    "complaint.show": (reporter, reads, joiner, staff, committee, manager),
+    "complaint.join": (shares,),
+    "complaint.leave": (joiner,),
+    "complaint.answer": (staff,),
+    "complaint.answered": (staff,),
+    "complaint.solved": (reporter,),
+    "complaint.unsolved": (reporter,),
+    "complaint.more": (reporter,),
+    "complaint.followed": (reporter,),
+    "complaint.remind": (CLOCK,),
+    "complaint.overdue": (CLOCK,),
+    "complaint.silence": (CLOCK,),
     "letter.report": (addressee,),
     "post.unsay": (CLOCK,),
     "rules": (anybody,),
+    "public": (known,),
+    "address.ask": (staff,),
+    "address.change": (staff,),
+    "board.fill": (CLOCK,),
     "rule.add": (staff,),
     "rule.added": (staff,),
     "rule.silence": (staff,),
@@ -399,7 +484,7 @@ RIGHTS: Mapping[str, tuple[Capacity | str, ...]] = {
     "ruling.allow": (judges, stands_in),
     "ruling.uphold": (judges, stands_in),
     "ruling.list": (staff,),
-    "ruling.show": (staff,),
+    "ruling.show": (staff, stands_in, accused),
     "ruling.remind": (CLOCK,),
     "ruling.overdue": (CLOCK,),
     "purchases": (anybody,),
@@ -433,6 +518,24 @@ RIGHTS: Mapping[str, tuple[Capacity | str, ...]] = {
     "purchase.problem": (reporter,),
     "purchase.reported": (reporter,),
     "purchase.silence": (CLOCK,),
+    "announcement.start": (known,),
+    "announcement.disclose": (staff,),
+    "announcement.publish": (staff,),
+    "announcement.send": (CLOCK,),
+    "announcement.now": (staff,),
+    "announcement.change": (staff,),
+    "announcement.drop": (staff,),
+    "announcement.correct": (staff,),
+    "announcement.withdraw": (staff,),
+    "announcement.withdrawn": (staff,),
+    "announcement.read": (notified,),
+    "announcement.remind": (CLOCK,),
+    "announcement.card": (staff,),
+    "announcement.canvass": (staff,),
+    "announcement.show": (staff, notified),
+    "announcement.list": (known,),
+    "disclosures": (known,),
+    "disclosure.look": (CLOCK,),
 }
 
 

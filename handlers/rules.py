@@ -10,7 +10,7 @@ from conversations import steps
 from conversations.errors import Unclear
 from conversations.rules import ALLOWED, CATEGORIES, DROP, RULE, SILENCE
 from conversations.steps import Answers
-from conversations.words import Say, normal
+from conversations.words import Reader, Say, normal
 from handlers import judge
 from handlers.actions import action
 from handlers.listing_cards import content_of, words_of
@@ -35,9 +35,20 @@ MOST_POSTS, MOST_LISTINGS, MOST_SHOWN = 1000, 300, 5
 def show_rules(tx: Tx, person: Person) -> None:
     """The rules in force, in their own sentences; staff also get what they can change."""
     to = here(tx, person)
-    reader = reader_of(tx, to)
     in_group = tx.place is not None and tx.place.kind == "staff"
-    rules = judge.conduct_rules(tx, person.community_id)
+    drops = [Button(f"rule.drop:{each.id}", number=each.id) for each in _own(tx, person.community_id)]
+    tell(
+        tx,
+        to,
+        "rules.all",
+        buttons=["rule.add", "rule.silence", *drops] if in_group else [],
+        **in_force(tx, person.community_id, reader_of(tx, to)),
+    )
+
+
+def in_force(tx: Tx, community_id: int, reader: Reader) -> dict[str, Any]:
+    """The facts of "rules.all": every rule, what this community changed in them, and what follows in the group."""
+    rules = judge.conduct_rules(tx, community_id)
     of_file: dict[str, dict[str, list[str]]] = {name: {} for name in CATEGORIES}
     for rule in rules.rules:
         if not rule.own:
@@ -53,18 +64,13 @@ def show_rules(tx: Tx, person: Person) -> None:
         )
         for name, found in of_file.items()
     ]
-    own = _own(tx, person.community_id)
+    own = _own(tx, community_id)
     names = [reader.say("rules.own_line", number=each.id, line=_line(each)) for each in own]
-    drops = [Button(f"rule.drop:{each.id}", number=each.id) for each in own]
-    tell(
-        tx,
-        to,
-        "rules.all",
-        rules="\n".join(lines),
-        own=Say("rules.own", list="\n".join(names)) if names else "",
-        group=ladder(tx, person.community_id),
-        buttons=["rule.add", "rule.silence", *drops] if in_group else [],
-    )
+    return {
+        "rules": "\n".join(lines),
+        "own": Say("rules.own", list="\n".join(names)) if names else "",
+        "group": ladder(tx, community_id),
+    }
 
 
 def _own(tx: Tx, community_id: int) -> Sequence[CommunityRule]:

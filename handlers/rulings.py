@@ -12,6 +12,7 @@ from handlers.conduct import (
     WAITING,
     end_ruling,
     facts,
+    happened,
     is_numbered,
     judged_of,
     keep_example,
@@ -23,8 +24,11 @@ from handlers.conduct import (
     tell_author,
     wait_for_staff,
 )
+from handlers.matters import timeline
+from handlers.overdue import refresh_list
 from handlers.people import committee_of
 from handlers.repair_cards import cut_short
+from handlers.rights import accused
 from handlers.talk import here
 from handlers.tell import Button, close_everywhere, reader_of, tell
 from handlers.timers import set_timer
@@ -54,6 +58,7 @@ def appeal(tx: Tx, person: Person, ruling: Ruling) -> None:
         raise Refused("ruling.moot", number=ruling.number)
     must_not_ask_too_often(tx, person)
     ruling.state, ruling.appealed_at = "appealed", tx.now
+    happened(tx, ruling, "ruling.event.appealed", person)
     wait_for_staff(tx, ruling)
     tell(tx, here(tx, person), "ruling.appealed", **facts(tx, ruling))
 
@@ -136,14 +141,20 @@ def _line(tx: Tx, ruling: Ruling) -> dict[str, Any]:
 
 @action("ruling.show", Ruling, button=True, stays=True)
 def show(tx: Tx, person: Person, ruling: Ruling) -> None:
-    """One ruling, with what can be decided."""
+    """One ruling with its timeline: what can be decided on it, or what its author can still do."""
+    to = here(tx, person)
+    own = accused(tx, person, ruling) and to is person
+    appeal = [Button(f"ruling.appeal:{ruling.id}", number=ruling.number)] if ruling.state == "deleted" else []
     tell(
         tx,
-        here(tx, person),
-        "ruling.card",
-        card=f"ruling:{ruling.id}",
-        anew=True,
-        buttons=staff_buttons(ruling),
+        to,
+        "ruling.show_own" if own else "ruling.show",
+        card=None if own else f"ruling:{ruling.id}",
+        anew=not own,
+        last=f"judged:{ruling.about}" if own else None,
+        buttons=appeal if own else staff_buttons(ruling),
+        timeline="\n".join(timeline(tx, f"ruling:{ruling.id}", reader_of(tx, to))),
+        shown=Say("ruling.card", **facts(tx, ruling)),
         **facts(tx, ruling),
     )
 
@@ -165,6 +176,8 @@ def overdue(tx: Tx, person: None, ruling: Ruling) -> None:
         return
     show_to_staff(tx, ruling, "ruling.overdue_card", anew=True)
     if tx.now - ruling.due_at < AGAIN / 2:
+        happened(tx, ruling, "ruling.event.late")
+        refresh_list(tx, ruling.community_id)
         author = known_author(tx, ruling)
         if author is not None:
             tell_author(tx, author, ruling, "ruling.late")

@@ -25,9 +25,8 @@ from conversations.steps import (
     Photos,
     Script,
     Text,
-    attachments_in,
     file_problem,
-    photos_in,
+    taken_in,
     whole_number,
 )
 from conversations.words import LANGUAGES, Say, normal, spoken, texts
@@ -44,7 +43,7 @@ VALUE = re.compile(r"(\d{1,17})\.(\w+)([=!])(.{1,40})", re.ASCII)
 CHOSEN = re.compile(r"(?:我?选第?|第)?([0-9０-９一二两三四五六七八九十]{1,3})(?:个|号|吧|项|条)*")
 BUILDING = re.compile(r"([0-9一二两三四五六七八九十]{1,3})(?:号楼|号|楼|栋|幢|座)")
 WAYS_ON = ("my", "help", "language", "purchases")
-FILES = ("photo", "voice", "video")
+FILES = ("photo", "voice", "video", "file")
 LONGEST_NUMBER = 2
 """Digits of a number by which one chooses."""
 
@@ -214,20 +213,23 @@ def _understood(
     except Unclear as error:
         unclear = error
     recordings = any(each.recordings for each in _photo_steps(script).values())
+    documents = any(each.documents for each in _photo_steps(script).values())
     if chosen is not None and said.files:  # an option that was said aloud is all that the voice message holds
         said = said.model_copy(update={"files": tuple(file for file in said.files if not file.heard)})
-    sent = attachments_in(said) if recordings else photos_in(said)
-    lead = file_problem(said, recordings=recordings)
+    sent = taken_in(said, recordings=recordings, documents=documents)
+    lead = file_problem(said, recordings=recordings, documents=documents)
     if unclear is not None and lead and not steps.visible(said.text):
         unclear = Unclear(lead)
     if sent and not isinstance(question, Photos):
         found |= _kept_files(script, said, answers)
         if any(_too_many(script.steps[name], sent, answers.get(name)) for name in found):
-            lead = "photos.enough_files" if recordings else "photos.enough"
+            lead = _enough(recordings=recordings, documents=documents)
+        elif unclear is not None and documents:
+            lead = "photos.kept_documents"
         elif unclear is not None:
             lead = "photos.kept_files" if steps.recorded(sent) else "photos.kept"
     elif sent and _too_many(question, sent, answers.get(step)):
-        lead = "photos.enough_files" if recordings else "photos.enough"
+        lead = _enough(recordings=recordings, documents=documents)
     if unclear is not None or (sent and isinstance(question, Photos)):
         free = _free(script, step, said, {**answers, **found}, facts)
         if free and step not in free and unclear is not None:
@@ -236,6 +238,13 @@ def _understood(
     if unclear is not None and not found:
         raise unclear
     return found, lead
+
+
+def _enough(*, recordings: bool, documents: bool) -> str:
+    """The key of what to say when some files were too many."""
+    if documents:
+        return "photos.enough_documents"
+    return "photos.enough_files" if recordings else "photos.enough"
 
 
 def _photo_steps(script: Script) -> dict[str, Photos]:
@@ -548,8 +557,8 @@ def here(tx: Tx, person: Person) -> Person | Place:
 
 def _question(script: Script, step: str, facts: Facts, answers: Answers) -> str:
     if isinstance(script.steps[step], Photos) and facts.get("photos_so_far"):
-        recorded = steps.recorded([File(**each) for each in answers[step]["files"]])
-        return "photos.more_files" if recorded else "photos.more"
+        only_photos = all(each["kind"] == "photo" for each in answers[step]["files"])
+        return "photos.more" if only_photos else "photos.more_files"
     return f"{script.name}.{step}.ask"
 
 
@@ -603,8 +612,8 @@ def _shown(script: Script, name: str, answers: Answers, facts: Facts) -> Any:
 
 
 def _files_shown(step: Photos, files: Sequence[dict[str, Any]]) -> Any:
-    """How many photos; where recordings are taken, too, how many of each kind."""
-    if not step.recordings:
+    """How many photos; where other files are taken, too, how many of each kind."""
+    if not (step.recordings or step.documents):
         return len(files)
     counted = Counter(file["kind"] for file in files)
     return [Say(f"files.{kind}", count=counted[kind]) for kind in FILES if counted[kind]]

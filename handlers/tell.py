@@ -1,27 +1,25 @@
 """The one door out: every message to a person or a chat becomes a row of the same transaction."""
 
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, case, func, insert, literal, or_, true, update
+from sqlalchemy import ColumnElement, and_, func, insert, true, update
 from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 
 from conversations.words import LANGUAGES, Reader, cut, pack, unpack
+from handlers import public, wishes
 from handlers.tx import Tx
 from store.tables import (
     Account,
-    Follower,
-    Home,
     HomeRole,
     Member,
     Notice,
     Outgoing,
     Person,
     Place,
-    Repair,
     Rest,
 )
 from store.vault import HIDDEN, without_hidden
@@ -30,7 +28,12 @@ from store.vault import HIDDEN, without_hidden
 URGENT, ANSWER, NEWS, BROADCAST = range(4)
 REMOVAL = -1
 """What takes something away from a chat, or from whoever broke its rules: no message, and so behind none of them."""
-FAN_OUT = 500
+FAN_OUT = 40
+"""Rows that are written in one transaction: so few that nobody waits for it."""
+COPIES = "copies"
+"""The audience of what takes back the copies of a matter, from all who were sent one ..."""
+OUTDATED = "outdated"
+"""... and of what says above them that they hold no more."""
 REST = "rest.show:"
 MOST = 4000  # characters that every messenger takes
 CAUGHT_UP = "what it changes was not sent yet, and says the same"
@@ -62,6 +65,12 @@ class Button:
             **({"typed": self.typed} if self.typed else {}),
         }
 
+    @classmethod
+    def of(cls, shown: Mapping[str, str]) -> "Button":
+        """A button that a row keeps, to stand below another message."""
+        number = int(shown.get("number", 0))
+        return cls(shown["value"], label=shown["label"], number=number, typed=shown.get("typed", ""))
+
 
 def distinct(labels: Iterable[str]) -> list[str]:
     """The labels, those that were there before with a number: two people of one name are two buttons."""
@@ -84,6 +93,7 @@ def tell(
     last: str | None = None,
     lane: int | None = None,
     silent: bool = False,
+    alone: bool = False,
     lead: str = "",
     keyboard: str = "",
     reads: str = "",
@@ -97,7 +107,8 @@ def tell(
     `last`, only the last one in a chat has buttons.
     `photos` are ids of Media; `keyboard` "contact" lets people share their own number below a message without
     buttons, until one with "remove". Without a lane, what goes to the chat that just spoke is an answer.
-    `reads` is the language of a chat whose people we do not know yet, `thread` a topic of the group.
+    `alone` is what has a clock shorter than a day, or is overdue: it comes by itself to the admin group, however much
+    else does. `reads` is the language of a chat whose people we do not know yet, `thread` a topic of the group.
     """
     place = to if isinstance(to, Place) else place_of(tx, to)
     reader = replace(reader_of(tx, to), lasting=card is not None)
@@ -114,7 +125,7 @@ def tell(
     below = shown_buttons(reader, [*buttons, *rest])
     if name is not None and place is not None:
         if card is None or anew:
-            close(tx, before)
+            _supersede(tx, before)
         elif (name, place.id) in tx.fresh:
             return
         elif before is not None:
@@ -125,6 +136,14 @@ def tell(
         tx.changes.pop((name, place.id), None)
     elif below:
         name = f"one:{secrets.token_urlsafe(9)}"  # so that its buttons can go when they have done their work
+    gathered = (
+        place is not None
+        and (place.kind, state) == ("staff", "waiting")
+        and not (answer or alone)
+        and card is not None
+        and lane >= NEWS
+        and any(gathers(tx, place) for gathers in GATHERING)
+    )
     tx.session.connection().execute(
         insert(Outgoing),
         {
@@ -142,11 +161,23 @@ def tell(
             **FRESH,
             "keyboard": keyboard,
             "thread": thread or (tx.said.thread if answer and tx.said is not None else ""),
-            "state": state,
+            "state": "held" if gathered else state,
+            "digest": GROUP if gathered else "",
             "error": "no chat" if place is None else "",
             "created_at": tx.now,
         },
     )
+
+
+GROUP = "group"
+"""Of a card that was gathered for the admin group: it comes when somebody there opens it."""
+GATHERING: list[Callable[[Tx, Place], bool]] = []
+"""Whether one more ordinary card is too much for an admin group, which then gets it in a summary; at most one."""
+
+
+def know_gathering(gathers: Callable[[Tx, Place], bool]) -> None:
+    """Let this decide which cards are gathered."""
+    GATHERING[:] = [gathers]
 
 
 def _state(tx: Tx, place: Place | None, *, silent: bool) -> str:
@@ -168,9 +199,21 @@ def close(tx: Tx, row: Outgoing | None, buttons: Sequence[dict[str, str]] = ()) 
     """
     if row is None or row.state not in ("waiting", "held", "sent", "digested"):
         return
+    if row.state == "digested" and not row.message_id:  # its buttons never stood in the chat
+        return
     left = [each for each in row.buttons if each in buttons or each["value"].startswith(REST)]
     if left != row.buttons:
         _change(tx, row, "close", row.text, left, lane=NEWS, silent=True)
+
+
+def _supersede(tx: Tx, before: Outgoing | None) -> None:
+    """Something new stands for it from now on; what nobody has opened from a summary need not stand there, too."""
+    if before is not None and before.state == "held" and before.digest == GROUP:
+        before.state = "dropped"
+        tx.session.add(before)
+        tx.session.flush()
+    else:
+        close(tx, before)
 
 
 def close_last(tx: Tx, card: str, place_id: int) -> None:
@@ -208,6 +251,8 @@ def _change(
     silent: bool,
 ) -> None:
     assert before.card is not None and before.place_id is not None
+    if before.state == "digested" and not before.message_id:
+        return  # whoever opens the matter from their digest sees it as it is
     key = (before.card, before.place_id)
     caught_up = change == "edit" and before.state == "waiting"
     if caught_up:
@@ -467,16 +512,17 @@ def publish(
     silent: bool = True,
     but: Person | None = None,
     buttons: Sequence[Button] = (),
+    wish: str = "",
     **facts: Any,
 ) -> None:
     """Put a message on the board and, in batches that follow, into every owner's own chat.
 
-    `but` is the person who knows already; `buttons` stand in the owners' chats only, where they can be pressed.
+    `but` is the person who knows already; `buttons` stand in the owners' chats only, where they can be pressed; `wish`
+    as in `notify`.
     """
-    post(tx, community_id, key, about=about, photos=photos, **facts)
-    notify(
-        tx, community_id, key, about=about, photos=photos, silent=silent, but=but, buttons=buttons, **facts
-    )
+    shown: dict[str, Any] = {"about": about, "photos": photos, **facts}
+    post(tx, community_id, key, **shown)
+    notify(tx, community_id, key, silent=silent, but=but, buttons=buttons, wish=wish, **shown)
 
 
 def notify(
@@ -491,9 +537,13 @@ def notify(
     buttons: Sequence[Button] = (),
     audience: str = "",
     lane: int = BROADCAST,
+    wish: str = "",
     **facts: Any,
 ) -> None:
-    """Put a message into the own chat of everybody whom it is for (see `_readers`), in batches that follow."""
+    """Put a message into the own chat of everybody whom it is for (see `_readers`), in batches that follow.
+
+    `wish` is the kind by which its readers may have chosen to hear otherwise of it; without one it always comes.
+    """
     tx.session.add(
         Notice(
             community_id=community_id,
@@ -508,6 +558,7 @@ def notify(
             audience=audience,
             lane=lane,
             silent=silent,
+            wish=wish,
             created_at=tx.now,
         )
     )
@@ -524,6 +575,7 @@ def post(
     **facts: Any,
 ) -> None:
     """Put a matter on the board, or change what stands there about it; `anew`: as a new message all the same."""
+    public.put(tx, about)
     for place in places_of_kind(tx, community_id, "board"):
         tell(
             tx,
@@ -541,21 +593,48 @@ def post(
 def take_back(tx: Tx, community_id: int, about: str) -> None:
     """Delete the copies of what was published about a matter from the owners' chats; the board keeps its own.
 
-    A copy that still waits is sent and deleted: it may be in the messenger's hand at this very moment. One that is
-    too old to be deleted is changed into the words of the deletion.
+    In batches that follow, as they went out. A copy that still waits is sent and deleted: it may be in the messenger's
+    hand at this very moment. One that is too old to be deleted is changed into the words of the deletion.
     """
-    notices = select(Notice).where(Notice.community_id == community_id, Notice.about == about)
-    for notice in tx.session.exec(notices.where(col(Notice.done_at).is_(None))):
-        notice.done_at = tx.now  # whom it has not reached it need not reach
-        tx.session.add(notice)
-    tx.session.flush()
-    for language in LANGUAGES:
-        _take_back(tx, about, language, tx.reader(community_id, language).say("notice.taken_back"))
+    _change_copies(tx, community_id, about, COPIES, "notice.taken_back")
+
+
+def outdate(tx: Tx, community_id: int, about: str, key: str, **facts: Any) -> None:
+    """Say above each copy of what was published about a matter that it holds no more; what still waits does not come.
+
+    In batches that follow. Where nothing that was sent can be changed, its reader has to hear it otherwise.
+    """
+    _change_copies(tx, community_id, about, OUTDATED, key, **facts)
+
+
+def _change_copies(tx: Tx, community_id: int, about: str, how: str, key: str, **facts: Any) -> None:
+    """Let batches change the copies that were written until now; whom a notice has not reached it need not reach."""
+    told = tx.session.exec(select(Notice).filter_by(community_id=community_id, about=about)).all()
+    for notice in told:
+        if notice.done_at is None and notice.audience not in (COPIES, OUTDATED):
+            notice.done_at = tx.now
+            tx.session.add(notice)
+    if told:
+        last = tx.session.exec(select(func.max(Outgoing.id))).one() or 0
+        notify(tx, community_id, key, about=about, audience=how, last=last, **facts)
+        tx.session.flush()
+
+
+def pin(tx: Tx, community_id: int, about: str, *, off: bool = False) -> None:
+    """Pin what stands on the board about a matter, so that nobody has to look for it; or no more."""
+    card = f"board:{about}"
+    for place in places_of_kind(tx, community_id, "board"):
+        shown = latest(tx, card, place.id)
+        if shown is not None and shown.change != "delete":
+            # Whoever looks what stands there sees the same.
+            now = {"text": shown.text, "buttons": shown.buttons}
+            _write(tx, place, change="unpin" if off else "pin", card=card, lane=NEWS, **now)
 
 
 def take_down(tx: Tx, community_id: int, about: str) -> None:
     """Delete what was published about a matter from the board, too; with its photos, which no change takes away."""
     take_back(tx, community_id, about)
+    public.put(tx, about)
     words = tx.reader(community_id).say("notice.taken_back")
     for place in places_of_kind(tx, community_id, "board"):
         shown = latest(tx, f"board:{about}", place.id)
@@ -563,43 +642,87 @@ def take_down(tx: Tx, community_id: int, about: str) -> None:
             _change(tx, shown, "delete", words, [], lane=NEWS, silent=True)
 
 
-def _take_back(tx: Tx, about: str, language: str, words: str) -> None:
+def _change_batch(tx: Tx, notice: Notice) -> bool:
+    """Take back, or outdate, the copies in the next chats; whether these were all."""
     table = Outgoing.__table__  # type: ignore[attr-defined]
-    readers = select(Person.id).where(Person.language == language)
-    copies = (table.c.card == f"board:{about}") & table.c.notice_id.is_not(None)
-    in_digests = select(Place.id).where(
-        col(Place.messenger).in_(tx.house.scarce if tx.house.digest_at else ())
+    card, last = f"board:{notice.about}", unpack(notice.facts)["last"]
+    copies = (table.c.card == card) & table.c.notice_id.is_not(None) & (table.c.change == "send")
+    beyond = select(table.c.place_id).where(table.c.card == card, table.c.place_id > notice.reached)
+    asked = beyond.distinct().order_by(table.c.place_id).limit(FAN_OUT)
+    chats = tx.session.connection().execute(asked).scalars().all()
+    if not chats:
+        return True
+    notice.reached = chats[-1]
+    columns = [table.c[name] for name in (*SAME, "id", "state", "text")]
+    columns += [col(Person.language), col(Place.messenger)]
+    found = tx.session.connection().execute(
+        select(*columns)
+        .join(Person, col(Person.id) == table.c.person_id)
+        .join(Place, col(Place.id) == table.c.place_id)
+        .where(copies, table.c.id <= last, table.c.place_id.in_(chats))
+        .where(table.c.state.in_(("sent", "waiting", "digested", "held")))
+        .order_by(table.c.id)
     )
-    unread = copies & (table.c.change == "send") & (table.c.state == "held")
-    tx.session.connection().execute(table.update().where(unread).values(state="dropped"))
-    same = ("community_id", "notice_id", "person_id", "place_id", "lane", "card")
-    fixed = {
-        "change": "delete",
-        "text": words,
-        "buttons": [],
-        "photos": [],
-        "silent": True,
-        **{name: value for name, value in FRESH.items() if name != "state"},
-        "created_at": tx.now,
+    rows = [dict(each) for each in found.mappings()]
+    unseen = ("held",) if notice.audience == COPIES else ("held", "waiting")
+    dropped = [each["id"] for each in rows if each["state"] in unseen]
+    facts = unpack(notice.facts)
+    words = {
+        language: replace(tx.reader(notice.community_id, language), lasting=True).say(notice.key, **facts)
+        for language in LANGUAGES
     }
-    columns = [
-        *(table.c[name] for name in same),
-        *(literal(value, table.c[name].type) for name, value in fixed.items()),
-        case((table.c.place_id.in_(in_digests), "held"), else_="waiting"),
+    changes = (_taken_back if notice.audience == COPIES else _outdated)(tx, rows, words)
+    execute = tx.session.connection().execute
+    if dropped:
+        execute(table.update().where(table.c.id.in_(dropped)).values(state="dropped"))
+        _look_again(tx)
+    if changes:
+        fixed = {"buttons": [], "photos": [], "silent": True, **FRESH, "created_at": tx.now}
+        execute(insert(Outgoing), [{**fixed, **each} for each in changes])
+    return len(chats) < FAN_OUT
+
+
+SAME = ("community_id", "notice_id", "person_id", "place_id", "lane", "card")
+"""What a change has from the row that it changes."""
+
+
+def _taken_back(tx: Tx, rows: Sequence[dict[str, Any]], words: Mapping[str, str]) -> list[dict[str, Any]]:
+    """The deletions of copies.
+
+    What went into a digest cannot be deleted from it: where nothing can, that is said in words, and elsewhere its
+    button tells what became of the matter.
+    """
+    return [
+        {
+            **{name: each[name] for name in SAME},
+            "change": "delete",
+            "text": words[each["language"]],
+            "state": "held" if waits_for_digest(tx, each["messenger"]) else "waiting",
+        }
+        for each in rows
+        if each["state"] in ("sent", "waiting")
+        or (each["state"] == "digested" and each["messenger"] in tx.house.scarce)
     ]
-    chosen = select(*columns).where(
-        copies,
-        table.c.change == "send",
-        table.c.state.in_(["sent", "waiting", "digested"]),
-        table.c.person_id.in_(readers),
-    )
-    tx.session.connection().execute(insert(Outgoing).from_select([*same, *fixed, "state"], chosen))
+
+
+def _outdated(tx: Tx, rows: Sequence[dict[str, Any]], words: Mapping[str, str]) -> list[dict[str, Any]]:
+    """The changes of the last copy in each chat that it was sent to and that can be changed."""
+    latest_in = {each["place_id"]: each for each in rows}
+    return [
+        {
+            **{name: each[name] for name in SAME},
+            "change": "edit",
+            "text": f"{words[each['language']]}\n\n{each['text']}",
+        }
+        for each in latest_in.values()
+        if each["state"] == "sent" and each["messenger"] not in tx.house.scarce
+    ]
 
 
 def open_notice(session: Session) -> int | None:
-    """The id of the oldest notice whose rows are not all written."""
+    """The id of the oldest notice whose rows are not all written; what is ordinary comes after all else."""
     opened = select(Notice.id).where(col(Notice.done_at).is_(None))
-    return session.exec(opened.order_by(col(Notice.id)).limit(1)).first()
+    return session.exec(opened.order_by(col(Notice.wish) != "", col(Notice.id)).limit(1)).first()
 
 
 def fan_out(tx: Tx, notice_id: int) -> bool:
@@ -611,6 +734,10 @@ def fan_out(tx: Tx, notice_id: int) -> bool:
     ).first()
     if notice is None:
         return False
+    if notice.audience in (COPIES, OUTDATED):
+        notice.done_at = tx.now if _change_batch(tx, notice) else None
+        tx.session.add(notice)
+        return True
     people = tx.session.exec(
         select(Person)
         .where(
@@ -630,22 +757,23 @@ def fan_out(tx: Tx, notice_id: int) -> bool:
     return True
 
 
+Audience = Callable[[str], ColumnElement[bool]]
+"""Which people a notice is for, by what stands behind the colon: the "17" of "followers:17"."""
+
+AUDIENCES: dict[str, Audience] = {
+    "": lambda _: col(Person.id).in_(select(HomeRole.person_id)),
+}
+
+
+def know_audience(kind: str, audience: Audience) -> None:
+    """Let notices be for an audience of this kind."""
+    AUDIENCES[kind] = audience
+
+
 def _readers(audience: str) -> ColumnElement[bool]:
-    """Whom a notice is for: everybody who owns a home here or lives in one; "followers:17": who follows that repair;
-    "concerned:17": they, and everybody of its building."""
+    """Whom a notice is for: everybody who owns a home here or lives in one, unless it names an audience."""
     kind, _, number = audience.partition(":")
-    if not kind:
-        return col(Person.id).in_(select(HomeRole.person_id))
-    following = col(Person.id).in_(select(Follower.person_id).where(Follower.repair_id == int(number)))
-    if kind == "followers":
-        return following
-    its = select(Repair.building).where(Repair.id == int(number)).scalar_subquery()
-    there = (
-        select(HomeRole.person_id)
-        .join(Home, col(Home.id) == col(HomeRole.home_id))
-        .where(or_(its == "", col(Home.building) == its))
-    )
-    return or_(following, col(Person.id).in_(there))
+    return AUDIENCES[kind](number)
 
 
 def lay_aside(tx: Tx, notice_id: int, error: str) -> None:
@@ -656,21 +784,21 @@ def lay_aside(tx: Tx, notice_id: int, error: str) -> None:
 
 
 def _write_batch(tx: Tx, notice: Notice, people: list[Person]) -> None:
-    """One row a person, rendered once a language."""
+    """One row a person, rendered once a language; none for whoever wants such things on the board only."""
+    ids = [person.id for person in people]
+    hows = wishes.chosen(tx, notice.wish, ids) if notice.wish else {}
+    people = [person for person in people if hows.get(person.id) != "board"]
     chats: dict[int | None, tuple[int, str]] = {}
     for person_id, place_id, messenger in tx.session.exec(
         select(Account.person_id, Place.id, Place.messenger)
         .join(Place, OWN_CHAT)
-        .where(col(Account.person_id).in_([person.id for person in people]), _served(tx))
+        .where(col(Account.person_id).in_(ids), _served(tx))
         .where(col(Place.blocked_at).is_(None))
         .order_by(ONLY_TRIED.desc(), col(Place.heard_at).asc().nulls_first(), col(Place.id).desc())
     ):
-        held = notice.silent and waits_for_digest(tx, messenger)
-        chats[person_id] = (place_id, "held" if held else "waiting")  # the one heard last stays
+        chats[person_id] = (place_id, messenger)  # the one heard last stays
     facts = unpack(notice.facts)
-    owning = select(HomeRole.person_id).where(
-        HomeRole.role == "owner", col(HomeRole.person_id).in_([person.id for person in people])
-    )
+    owning = select(HomeRole.person_id).where(HomeRole.role == "owner", col(HomeRole.person_id).in_(ids))
     owners = set(tx.session.exec(owning))
     buttons = [Button(**each) for each in notice.buttons]
     words, below = {}, {}
@@ -680,25 +808,41 @@ def _write_batch(tx: Tx, notice: Notice, people: list[Person]) -> None:
         for owns in (True, False):
             theirs = [each for each in buttons if owns or not each.owners]
             below[language, owns] = shown_buttons(reader, [*theirs, *rest])
+    fixed = {
+        "community_id": notice.community_id,
+        "notice_id": notice.id,
+        "lane": notice.lane,
+        "card": notice.about if notice.audience.startswith("followers") else f"board:{notice.about}",
+        "change": "send",
+        "photos": notice.photos,
+        **FRESH,
+        "created_at": tx.now,
+    }
     rows = [
         {
-            "community_id": notice.community_id,
-            "notice_id": notice.id,
+            **fixed,
             "person_id": person.id,
-            "place_id": chats[person.id][0] if person.id in chats else None,
-            "lane": notice.lane,
-            "card": notice.about if notice.audience.startswith("followers") else f"board:{notice.about}",
-            "change": "send",
             "text": words[person.language],
             "buttons": below[person.language, person.id in owners],
-            "photos": notice.photos,
-            "silent": notice.silent,
-            **FRESH,
-            "state": chats[person.id][1] if person.id in chats else "unreachable",
-            "error": "" if person.id in chats else "no chat",
-            "created_at": tx.now,
+            **_way(tx, notice, hows.get(person.id, ""), chats.get(person.id)),
         }
         for person in people
     ]
     if rows:
         tx.session.connection().execute(insert(Outgoing), rows)
+
+
+def _way(tx: Tx, notice: Notice, how: str, chat: tuple[int, str] | None) -> dict[str, Any]:
+    """Where a copy of a notice goes, and whether now, by what its reader chose ("": nothing)."""
+    silent = notice.silent if not how else how != "now"
+    if chat is None:
+        return {"place_id": None, "silent": silent, "state": "unreachable", "error": "no chat", "digest": ""}
+    place_id, messenger = chat
+    gathered = how in wishes.DIGESTS
+    held = gathered or (silent and waits_for_digest(tx, messenger))
+    return {
+        "place_id": place_id,
+        "silent": silent,
+        "state": "held" if held else "waiting",
+        "digest": how if gathered else "",
+    }

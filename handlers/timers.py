@@ -13,8 +13,8 @@ from handlers.tx import House, Tx
 from store.tables import Timer
 
 TRIES = 5
-KEPT = ("vote.", "objection.", "opening.")
-"""What is tried again every hour for good: a vote that nobody closes would hang for ever."""
+KEPT = ("vote.", "objection.", "opening.", "announcement.")
+"""What is tried again every hour for good: a vote that nobody closes, or a notice, would hang for ever."""
 URGENT = ("repair.page", "repair.unconfirmed", "follow.unsure")
 """What is tried again every half minute: somebody waits for help."""
 HOUR = timedelta(hours=1)

@@ -4,7 +4,7 @@ What was chosen is nobody's business before the end: here is only whether there 
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from fractions import Fraction
@@ -290,7 +290,7 @@ def canvass(tx: Tx, person: Person, vote: Vote) -> None:
         return
     printed: Say | str = ""
     if tx.house.canvass_page is not None:
-        sent = _send_link(tx, person, vote, facts)
+        sent = send_sheet(tx, person, f"canvass:{vote.id}", "turnout.link", **facts)
         printed = Say("turnout.link_sent" if sent else "turnout.write_first")
     shown = doors[:MOST_SHOWN] if printed else doors
     reader = reader_of(tx, here(tx, person))
@@ -302,7 +302,7 @@ def canvass(tx: Tx, person: Person, vote: Vote) -> None:
             reader.say(
                 "turnout.door",
                 home=address(each.home),
-                who=[_who(tx, owner) for owner in each.owners] or Say("turnout.unknown"),
+                who=[who_to_call(tx, owner) for owner in each.owners] or Say("turnout.unknown"),
             )
             for each in shown
         ),
@@ -312,7 +312,7 @@ def canvass(tx: Tx, person: Person, vote: Vote) -> None:
     )
 
 
-def _who(tx: Tx, owner: Person) -> Say:
+def who_to_call(tx: Tx, owner: Person) -> Say:
     """An owner with the whole number, which is to be called: it is opened on its way out."""
     phone = phone_of(tx, owner)
     return Say(
@@ -322,14 +322,13 @@ def _who(tx: Tx, owner: Person) -> Say:
     )
 
 
-def _send_link(tx: Tx, person: Person, vote: Vote, facts: Mapping[str, Any]) -> bool:
-    """Send the link to the page into the own chat of who asked; False if they have none."""
+def send_sheet(tx: Tx, person: Person, card: str, key: str, **facts: Any) -> bool:
+    """Send the link to the page of a list into the own chat of who asked; False if they have none."""
     place, page = place_of(tx, person), tx.house.canvass_page
     if place is None or page is None:
         return False
-    card = f"canvass:{vote.id}"
     ends = int(tx.house.link_hours)
-    tell(tx, person, "turnout.link", card=card, anew=True, lane=ANSWER, link=LINK, hours=ends, **facts)
+    tell(tx, person, key, card=card, anew=True, lane=ANSWER, link=LINK, hours=ends, **facts)
     row = latest(tx, card, place.id)
     assert row is not None
     token = new_link(tx, place, outgoing_id=row.id, hours=tx.house.link_hours)
@@ -341,26 +340,35 @@ def _send_link(tx: Tx, person: Person, vote: Vote, facts: Mapping[str, Any]) -> 
 
 @dataclass(frozen=True)
 class Sheet:
-    """The canvass list as it is printed: by building the rooms, each with its owners' names and numbers."""
+    """A list as it is printed: by building the rooms, each with its people's names and numbers."""
 
-    reader: Reader
     community: str
-    vote: Vote
+    title: Say
+    told: Say
+    """What is missing in these homes, and since when."""
+    nobody: Say
     buildings: Mapping[str, Sequence[tuple[str, str, str]]]
-    until: datetime
 
 
-def sheet_of(tx: Tx, link: Link) -> Sheet | None:
-    """What the page of a link shows; None if it is no canvass list's, or its reader is of the staff no more."""
+SHEETS: dict[str, Callable[[Tx, int, int], Sheet | None]] = {}
+"""The lists that can be printed, by the name of the card with their link: from the community and the matter's id."""
+
+
+def know_sheet(card: str, sheet: Callable[[Tx, int, int], Sheet | None]) -> None:
+    """Let the list behind links of this card be printed."""
+    SHEETS[card] = sheet
+
+
+def sheet_of(tx: Tx, link: Link) -> tuple[Reader, Sheet] | None:
+    """What the page of a link shows, and to whom; None if it is no list's, or its reader is of the staff no more."""
     row = tx.session.get(Outgoing, link.outgoing_id) if link.outgoing_id is not None else None
     name, _, number = (row.card or "").partition(":") if row is not None else ("", "", "")
     person, place = (
         (tx.session.get(Person, row.person_id), tx.session.get(Place, link.place_id))
-        if row is not None and row.person_id is not None and name == "canvass"
+        if row is not None and row.person_id is not None and name in SHEETS
         else (None, None)
     )
-    vote = tx.session.get(Vote, int(number)) if person is not None else None
-    if person is None or place is None or vote is None or vote.community_id != person.community_id:
+    if person is None or place is None:
         return None
     theirs = select(Account.id).where(
         Account.person_id == person.id,
@@ -369,12 +377,32 @@ def sheet_of(tx: Tx, link: Link) -> Sheet | None:
     )
     if tx.session.exec(theirs).first() is None or "staff" not in roles_of(tx, person):
         return None
+    sheet = SHEETS[name](tx, person.community_id, int(number))
+    return (tx.reader(person.community_id, person.language), sheet) if sheet is not None else None
+
+
+def door_line(tx: Tx, home: Home, people: Sequence[Person]) -> tuple[str, str, str]:
+    """A line of a printed list: the room, the names and the whole numbers."""
+    room = " ".join(filter(None, (home.entrance, home.room)))
+    names = [each.name or "—" for each in people]
+    phones = [phone_of(tx, each) or "—" for each in people]
+    return room, "\n".join(names) or "—", "\n".join(phones) or "—"
+
+
+def _sheet(tx: Tx, community_id: int, number: int) -> Sheet | None:
+    vote = tx.session.get(Vote, number)
+    if vote is None or vote.community_id != community_id:
+        return None
     buildings: dict[str, list[tuple[str, str, str]]] = {}
     for door in canvass_of(tx, vote) if vote.state == "open" else ():
-        room = " ".join(filter(None, (door.home.entrance, door.home.room)))
-        names = [owner.name or "—" for owner in door.owners]
-        phones = [phone_of(tx, owner) or "—" for owner in door.owners]
-        line = (room, "\n".join(names) or "—", "\n".join(phones) or "—")
-        buildings.setdefault(door.home.building, []).append(line)
-    reader = tx.reader(person.community_id, person.language)
-    return Sheet(reader, tx.community(person.community_id).name, vote, buildings, link.expires_at)
+        buildings.setdefault(door.home.building, []).append(door_line(tx, door.home, door.owners))
+    return Sheet(
+        tx.community(community_id).name,
+        Say("turnout.sheet.title", number=vote.number, title=vote.title),
+        Say("turnout.sheet.until", at=vote.deadline),
+        Say("turnout.sheet.nobody"),
+        buildings,
+    )
+
+
+know_sheet("canvass", _sheet)

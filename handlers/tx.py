@@ -22,8 +22,9 @@ class House:
 
     `messengers` are those that are served; a chat on another one is none. None: all are. `vault` seals telephone
     numbers; `file` reads a sealed file that somebody sent, by its key (FileNotFoundError if it is gone); `keep`
-    stores a picture that was drawn here; `link` is the address that brings the holder of a code in ("" if there is
-    none); `follow`: they can also come in by sending the code to an account on WeChat, which they follow first.
+    stores a picture that was drawn here, `keep_file` a file that was written here; `link` is the address that brings
+    the holder of a code in ("" if there is none); `follow`: they can also come in by sending the code to an account on
+    WeChat, which they follow first.
 
     `scarce` are the messengers that let us write only for a while after their people were heard: what is soundless
     goes into a digest there at `digest_at` ("18:30", in the community's time; "": each by itself). `no_contact` are
@@ -31,7 +32,8 @@ class House:
     be opened for `link_hours`, `canvass_page` that of a canvass list to print (None: no page can be reached);
     `notifications` is, by messenger, the template of one-time notifications to which
     people may agree. `vote_page` is the public page of a vote, by its community's id and its number (None: nobody
-    could open it). `hook`: there is a web hook that telephones or texts for us.
+    could open it), `board_page` the address of a path below the public page of the board (None likewise). `hook`:
+    there is a web hook that telephones or texts for us.
     """
 
     vault: Vault
@@ -39,6 +41,7 @@ class House:
     messengers: frozenset[str] | None = None
     file: Callable[[str], bytes] | None = None
     keep: Callable[[bytes], Kept] | None = None
+    keep_file: Callable[[bytes], Kept] | None = None
     link: Callable[[str], str] | None = None
     follow: bool = False
     scarce: frozenset[str] = frozenset()
@@ -49,6 +52,7 @@ class House:
     canvass_page: Callable[[str], str] | None = None
     notifications: Mapping[str, str] = field(default_factory=dict)
     vote_page: Callable[[int, int], str] | None = None
+    board_page: Callable[[str], str] | None = None
     hook: bool = False
 
 

@@ -13,6 +13,7 @@ from sqlmodel import col, select
 
 from conversations.words import Reader, Say
 from handlers.ballot_sheet import is_sealed
+from handlers.board_page import open_address
 from handlers.bundle import Bundle, case_of
 from handlers.matters import timeline
 from handlers.tally import area_of, counted
@@ -52,6 +53,8 @@ class Look:
     """The number of the request that it decides."""
     timeline: tuple[str, ...]
     head: str
+    board: str
+    """The address of the board's page, unless it is a secret or nobody could open it."""
 
     def time(self, at: datetime) -> str:
         """A moment in the community's time."""
@@ -80,6 +83,7 @@ def look(tx: Tx, vote: Vote, language: str | None) -> Look:
         purchase=purchase.number if purchase is not None else None,
         timeline=tuple(timeline(tx, f"purchase:{purchase.id}", reader)) if purchase is not None else (),
         head=str(head_of(vote)),
+        board=open_address(tx, vote.community_id),
     )
 
 

@@ -2,10 +2,10 @@
 
 import asyncio
 import os
-import queue
 import sqlite3
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
@@ -22,6 +22,8 @@ T = TypeVar("T")
 Work = Callable[[Session], T]
 
 BATCH = 200
+BEHIND = 10
+"""Jobs of those that let others go first in one commit: so few that nobody waits for it."""
 LOG_SECONDS = 0.5  # how long the writer may be held up when its log is emptied
 REWRITE_SECONDS = 10.0
 TRIES = 5
@@ -54,7 +56,7 @@ class Database:
             self._writer: _Writer | _Threads = _Writer(self.engine)
         else:
             self.engine = self.readers = create_engine(
-                url, pool_size=threads + 4, pool_pre_ping=True, hide_parameters=True
+                url, pool_size=threads + threads // 2 + 4, pool_pre_ping=True, hide_parameters=True
             )
             self._writer = _Threads(self.engine, threads)
         self.closed = False
@@ -67,13 +69,15 @@ class Database:
         ):  # its reader outlived us: nobody takes it from the pool any more
             dbapi.close()
 
-    async def write(self, work: Work[T]) -> T:
+    async def write(self, work: Work[T], *, behind: bool = False) -> T:
         """Run `work` in one transaction and return what it returns, after the commit.
+
+        What is `behind` lets all else go first: somebody waits for that, and nobody for this.
 
         `work` may run more than once (a lost race is run again), so it must do nothing outside its session.
         Raises what `work` raises, after a rollback, and StoreUnavailable if the commit itself fails.
         """
-        return await asyncio.wrap_future(self._writer.submit(work))
+        return await asyncio.wrap_future(self._writer.submit(work, behind=behind))
 
     def write_now(self, work: Work[T]) -> T:
         """`write` for callers without an event loop: the command line and tests."""
@@ -189,36 +193,41 @@ class _Writer:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
-        self.jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self.jobs: deque[_Job] = deque()
+        self.behind: deque[_Job] = deque()
         self.closed = False
         self.inode: int | None = None
-        self.door = threading.Lock()  # nothing may enter the queue behind its end
+        self.door = threading.Condition()  # nothing may enter the queues behind their end
         self.thread = threading.Thread(target=self._run, name="writer", daemon=True)
         self.thread.start()
 
-    def submit(self, work: Work[T]) -> Future[T]:
+    def submit(self, work: Work[T], *, behind: bool = False) -> Future[T]:
         job = _Job(work)
         with self.door:
             if self.closed:
                 raise StoreUnavailable("closed")
-            self.jobs.put(job)
+            (self.behind if behind else self.jobs).append(job)
+            self.door.notify()
         return job.future
 
     def close(self) -> None:
         with self.door:
             self.closed = True
-            self.jobs.put(None)
+            self.door.notify()
         self.thread.join()
 
+    def _next(self, *, behind: bool) -> list[_Job]:
+        """What goes into the next commit; empty: nothing ever more. `behind`: it is the turn of what lets others go."""
+        with self.door:
+            self.door.wait_for(lambda: self.jobs or self.behind or self.closed)
+            if self.behind and (behind or not self.jobs):
+                return [self.behind.popleft() for _ in range(min(BEHIND, len(self.behind)))]
+            return [self.jobs.popleft() for _ in range(min(BATCH, len(self.jobs)))]
+
     def _run(self) -> None:
-        while (job := self.jobs.get()) is not None:
-            batch = [job]
-            while len(batch) < BATCH and not self.jobs.empty():
-                more = self.jobs.get()
-                if more is None:
-                    self.jobs.put(None)
-                    break
-                batch.append(more)
+        others = False  # whether what waits behind may go next: what goes first has had its turn
+        while batch := self._next(behind=others):
+            others = not others
             try:
                 self._commit(batch)
             except _Restart:
@@ -296,15 +305,17 @@ class _Threads:
     def __init__(self, engine: Engine, threads: int) -> None:
         self.engine = engine
         self.pool = ThreadPoolExecutor(threads, thread_name_prefix="writer")
+        self.behind = ThreadPoolExecutor(max(1, threads // 2), thread_name_prefix="behind")
 
-    def submit(self, work: Work[T]) -> Future[T]:
+    def submit(self, work: Work[T], *, behind: bool = False) -> Future[T]:
         try:
-            return self.pool.submit(self._commit, work)
+            return (self.behind if behind else self.pool).submit(self._commit, work)
         except RuntimeError as error:  # after close
             raise StoreUnavailable("closed") from error
 
     def close(self) -> None:
         self.pool.shutdown()
+        self.behind.shutdown()
 
     def _commit(self, work: Work[T]) -> T:
         for attempt in range(TRIES):

@@ -25,8 +25,10 @@ MOST_PIXELS_PLAIN = 25_000_000
 EDGE = 2048
 MOST_AS_PNG = 5_000_000  # bytes; messengers take photos of 10 MB
 Problem = Literal["", "not_a_photo", "not_a_recording", "too_large"]
-SEALED = ("audio/", "video/")
-"""What the types of recordings begin with, which are sealed."""
+RECORDED = ("audio/", "video/")
+"""What the types of recordings begin with."""
+SEALED = (*RECORDED, "application/")
+"""What the types of all that is sealed begin with: of all but photos."""
 SOUND = "voice"
 ENDINGS = {
     "audio/amr": ".amr", "audio/ogg": ".ogg", "audio/mpeg": ".mp3", "audio/mp4": ".m4a", "audio/webm": ".webm",

@@ -32,9 +32,13 @@ HOLDS_WORDS = {
     "purchase": ("what", "spot", "why", "note", "reason"),
     "opening": ("vote",),
     "objection": ("what", "answer"),
+    "entry": ("title", "state"),
     "listing": ("title", "text", "details", "draft"),
     "ruling": ("text", "why"),
     "flag": ("reason",),
+    "statement": ("text", "shown", "why"),
+    "edition": ("title", "text"),
+    "media": ("name",),
 }
 BETWEEN = r"[^\w\n]{0,3}"
 FULL_WIDTH = str.maketrans("0123456789", "０１２３４５６７８９")

@@ -229,6 +229,8 @@ class JoinRequest(SQLModel, table=True):
     state: str = "waiting"
     """waiting, approved or declined"""
     created_at: datetime = _time()
+    due_at: datetime | None = _time(default=None)
+    """Until when staff have to decide."""
     decided_at: datetime | None = _time(default=None)
 
 
@@ -315,7 +317,9 @@ class Link(SQLModel, table=True):
     community_id: int | None = _ref("community", default=None)
     place_id: int = _ref("place", index=True)
     outgoing_id: int | None = _ref("outgoing", default=None, index=True)
-    """The message whose page it is; empty: the page on which its holder agrees to notifications."""
+    """The message whose page it is; empty: what `leads` says."""
+    leads: str = Field(default="", sa_column_kwargs=_later("''"))
+    """board: the public page, to members; empty: the page on which its holder agrees to notifications."""
     hash: str = Field(unique=True)
     expires_at: datetime = _time()
     used_at: datetime | None = _time(default=None)
@@ -344,6 +348,7 @@ class Inbox(SQLModel, table=True):
     __table_args__ = (
         UniqueConstraint("messenger", "key"),
         Index("ix_inbox_place", "messenger", "place", "id"),
+        Index("ix_inbox_received", "community_id", "received_at"),
         Index(
             "ix_inbox_failed",
             "id",
@@ -403,6 +408,8 @@ class Notice(SQLModel, table=True):
     buttons: list[dict[str, Any]] = _json(list, sa_column_kwargs=_later("'[]'"))
     """What stands below it: the action ("vote.show:17"), the number of its matter, and whether only owners get it."""
     silent: bool = True
+    wish: str = Field(default="", sa_column_kwargs=_later("''"))
+    """What its readers may choose to hear otherwise of, such as listing; empty: it always comes as it is."""
     reached: int = Field(default=0, sa_type=BigInt)
     """The highest person's id that the fan-out has passed."""
     error: str = _text(default="")
@@ -437,6 +444,14 @@ class Outgoing(SQLModel, table=True):
             sqlite_where=text("state = 'held'"),
             postgresql_where=text("state = 'held'"),
         ),
+        Index(
+            "ix_outgoing_digest",
+            "community_id",
+            "digest",
+            "place_id",
+            sqlite_where=text("state = 'held'"),
+            postgresql_where=text("state = 'held'"),
+        ),
         Index("ix_outgoing_place", "place_id", "id"),
         Index("ix_outgoing_inbox", "inbox_id"),
         Index("ix_outgoing_card", "card", "place_id"),
@@ -452,8 +467,8 @@ class Outgoing(SQLModel, table=True):
     card: str | None = None
     """The logical id: a later row with the same card and place changes the message instead of adding one."""
     change: str = "send"
-    """send, edit, close (its buttons have done their work) or delete; of a group's members remove (the message
-    `message_id` goes) or silence (what the member of its card may do is as their row says)"""
+    """send, edit, close (its buttons have done their work), delete, pin or unpin; of a group's members remove (the
+    message `message_id` goes) or silence (what the member of its card may do is as their row says)"""
     thread: str = Field(default="", sa_column_kwargs=_later("''"))
     """The topic of a group in which somebody spoke whom this answers."""
     text: str = _text()
@@ -468,6 +483,9 @@ class Outgoing(SQLModel, table=True):
     """waiting, sent, failed (the messenger will never take it), unreachable (no chat to send it to), held (until its
     reader is heard or, if it is silent, until the next digest), digested (its words went into a digest) or dropped
     (taken back before it was sent)"""
+    digest: str = Field(default="", sa_column_kwargs=_later("''"))
+    """Of what is held: the digest that its reader chose for it, day or week; empty: the next one; gathered: it is
+    one itself."""
     digest_id: int | None = Field(default=None, index=True, sa_type=BigInt)
     """The row of the digest into which its words went."""
     tries: int = 0
@@ -632,6 +650,7 @@ class Follower(SQLModel, table=True):
 class Letter(SQLModel, table=True):
     """What two people write to each other through a matter, without knowing each other's number."""
 
+    __table_args__ = (Index("ix_letter_due", "community_id", "due_at"),)
     id: int = _id()
     community_id: int = _ref("community")
     about: str = Field(index=True)
@@ -643,6 +662,8 @@ class Letter(SQLModel, table=True):
     files: list[int] = _json(list)
     """The ids of the photos and recordings that came with it."""
     at: datetime = _time()
+    due_at: datetime | None = _time(default=None)
+    """Of one to the property office: until when it has to be answered; empty: it was, or nobody has to."""
 
 
 class Spot(SQLModel, table=True):
@@ -833,6 +854,8 @@ class Media(SQLModel, table=True):
     """The key in the storage, the SHA-256 of the bytes."""
     mime: str
     size: int = Field(sa_type=BigInt)
+    name: str = _text(default="", sa_column_kwargs=_later("''"))
+    """What the sender of a file calls it; photos and recordings have no name."""
     created_at: datetime = _time()
 
 
@@ -950,6 +973,200 @@ class Opening(SQLModel, table=True):
     state: str = "proposed"
     """proposed, seconding (opened by one), made or dropped"""
     created_at: datetime = _time()
+
+
+# --- the board --------------------------------------------------------------------------------------
+
+
+class Entry(SQLModel, table=True):
+    """What stands on the board about one matter now: a line of the public page, free of anything private."""
+
+    __table_args__ = (
+        Index("ix_entry_list", "community_id", "wide", "kind", "open", "at", "id"),
+        Index("ix_entry_building", "community_id", "building", "kind", "open", "at", "id"),
+        Index("ix_entry_due", "community_id", "wide", "open", "due_at", "id"),
+        Index("ix_entry_changed", "community_id", "wide", "changed_at", "id"),
+    )
+    id: int = _id()
+    community_id: int = _ref("community")
+    about: str = Field(unique=True)
+    """The matter: repair:17"""
+    kind: str
+    """repair, purchase, vote, listing, complaint, announcement or report"""
+    number: int
+    building: str = ""
+    """Empty: it concerns the whole community."""
+    wide: bool = True
+    """False: it stands under its building only."""
+    title: str = _text()
+    state: dict[str, Any] = _json(dict)
+    """What state it is in, in words: packed facts with the one fact "state"."""
+    open: bool = True
+    due_at: datetime | None = _time(default=None)
+    """Until when the next thing has to be done about it; past: it is overdue. Empty: no clock runs."""
+    at: datetime = _time()
+    changed_at: datetime = _time()
+
+
+class Complaint(SQLModel, table=True):
+    """A complaint or a suggestion, published at once; those whom it concerns answer in public."""
+
+    __table_args__ = (
+        UniqueConstraint("community_id", "number"),
+        Index("ix_complaint_state", "community_id", "state", "id"),
+    )
+    id: int = _id()
+    community_id: int = _ref("community")
+    number: int
+    person_id: int = _ref("person", index=True)
+    kind: str
+    """complaint or suggestion"""
+    topic: str = ""
+    """What it is about: staff, cleaning, security, noise, parking, green, fees, facility or other"""
+    building: str = ""
+    """Of whose people alone it is shown to; empty: to the whole community."""
+    state: str = "open"
+    """open (staff have to answer), answered, closed or withdrawn"""
+    helped: bool | None = None
+    """What its author says of the latest answer; empty: nothing yet."""
+    round: int = 1
+    """How often it had to be answered: each follow-up begins a new round."""
+    created_at: datetime = _time()
+    due_at: datetime | None = _time(default=None)
+    """Until when staff have to answer."""
+    overdue_at: datetime | None = _time(default=None)
+    """Since when everybody sees that it was not answered in time."""
+    answered_at: datetime | None = _time(default=None)
+    """When the first answer of this round was given."""
+    closed_at: datetime | None = _time(default=None)
+
+
+class Statement(SQLModel, table=True):
+    """One version of what was said in a complaint: by its author, or by staff as their answer; all are kept."""
+
+    __table_args__ = (
+        UniqueConstraint("complaint_id", "round", "side", "version"),
+        Index("ix_statement_message", "place_id", "message_id"),
+    )
+    id: int = _id()
+    community_id: int = _ref("community")
+    complaint_id: int = _ref("complaint")
+    round: int
+    side: str
+    """owner or office"""
+    version: int = 1
+    person_id: int | None = _ref("person", default=None, index=True)
+    """Who said it."""
+    text: str = _text()
+    """As it was written ..."""
+    shown: str = _text()
+    """... and as everybody reads it: what is abusive or private is masked."""
+    why: list[dict[str, str]] = _json(list)
+    """Why something of it was masked, each reason in every language."""
+    place_id: int | None = _ref("place", default=None)
+    """Of an answer: in which admin group it was given ..."""
+    message_id: str = ""
+    """... and how the messenger names that message, so that its changes are known."""
+    at: datetime = _time()
+
+
+class Joiner(SQLModel, table=True):
+    """A neighbour who says the same as a complaint, and hears what becomes of it."""
+
+    __table_args__ = (UniqueConstraint("complaint_id", "person_id"),)
+    id: int = _id()
+    community_id: int = _ref("community")
+    complaint_id: int = _ref("complaint")
+    person_id: int = _ref("person", index=True)
+    at: datetime = _time()
+
+
+class Announcement(SQLModel, table=True):
+    """What property staff tell the community, a building or an entrance."""
+
+    __table_args__ = (
+        UniqueConstraint("community_id", "number"),
+        Index("ix_announcement_state", "community_id", "state", "id"),
+    )
+    id: int = _id()
+    community_id: int = _ref("community")
+    number: int
+    person_id: int = _ref("person", index=True)
+    """Who wrote it."""
+    topic: str = ""
+    """What of the Civil Code, article 943, it discloses: services, quality, fees, fund or revenue; empty: an ordinary
+    notice"""
+    audience: dict[str, Any] = _json(dict)
+    """For whom it is: places (["3"] is building 3, ["3", "2"] its entrance 2; none: the whole community), and whether
+    it is for owners only."""
+    urgent: bool = False
+    """It goes out at any hour, with sound, whatever its readers chose."""
+    receipt: bool = False
+    """Its readers are asked to say that they have read it."""
+    state: str = "scheduled"
+    """scheduled, asks (its author has left before it went out: a colleague decides), sent, withdrawn (after it was
+    sent) or dropped (before)"""
+    send_at: datetime = _time()
+    sent_at: datetime | None = _time(default=None)
+    version: int = 1
+    """The edition that counts."""
+    created_at: datetime = _time()
+
+
+class Edition(SQLModel, table=True):
+    """One version of an announcement; its photos and files are Media about "edition:5"."""
+
+    __table_args__ = (UniqueConstraint("announcement_id", "version"),)
+    id: int = _id()
+    community_id: int = _ref("community")
+    announcement_id: int = _ref("announcement")
+    version: int
+    title: str = _text()
+    text: str = _text()
+    pseudonym: int = Field(default=0, sa_type=BigInt)
+    """Who wrote it."""
+    at: datetime = _time()
+
+
+class Reading(SQLModel, table=True):
+    """That somebody has read an announcement, as they say."""
+
+    __table_args__ = (UniqueConstraint("announcement_id", "person_id"),)
+    id: int = _id()
+    community_id: int = _ref("community")
+    announcement_id: int = _ref("announcement")
+    person_id: int = _ref("person", index=True)
+    version: int
+    at: datetime = _time()
+
+
+class Preference(SQLModel, table=True):
+    """How somebody wants to hear of one kind of what is published."""
+
+    __table_args__ = (UniqueConstraint("person_id", "kind"),)
+    id: int = _id()
+    community_id: int = _ref("community")
+    person_id: int = _ref("person")
+    kind: str
+    """repair, listing, complaint, announcement, purchase or report; all: everything of these, which goes before"""
+    how: str
+    """now (with sound), silent, day, week (in that digest) or board (not at all)"""
+    until: datetime | None = _time(default=None)
+    """When it ends by itself; empty: never."""
+
+
+class Report(SQLModel, table=True):
+    """The figures of one month, as they were published."""
+
+    __table_args__ = (UniqueConstraint("community_id", "month"),)
+    id: int = _id()
+    community_id: int = _ref("community")
+    month: str
+    """2026-11, in the community's time"""
+    facts: dict[str, Any] = _json(dict)
+    picture_id: int | None = _ref("media", default=None)
+    sheet_id: int | None = _ref("media", default=None)
+    at: datetime = _time()
 
 
 # --- votes ------------------------------------------------------------------------------------------

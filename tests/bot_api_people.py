@@ -322,10 +322,17 @@ class User:
         return self._sends({"poll": poll}, chat)
 
     def sends_photo(
-        self, data: bytes, caption: str = "", chat: Group | None = None, *, thread: int | None = None
+        self,
+        data: bytes,
+        caption: str = "",
+        chat: Group | None = None,
+        *,
+        thread: int | None = None,
+        reply_to: Any = None,
     ) -> Body:
         """Send a photo; the bot is told of two sizes."""
-        return self._sends({"photo": self.api.store_photo(data)} | captioned(caption), chat, thread)
+        shown = {"photo": self.api.store_photo(data)} | captioned(caption)
+        return self._sends(shown, chat, thread, reply_to)
 
     def sends_album(self, photos: list[bytes], caption: str = "", chat: Group | None = None) -> list[Body]:
         """Send several photos at once: the bot gets a message for each, the caption with the first."""

@@ -121,6 +121,12 @@ class BrowserPhone(Phone):
         upload = Upload(f"a.{form}", mime, data if data is not None else recording(form))
         await self._send(uploads=[upload])
 
+    async def replies(self, text: str, to: Shown, *, edits: str = "", **what: Any) -> str:
+        if edits:
+            pytest.skip("nothing can be changed in the playground")
+        await self._send(text=text, replies_to=to.id, **what)
+        return ""
+
     async def posts(self, text: str = "", *, edits: str = "", at_once: bool = False, **what: Any) -> str:
         if edits:
             pytest.skip("nothing can be changed in the playground's group")

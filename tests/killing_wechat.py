@@ -26,8 +26,8 @@ from sqlmodel import Session, col, func, select
 from bot.wechat_said import key_of
 from bot.wechat_words import plain
 from conversations.words import LANGUAGES, texts
+from handlers.digests import words_of
 from handlers.people import bind_account
-from handlers.reach import words_of
 from handlers.roster import add_community, import_roster, read_roster
 from handlers.tx import Tx
 from store.database import Database

@@ -65,6 +65,7 @@ class Shown:
     edited: bool = False
     seen: bool = False
     keyboard: str = ""
+    pinned: bool = False
 
 
 @dataclass
@@ -102,8 +103,8 @@ class Chat:
         shown = Shown(
             number, row.text, buttons, len(row.photos), row.silent, row.lane == 0, keyboard=row.keyboard
         )
-        if row.change == "close" and not letter.message_id:
-            raise Never("no message to close")
+        if row.change in ("close", "pin", "unpin") and not letter.message_id:
+            raise Never("no message to close or to pin")
         if row.change == "send" or not letter.message_id:
             self.messages.append(shown)
             if row.keyboard:
@@ -112,6 +113,9 @@ class Chat:
         (old,) = (message for message in self.messages if message.id == letter.message_id)
         if row.change == "delete":
             self.messages.remove(old)
+            return old.id
+        if row.change in ("pin", "unpin"):
+            old.pinned = row.change == "pin"
             return old.id
         if (old.text, old.buttons) == (shown.text, shown.buttons):
             return old.id  # a real messenger says "not modified", which its adapter takes as done
@@ -152,6 +156,12 @@ class Phone:
                 await self._send(tap=message.buttons[label], on=message.id)
                 return
         raise AssertionError(f"{self.account} has no button {label!r}:\n{self}")
+
+    async def replies(self, text: str, to: Shown, *, edits: str = "", **what: Any) -> str:
+        """Reply to a message, or change what one has replied; what the chat calls the reply."""
+        number = edits or f"r{next(self.building.keys)}"
+        await self._send(text=text, replies_to=to.id, number=number, edited=bool(edits), **what)
+        return number
 
     async def forges(self, value: str) -> None:
         """Send a button that was never shown."""

@@ -15,6 +15,7 @@ from conversations.said import Said
 from handlers.actions import ACTIONS, perform, tap
 from handlers.equipment import add_line
 from handlers.joining import WHICH
+from handlers.month import Month, read
 from handlers.people import bind_account, new_person
 from handlers.phones import set_phone
 from handlers.repair_cards import add_event
@@ -28,28 +29,35 @@ from handlers.votes import open_vote
 from store.tables import (
     Account,
     Agent,
+    Announcement,
     Audit,
     Community,
     CommunityRule,
+    Complaint,
+    Edition,
     Flag,
     Follower,
     Home,
     HomeRole,
+    Joiner,
     JoinRequest,
     Letter,
     Listing,
     Notice,
     Objection,
     Opening,
+    Outgoing,
     Paper,
     Person,
     Place,
     Purchase,
     Repair,
+    Report,
     Rest,
     Role,
     RosterFile,
     Ruling,
+    Statement,
     Talk,
     Vote,
     Voter,
@@ -124,6 +132,16 @@ MAY: dict[str, set[str]] = {
     "help": {"anybody"},
     "thanks": {"anybody"},
     "my": {"anybody"},
+    "mine.page": {"anybody"},
+    "waiting": {"known"},
+    "waits.page": {"staff"},
+    "waiting.morning": {"clock"},
+    "waiting.week": {"clock"},
+    "figures": {"known"},
+    "report.show": {"known"},
+    "month.picture": {"staff"},
+    "month.sheet": {"staff"},
+    "figures.publish": {"clock"},
     "language": {"anybody"},
     "communities": {"anybody"},
     "community.enter": {"holder"},
@@ -158,12 +176,29 @@ MAY: dict[str, set[str]] = {
     "join.start": {"guest"},
     "join.as": {"twin"},
     "join.request": {"guest"},
+    "join.show": {"reporter", "staff"},
+    "join.remind": {"clock"},
+    "join.overdue": {"clock"},
+    "letter.remind": {"clock"},
+    "letter.overdue": {"clock"},
     "join.approve": {"staff"},
     "join.decline": {"staff"},
     "link": {"staff"},
     "audit": {"staff"},
     "canvass": {"staff"},
     "digest.send": {"clock"},
+    "digest.week": {"clock"},
+    "group.summary": {"clock"},
+    "group.list": {"staff"},
+    "group.open": {"in the group"},
+    "digest.open": {"reader"},
+    "digest.more": {"anybody"},
+    "notify": {"resident"},
+    "wish.kind": {"resident"},
+    "wish.choose": {"resident"},
+    "mute": {"resident"},
+    "quiet.for": {"resident"},
+    "quiet.end": {"resident"},
     "home.find": {"staff"},
     "home.found": {"staff"},
     "home.show": {"staff"},
@@ -283,8 +318,29 @@ MAY: dict[str, set[str]] = {
     "listing.explained": {"resident"},
     "listing.remind": {"clock"},
     "listing.expire": {"clock"},
+    "complaint.start": {"resident"},
+    "complaint.publish": {"resident"},
+    "complaint.reword": {"author"},
+    "complaint.reworded": {"author"},
+    "complaint.withdraw": {"author"},
+    "complaint.show": {"author", "reads", "joiner", "staff", "committee", "manager"},
+    "complaint.join": {"shares"},
+    "complaint.leave": {"joiner"},
+    "complaint.answer": {"staff"},
+    "complaint.answered": {"staff"},
+    "complaint.solved": {"author"},
+    "complaint.unsolved": {"author"},
+    "complaint.more": {"author"},
+    "complaint.followed": {"author"},
+    "complaint.remind": {"clock"},
+    "complaint.overdue": {"clock"},
+    "complaint.silence": {"clock"},
     "letter.report": {"addressee"},
     "rules": {"anybody"},
+    "public": {"known"},
+    "address.ask": {"staff"},
+    "address.change": {"staff"},
+    "board.fill": {"clock"},
     "rule.add": {"staff"},
     "rule.added": {"staff"},
     "rule.silence": {"staff"},
@@ -296,7 +352,7 @@ MAY: dict[str, set[str]] = {
     "ruling.allow": {"judge", "stands in"},
     "ruling.uphold": {"judge", "stands in"},
     "ruling.list": {"staff"},
-    "ruling.show": {"staff"},
+    "ruling.show": {"staff", "stands in", "author"},
     "ruling.remind": {"clock"},
     "ruling.overdue": {"clock"},
     "purchases": {"anybody"},
@@ -338,6 +394,7 @@ MAY: dict[str, set[str]] = {
     "papers": {"staff"},
     "paper.new": {"staff"},
     "paper.enter": {"staff"},
+    "paper.show": {"staff"},
     "paper.confirm": {"staff"},
     "paper.refuse": {"staff"},
     "paper.remind": {"clock"},
@@ -358,6 +415,7 @@ MAY: dict[str, set[str]] = {
     "poll.open": {"staff", "committee"},
     "objection.start": {"anybody"},
     "objection.file": {"anybody"},
+    "objection.show": {"decider"},
     "objection.wait": {"clock"},
     "objection.uphold": {"decider"},
     "objection.reject": {"decider"},
@@ -373,6 +431,24 @@ MAY: dict[str, set[str]] = {
     "repair.disputed": {"clock"},
     "repair.resume": {"clock"},
     "repair.price_wait": {"clock"},
+    "announcement.start": {"staff", "known"},
+    "announcement.disclose": {"staff"},
+    "announcement.publish": {"staff"},
+    "announcement.send": {"clock"},
+    "announcement.now": {"staff"},
+    "announcement.change": {"staff"},
+    "announcement.drop": {"staff"},
+    "announcement.correct": {"staff"},
+    "announcement.withdraw": {"staff"},
+    "announcement.withdrawn": {"staff"},
+    "announcement.read": {"addressed"},
+    "announcement.remind": {"clock"},
+    "announcement.card": {"staff"},
+    "announcement.canvass": {"staff"},
+    "announcement.show": {"staff", "addressed"},
+    "announcement.list": {"staff", "known"},
+    "disclosures": {"known"},
+    "disclosure.look": {"clock"},
     "forget.clear": {"clock"},
     "privacy.retain": {"clock"},
 }
@@ -448,9 +524,18 @@ ANSWERS: dict[str, dict[str, Any]] = {
     "listing.changed": OFFER,
     "listing.wrote": WORDS,
     "listing.explained": {"why": "是中介"},
+    "complaint.publish": {"kind": "complaint", "text": "楼道没扫", "topic": "cleaning", "sure": True},
+    "complaint.reworded": {"what": "楼道三天没扫", "sure": True},
+    "complaint.followed": {"what": "还是没扫", "sure": True},
+    "complaint.answered": {"message": {"text": "今天扫", "files": []}},
     "rule.added": {"words": "招代理", "verdict": "hold", "category": "ad", "sentence": None, "sure": True},
     "rule.silenced": {"what": "F1", "sure": True},
     "rule.dropped": {"sure": True},
+    "announcement.publish": {
+        **{"text": "明天停水", "title": "明天停水", "files": None, "where": "全小区", "who": "everybody"},
+        **{"receipt": "no", "urgent": "no", "when": "", "topic": "none", "sure": True},
+    },
+    "announcement.withdrawn": {"reason": "改期", "sure": True},
 }
 
 
@@ -551,7 +636,8 @@ class Scene:
         if act is None or not act.button:
             return False
         if act.table is None:
-            return not subject and bool(words_for(kind, name, None))
+            fits = not subject or (act.words is not None and bool(act.words.fullmatch(subject)))
+            return fits and bool(words_for(kind, name, None))
         if not re.fullmatch(r"[0-9]{1,17}", subject):
             return False
         rows = [*self.rows[act.table], *self.others[act.table]]
@@ -826,6 +912,7 @@ class _Furniture:
         self._add("elsewhere", self.elsewhere)
         self._places()
         self._rests()
+        self._messages()
         self._talks()
         self._files()
         self._equipment()
@@ -835,6 +922,42 @@ class _Furniture:
         self._openings()
         self._question()
         self._conduct()
+        self._complaints()
+        self._announcements()
+
+    def _announcements(self) -> None:
+        """Notices: one for all, one for the owner's entrance alone, one that is planned, one elsewhere."""
+        known = frozenset(kind for kind, each in KINDS.items() if each.here and "known" in each.titles)
+        there = frozenset(kind for kind, each in KINDS.items() if not each.here and "known" in each.titles)
+        home = self.session.exec(
+            select(Person.name)
+            .join(HomeRole, col(HomeRole.person_id) == col(Person.id))
+            .join(Home, col(Home.id) == col(HomeRole.home_id))
+            .where(Home.community_id == self.here.id, Home.building == "3", Home.entrance == "2")
+        )
+        theirs = _kinds_of(*home.all())
+        for label, places, state, here, addressed in (
+            ("to all", [], "sent", True, known),
+            ("to an entrance", [["3", "2"]], "sent", True, theirs),
+            ("planned", [], "scheduled", True, frozenset[str]()),
+            ("elsewhere", [], "sent", False, there),
+        ):
+            writer = self._named("刘经理" if here else "外管", here=here)
+            made = Announcement(
+                community_id=writer.community_id,
+                number=len(self.rows.get(Announcement, [])) + 101,
+                person_id=writer.id,
+                audience={"places": places, "owners": False},
+                receipt=True,
+                state=state,
+                send_at=self.tx.now + timedelta(hours=1),
+                sent_at=self.tx.now if state == "sent" else None,
+                created_at=self.tx.now,
+            )
+            self._add(label, made, addressed=addressed)
+            words = {"title": "停水", "text": "停水", "version": 1, "at": self.tx.now}
+            row = {"community_id": writer.community_id, "announcement_id": made.id, **words}
+            self.session.add(Edition.model_validate(row))
 
     def _conduct(self) -> None:
         """What was judged: held, too late, appealed, deleted and decided; and a rule of staff's own."""
@@ -885,6 +1008,50 @@ class _Furniture:
             rule = CommunityRule.model_validate({**row, "verdict": "hold", "kind": "ad", "created_at": late})
             self._add(label, rule)
 
+    def _complaints(self) -> None:
+        """For all and for one building alone, answered or not, with a neighbour who says the same."""
+        residents, here = _titled("resident"), _titled("known")
+        there = _kinds_of("外人", "外修", "外管")
+        at_home = _kinds_of("陈女士", "陈先生", "小陈", "两家", "周先生")
+        for number, (label, by, building, state) in enumerate(
+            (
+                ("the owner's", "陈女士", "", "open"),
+                ("answered", "陈女士", "", "answered"),
+                ("closed", "陈女士", "", "closed"),
+                ("withdrawn", "陈女士", "", "withdrawn"),
+                ("of a building", "陈女士", "3", "open"),
+                ("of another building", "Mr Smith", "2", "answered"),
+                ("elsewhere", "外人", "", "open"),
+            ),
+            301,
+        ):
+            author = self._named(by, here=label != "elsewhere")
+            complaint = Complaint(
+                community_id=author.community_id,
+                number=number,
+                person_id=author.id,
+                kind="complaint",
+                topic="cleaning",
+                building=building,
+                state=state,
+                created_at=self.tx.now,
+                due_at=self.tx.now,
+            )
+            in_place = {"": here, "3": at_home, "2": _kinds_of("Mr Smith")}[building]
+            lives = {"": residents, "3": at_home, "2": _kinds_of("Mr Smith")}[building]
+            if label == "elsewhere":
+                in_place, lives = there, _kinds_of("外人")
+            joins = _kinds_of("周先生") if label == "answered" else frozenset()
+            self._add(label, complaint, author=_kinds_of(by), reads=in_place, shares=lives, joiner=joins)
+            said = {"community_id": author.community_id, "complaint_id": complaint.id, "round": 1}
+            words = {"text": "楼道没扫", "shown": "楼道没扫", "at": self.tx.now - timedelta(days=2)}
+            self.session.add(
+                Statement.model_validate({**said, **words, "side": "owner", "person_id": author.id})
+            )
+            if joins:
+                row = {"community_id": author.community_id, "complaint_id": complaint.id, "at": self.tx.now}
+                self.session.add(Joiner.model_validate({**row, "person_id": self._named("周先生").id}))
+
     def _agents(self) -> None:
         for label, principal, agent, here in (
             ("of the owner", "陈女士", "周先生", True),
@@ -926,6 +1093,9 @@ class _Furniture:
         for state in ("waiting", "approved", "declined"):
             self._add(state, self._request(guest, state))
         self._add("elsewhere", self._request(self._new("外客", here=False), "waiting"))
+        for label, here in (("here", self.here), ("elsewhere", self.elsewhere)):
+            found = read(self.tx, here.id, Month(2026, 2))
+            self._add(label, Report(community_id=here.id, month="2026-02", facts=found, at=self.tx.now))
 
     def _request(self, guest: Person, state: str) -> JoinRequest:
         home = None
@@ -975,6 +1145,34 @@ class _Furniture:
             whose = {"community_id": community_id, "person_id": person_id, "place_id": place_id}
             rest = Rest.model_validate({**whose, "text": "其余", "created_at": self.tx.now})
             self._add(label, rest, reader=reader)
+
+    def _messages(self) -> None:
+        """What was written to the owner, and to somebody elsewhere."""
+        for label, name, here in (("to the owner", "陈女士", True), ("elsewhere", "外人", False)):
+            person = self._named(name, here=here)
+            row = Outgoing(
+                community_id=person.community_id,
+                person_id=person.id,
+                lane=3,
+                text="公示",
+                state="sent",
+                created_at=self.tx.now,
+            )
+            self._add(label, row, reader=_kinds_of(name))
+        group = frozenset(
+            kind for kind, each in KINDS.items() if each.chat == "staff" and "staff" in each.titles
+        )
+        place = self.session.exec(select(Place).where(Place.external_id == "staff")).one()
+        card = Outgoing(
+            community_id=self.here.id,
+            place_id=place.id,
+            lane=2,
+            card="repair:0",
+            text="卡",
+            state="sent",
+            created_at=self.tx.now,
+        )
+        self._add("to the group", card, **{"in the group": group})
 
     def _talks(self) -> None:
         for label, name, here in (("the family's", "小陈", True), ("elsewhere", "外人", False)):

@@ -133,11 +133,15 @@ class TelegramChat:
     def messages(self) -> list[Shown]:
         number = int(self.building.chat_id(self.name))
         standing: list[Shown] = []
+        pinned = self.building.api.chats[number].pinned
         for message in self.building.api.chats[number].from_bot:
+            if message.kind == "pinned_message":
+                continue
             if message.kind in FILES and not message.text:
                 standing[-1].photos += 1
             else:
                 standing.append(self._shown(message, message.photos))
+                standing[-1].pinned = message.message_id in pinned
         return standing
 
     def _shown(self, message: Message, photos: int) -> Shown:
@@ -204,6 +208,26 @@ class TelegramPhone(Phone):
         body = self.user.writes(text, group) if old is None else self.user.edits(old, text)
         await self.building.take(before, at_once=at_once)
         return str(body["message_id"])
+
+    async def replies(self, text: str, to: Shown, *, edits: str = "", **what: Any) -> str:
+        assert self.where is not None, "staff reply in their group"
+        if edits:
+            old = self.where.kept[int(edits)].shown()
+            await self._lets(lambda: self.user.edits(old, text))
+            return edits
+        card = next(each for each in self.where.from_bot if str(each.message_id) == to.id)
+        sent: list[dict[str, Any]] = []
+        files = tuple(what.pop("files", ()))
+        assert not what, f"Telegram has no {what} of this shape"
+        if files:
+            await self._lets(
+                lambda: sent.append(
+                    self.user.sends_photo(self._bytes(files[0]), text, self.where, reply_to=card)
+                )
+            )
+        else:
+            await self._lets(lambda: sent.append(self.user.writes(text, self.where, reply_to=card)))
+        return str(sent[0]["message_id"])
 
     async def _lets(self, does: Callable[[], object]) -> None:
         """Let somebody do something, in a group as its member, and all that follows from it."""

@@ -59,7 +59,7 @@ function build(seen, number) {
   const element = $("#phone").content.firstElementChild.cloneNode(true);
   const phone = {
     slot: seen.slot, number, element, who: null, place: "", people: [], stick: true, wanted: 0, running: null,
-    shown: new Map(), shownFor: null, waiting: [], files: [], queue: Promise.resolve(),
+    shown: new Map(), shownFor: null, waiting: [], files: [], answering: null, queue: Promise.resolve(),
     log: $(".log", element), list: $(".messages", element), select: $("select", element),
     input: $("textarea", element), picker: $("input[type=file]", element), tab: make("button", { type: "button" }, make("span", { className: "dot" }),
       make("span", { className: "label" }), make("span", { className: "unseen news" })),
@@ -82,6 +82,7 @@ function update(phone, seen) {
   phone.people = seen.people;
   phone.anyFile = seen.any_file;
   phone.wordsOnly = seen.words_only;
+  phone.replies = seen.replies;
   phone.element.classList.toggle("any-file", seen.any_file);
   phone.picker.accept = seen.any_file ? "" : "image/*,audio/*,video/*,.amr,.3gp";
   const attach = $(".attach", phone.element);
@@ -89,6 +90,9 @@ function update(phone, seen) {
   attach.setAttribute("aria-label", attach.title);
   attach.hidden = seen.words_only;
   $(".chips", phone.element).hidden = seen.words_only;
+  const page = $(".page", phone.element);
+  page.hidden = !seen.page;
+  if (seen.page) page.href = seen.page;
   const read = !seen.people.length;
   for (const part of [".composer", ".holder"]) $(part, phone.element).hidden = read;
   $(".reading", phone.element).hidden = !read;
@@ -210,12 +214,15 @@ function draw(phone, message, day) {
   const bubble = make("div", { className: "bubble" });
   if (message.photos.length) bubble.append(photosOf(message.photos));
   for (const one of message.recordings) bubble.append(recordingOf(one));
+  for (const one of message.documents) bubble.append(documentOf(one));
   for (const name of message.files) bubble.append(fileNamed(name));
   if (message.text) bubble.append(make("p", { className: "text" }, message.text));
-  const marks = [message.urgent && words.urgent, message.silent && words.silent, message.edited && words.edited];
+  const reply = phone.replies && !message.mine && !message.sender && make("button",
+    { type: "button", className: "reply", data: { mark: "reply", reply: message.id } }, words.reply);
+  const marks = [message.pinned && `📌 ${words.pinned}`, message.urgent && words.urgent, message.silent && words.silent, message.edited && words.edited];
   bubble.append(make("p", { className: "meta" },
     ...marks.filter(Boolean).map((mark) => make("span", { className: mark === words.urgent ? "alarm" : "" }, mark)),
-    make("time", {}, message.at)));
+    ...(reply ? [reply] : []), make("time", {}, message.at)));
   item.append(bubble);
   if (message.buttons.length && phone.people.length) {
     item.append(make("div", { className: "buttons" }, ...message.buttons.map((button) => make("button",
@@ -239,6 +246,7 @@ function recordingOf({ address, mime }) {
   return make("div", {}, player, save);
 }
 
+const documentOf = ({ address, name }) => make("p", { className: "file" }, make("a", { href: address, download: name }, `📎 ${name}`));
 const fileNamed = (name) => make("p", { className: "file" }, `📎 ${name}`);
 
 function photosOf(addresses) {
@@ -250,9 +258,9 @@ function photosOf(addresses) {
 
 // --- Sending ---------------------------------------------------------------------------------------------------
 
-function send(phone, { text = "", tap = "", on = "", label = "", contact = "", files = [] }) {
+function send(phone, { text = "", tap = "", on = "", label = "", contact = "", repliesTo = "", files = [] }) {
   const photos = files.filter(isPhoto).map((file) => URL.createObjectURL(file));
-  const item = { key: newKey(), who: phone.who, text, tap, on, label, contact, files, photos };
+  const item = { key: newKey(), who: phone.who, text, tap, on, label, contact, repliesTo, files, photos };
   item.element = make("li", { className: tap ? "message tapped" : "message mine" });
   phone.waiting.push(item);
   phone.stick ||= !tap;
@@ -269,8 +277,8 @@ function post(phone, item) {
       item.light ??= await Promise.all(item.files.map(light));
       if (item.light.length > page.mostPhotos) throw new Error(words.too_many);
       if (item.light.reduce((sum, file) => sum + file.size, 0) > page.bodyCap - 100000) throw new Error(words.too_large);
-      const { who, key, text, tap: value, on, contact } = item;
-      await ask("say", {}, { slot: phone.slot, who, key, text, tap: value, on, contact, photos: item.light });
+      const { who, key, text, tap: value, on, contact, repliesTo } = item;
+      await ask("say", {}, { slot: phone.slot, who, key, text, tap: value, on, contact, replies_to: repliesTo, photos: item.light });
       item.done = true;
     } catch (error) {
       item.error = error.message;
@@ -349,13 +357,15 @@ function wire(phone) {
   const submit = () => {
     const text = input.value.trim();
     if (!text && !phone.files.length) return;
-    send(phone, { text, files: phone.files.splice(0) });
+    send(phone, { text, repliesTo: phone.answering ?? "", files: phone.files.splice(0) });
     input.value = "";
+    answer(phone, null);
     showDrafts(phone);
     input.focus();
   };
   $("form", element).addEventListener("submit", (event) => { event.preventDefault(); submit(); });
   input.addEventListener("keydown", (event) => {
+    if (event.key === "Escape" && !event.isComposing) answer(phone, null);
     // While Chinese is being composed, Enter picks the word: it must not send.
     if (event.key !== "Enter" || event.shiftKey || event.isComposing || event.keyCode === 229) return;
     event.preventDefault();
@@ -377,20 +387,33 @@ function wire(phone) {
   phone.list.addEventListener("click", ({ target }) => {
     if (target.dataset.on) tap(phone, target);
     if (target.classList.contains("share")) askNumber(phone);
+    if (target.dataset.reply) answer(phone, target.dataset.reply);
   });
   phone.select.addEventListener("change", () => {
     phone.who = phone.select.value;
     phone.place = phone.people.find((one) => one.account === phone.who).place;
     memory.set(`linli.who.${phone.slot}`, phone.who);
+    answer(phone, null);
     showWaiting(phone);
     refresh(phone);
   });
+  $(".answering button", element).addEventListener("click", () => { answer(phone, null); input.focus(); });
   log.addEventListener("scroll", () => {
     phone.stick = atEnd(log);
     if (phone.stick) $(".newest", element).hidden = true;
   }, { passive: true });
   $(".newest", element).addEventListener("click", () => { log.scrollTop = log.scrollHeight; log.focus(); });
   new ResizeObserver(() => { if (phone.stick) log.scrollTop = log.scrollHeight; }).observe(log);
+}
+
+// What is written next is a reply to this message; to none any more.
+function answer(phone, id) {
+  phone.answering = id;
+  const bar = $(".answering", phone.element);
+  bar.hidden = !id;
+  if (!id) return;
+  $("span", bar).textContent = words.replying + ($(".text", phone.shown.get(id).element)?.textContent ?? words.photo);
+  phone.input.focus();
 }
 
 async function tap(phone, button) {

@@ -46,9 +46,9 @@ class Traffic:
             self.waits[letter.lane].append(now - self.began[chat])
 
     def a_second(self) -> list[int]:
-        """How many set out in each second but the last, which is not a whole one."""
+        """How many set out in each second but the first and the last, which are no whole ones."""
         counts = Counter(int(at) for at in self.sent)
-        return [counts[second] for second in range(int(self.sent[-1]))]
+        return [counts[second] for second in range(int(self.sent[0]) + 1, int(self.sent[-1]))]
 
     def most(self) -> int:
         """The most that set out within any one second."""

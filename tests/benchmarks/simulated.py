@@ -44,7 +44,7 @@ class Simulated(asyncio.SelectorEventLoop):
 def at_once(database: Database) -> None:
     """Let the database write while the loop stands still."""
 
-    async def write(work: Callable[..., T]) -> T:
+    async def write(work: Callable[..., T], *, behind: bool = False) -> T:
         return database.write_now(work)
 
     database.write = write  # type: ignore[method-assign]

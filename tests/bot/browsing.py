@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
 FLAGS = [
@@ -33,3 +34,9 @@ def opened(browser: Browser, address: str, width: int, height: int) -> Iterator[
 def write(page: Page, phone: str, text: str) -> None:
     page.fill(f"{phone} textarea", text)
     page.press(f"{phone} textarea", "Enter")
+
+
+def unhindered(page: Page) -> None:
+    """Nothing on the page hinders who reads it by ear, with a keyboard or with weak eyes, as far as axe finds it."""
+    found = Axe().run(page).response["violations"]
+    assert [(each["id"], [node["html"][:200] for node in each["nodes"][:3]]) for each in found] == []

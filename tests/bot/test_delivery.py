@@ -711,7 +711,7 @@ async def test_what_was_sent_is_not_sent_again_while_the_ledger_is_away(
 ) -> None:
     write, away = post.database.write, [StoreUnavailable("database or disk is full")] * 2
 
-    async def full(work: Any) -> Any:
+    async def full(work: Any, **_: Any) -> Any:
         if away:
             raise away.pop()
         return await write(work)
@@ -770,7 +770,7 @@ async def test_a_crash_between_sending_and_the_ledger_repeats_only_that_message(
     assert post.texts("chat2") == ["other 0", "other 1", "other 2"]
 
 
-async def dies(work: Any) -> None:
+async def dies(work: Any, **_: Any) -> None:
     """The process ends here: nothing is written."""
     raise asyncio.CancelledError
 

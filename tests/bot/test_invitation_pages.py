@@ -3,6 +3,7 @@
 import re
 import zlib
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -217,6 +218,39 @@ def dark(drawn: list[tuple[float, float, float, float]]) -> set[tuple[int, int]]
 
 
 SCENES = {"K7PQ2-9MXTR": "http://weixin.qq.com/q/kZgfwMTm72WWPkovabbI"}
+
+BOARD = "https://linli.example/board/1-86cf460ca6c852292253"
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+@pytest.mark.parametrize(
+    ("bot", "scenes"), [("linli_test_bot", {}), ("linli_test_bot", SCENES), ("", SCENES)]
+)
+def test_the_small_code_beside_the_name_is_that_of_the_board(
+    language: str, bot: str, scenes: dict[str, str]
+) -> None:
+    made = [home("陈女士", code="K7PQ2-9MXTR")]
+    plain = invitation_pages(made, head(language, bot=bot), scenes=scenes)
+    pdf = invitation_pages(made, replace(head(language, bot=bot), board=BOARD), scenes=scenes)
+    others = squares(plain)
+    added = [each for each in squares(pdf) if each not in others]
+    rows = segno.make(BOARD, error="m", micro=False).matrix
+    assert dark(added) == {(y, x) for y, row in enumerate(rows) for x, module in enumerate(row) if module}
+    assert len(added) + len(others) == len(squares(pdf)) and added[0][3] > 0.33
+    # White on all sides: nothing else is drawn within four modules.
+    left, top, right, bottom = (
+        min(x for x, *_ in added) - 4 * added[0][3],
+        min(y for _, y, *_ in added) - 4 * added[0][3],
+        max(x + width for x, _, width, _ in added) + 4 * added[0][3],
+        max(y + high for _, y, _, high in added) + 4 * added[0][3],
+    )
+    assert not [
+        each for each in others
+        if each[0] < right and each[0] + each[2] > left and each[1] < bottom and each[1] + each[3] > top
+    ]  # fmt: skip
+    assert left > 10 and top > 12 and bottom < 12 + 55
+    words, before = lines(pdf)[0], lines(plain)[0]
+    assert "公示栏 The board" in words and [each for each in words if each != "公示栏 The board"] == before
 
 
 def test_with_both_messengers_the_code_for_wechat_is_the_large_one() -> None:

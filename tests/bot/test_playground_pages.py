@@ -40,7 +40,7 @@ LI = Person("li", "李师傅", "水电", "private:li")
 PHONES = (
     Phone("owner", "业主的手机", (CHEN, WANG, STRANGER), "chen"),
     Phone("neighbour", "邻居的手机", (CHEN, WANG, STRANGER), "wang"),
-    Phone("staff", "物业管理群", (ZHOU, LIN), "zhou", any_file=True),
+    Phone("staff", "物业管理群", (ZHOU, LIN), "zhou", any_file=True, replies=True),
     Phone("crew", "维修师傅的手机", (LI,), "li"),
     Phone("board", "公示栏", (), "", "board"),
 )
@@ -84,6 +84,7 @@ class Fake:
         text: str = "",
         tap: str = "",
         on: str = "",
+        replies_to: str = "",
         contact: str = "",
         uploads: tuple[Upload, ...] | list[Upload] = (),
     ) -> str:
@@ -102,6 +103,7 @@ class Fake:
                 "text": text,
                 "tap": tap,
                 "on": on,
+                "replies_to": replies_to,
                 "contact": contact,
                 "uploads": list(uploads),
             }
@@ -256,6 +258,7 @@ async def test_a_message_reaches_the_backend_whole(fake: Fake, page: httpx.Async
             "text": "水管漏了",
             "tap": "",
             "on": "",
+            "replies_to": "",
             "contact": "",
             "uploads": [Upload("a.png", "image/png", b"png"), Upload("b.jpg", "image/jpeg", b"jpg")],
         }
@@ -765,6 +768,37 @@ def test_in_the_admin_group_any_file_can_be_sent(fake: Fake, desk: Page) -> None
     ]
     fake.post("group:office", "", sender="zhou", files=(str(roster["name"]),))
     expect(desk.locator(f"{STAFF} .mine .file").last).to_have_text(f"📎 {roster['name']}")
+
+
+def test_in_the_admin_group_one_replies_to_a_message_of_ours(fake: Fake, desk: Page) -> None:
+    card = "投诉 12：楼道三天没打扫 <b>"
+    fake.post("group:office", card)
+    fake.post("group:office", "谁去？", sender="lin")
+    fake.post("private:chen", "您好")
+    reply, bar = desk.locator(f"{STAFF} .reply"), desk.locator(f"{STAFF} .answering")
+    expect(reply).to_have_count(1)
+    expect(desk.locator(f"{OWNER} .text")).to_have_text("您好")
+    expect(desk.locator(f"{OWNER} .reply")).to_have_count(0)
+    expect(bar).to_be_hidden()
+    reply.focus()
+    desk.keyboard.press("Enter")
+    expect(bar.locator("span")).to_have_text(f"回复：{card}")
+    expect(desk.locator(f"{STAFF} textarea")).to_be_focused()
+    desk.keyboard.press("Escape")
+    expect(bar).to_be_hidden()
+    reply.click()
+    bar.locator("button").click()
+    expect(bar).to_be_hidden()
+    reply.click()
+    desk.keyboard.type("今天打扫")
+    desk.keyboard.press("Enter")
+    expect(bar).to_be_hidden()
+    eventually(lambda: len(fake.heard) == 1)
+    desk.keyboard.type("谢谢")
+    desk.keyboard.press("Enter")
+    eventually(lambda: len(fake.heard) == 2)
+    shown = fake.places["group:office"][0].id
+    assert [(said["text"], said["replies_to"]) for said in fake.heard] == [("今天打扫", shown), ("谢谢", "")]
 
 
 def test_somebody_else_can_hold_the_phone(fake: Fake, desk: Page) -> None:

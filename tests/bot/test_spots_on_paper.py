@@ -1,14 +1,16 @@
 """Spots on the command line and on paper: cards for walls, whose QR codes lead somewhere for good."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+import segno
 
 from bot.spot_pages import SpotCard, SpotHead, spot_pages
 from conversations.words import Reader
 from tests.bot.test_command_line import linli, said
-from tests.bot.test_invitation_pages import lines, squares
+from tests.bot.test_invitation_pages import dark, lines, squares
 from tests.bot.test_wechat_command import account, ran
 from tests.bot_api import BotApi
 from tests.wechat_api import WeChatApi
@@ -43,6 +45,20 @@ def test_a_card_says_where_it_hangs_and_what_to_type() -> None:
         "Scan to report what is broken here · spot P7K2R",
         "阳光花园 · 有危险请打物业电话 021-5555 0110",
     ]
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+@pytest.mark.parametrize("both", [True, False])
+def test_the_small_code_is_that_of_the_board(language: str, both: bool) -> None:
+    scenes = {card(1).code: "http://weixin.qq.com/q/P7K01"} if both else {}
+    plain = spot_pages([card(1)], head(language), scenes=scenes)
+    board = "https://linli.example/board/1-86cf460ca6c852292253"
+    pdf = spot_pages([card(1)], replace(head(language), board=board), scenes=scenes)
+    added = [each for each in squares(pdf) if each not in squares(plain)]
+    rows = segno.make(board, error="m", micro=False).matrix
+    assert dark(added) == {(y, x) for y, row in enumerate(rows) for x, module in enumerate(row) if module}
+    assert min(y for _, y, *_ in added) > max(y + high for _, y, _, high in squares(plain)) + 2
+    assert [each for each in lines(pdf)[0] if each != "公示栏 The board"] == lines(plain)[0]
 
 
 def test_each_messenger_has_its_code_and_four_cards_fill_a_page() -> None:

@@ -523,7 +523,7 @@ async def test_the_webhook_answers_only_after_the_commit(
         (raw,) = there.fresh_updates()
         arrived, may_go, write = asyncio.Event(), asyncio.Event(), there.app.database.write
 
-        async def late(work: Any) -> Any:
+        async def late(work: Any, **_: Any) -> Any:
             arrived.set()
             await may_go.wait()
             return await write(work)

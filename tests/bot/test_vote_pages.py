@@ -8,6 +8,7 @@ import zipfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from html import unescape
@@ -135,6 +136,17 @@ async def test_an_open_vote_says_what_how_and_until_when(
         assert part in words(page)
     head = write(building, lambda tx: the_vote(tx).head)
     assert re.search(r"<code>2(-[A-Z2-7]{4}){4}</code>", page.text) and head not in page.text
+
+
+async def test_on_paper_it_leads_to_the_board_unless_its_address_is_a_secret(
+    building: Building, client: httpx.AsyncClient
+) -> None:
+    begins(building)
+    building.app.house = replace(building.app.house, board_page=lambda path: f"{HOST}/board/{path}")
+    for seen_by, shown in (("link", False), ("off", False), ("members", True), ("all", True)):
+        building.set_policy("board_page", seen_by)
+        page = await client.get("/votes/1/1")
+        assert ('src="/board/1/qr.svg"' in page.text) is shown and "/board/1-" not in page.text
 
 
 async def test_nothing_of_an_open_vote_tells_how_it_stands(

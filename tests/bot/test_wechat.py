@@ -18,10 +18,10 @@ import bot.wechat_words
 import handlers.inbox
 from bot.wechat_words import CLOSING, shortened, template_fields
 from conversations.said import Said
+from handlers.digests import begin_digests
 from handlers.inbox import Receipt
 from handlers.people import bind_account
 from handlers.phones import set_phone
-from handlers.reach import begin_digests
 from handlers.roster import add_community, import_roster, read_roster
 from handlers.tell import BROADCAST, NEWS, URGENT, publish, take_back, tell
 from handlers.tx import Tx
@@ -285,7 +285,7 @@ async def test_what_could_not_be_kept_is_asked_for_again(
 ) -> None:
     write, failures = there.app.database.write, [StoreUnavailable("gone")] * 3
 
-    async def away(work: Any) -> Any:
+    async def away(work: Any, **_: Any) -> Any:
         if failures:
             raise failures.pop()
         return await write(work)
@@ -787,7 +787,7 @@ async def test_many_soundless_notices_are_one_message_in_the_evening(quiet: Esta
     assert quiet.screen(OWNER) == []
     assert {row.state for row in quiet.rows(OWNER, silent=True)} == {"held"}
     await quiet.later(minutes=1)
-    assert quiet.screen(OWNER) == [("custom", "公示栏有 4 条新消息：")]
+    assert quiet.screen(OWNER) == [("custom", "公示栏有 4 条新消息（3月2日周一）：")]
     words = quiet.last(OWNER).text
     assert [words.index(f"第{number}件。") for number in range(4)] == sorted(
         words.index(f"第{number}件。") for number in range(4)
@@ -808,11 +808,13 @@ async def test_a_long_digest_leads_to_the_whole(quiet: Estate) -> None:
         await quiet.publishes(f"事{number:02}", f"〔{number}〕{SENTENCE * 8}")
     await quiet.later(hours=9, minutes=30)
     (shown,) = quiet.user(OWNER).chat
-    assert "公示栏有 30 条新消息：" in shown.text
+    assert "公示栏有 30 条新消息（" in shown.text and "另有 20 件" in shown.text
     assert len(shown.text.encode()) <= 2048
-    (path,) = re.findall(rf"{re.escape(ADDRESS)}(/p/\w+)", shown.text)
-    page = (await quiet.http.get(path)).text
-    assert [number for number in range(30) if f"〔{number}〕{SENTENCE * 8}" not in page] == []
+    for number, last in ((11, 19), (11, 29)):
+        await quiet.says(OWNER, f"{number}")
+        assert f"事{last}" in quiet.last(OWNER).text
+    await quiet.says(OWNER, "10")
+    assert f"〔29〕{SENTENCE * 8}" in quiet.last(OWNER).text
 
 
 @pytest.mark.parametrize("change", ["before", "after"])
@@ -851,8 +853,8 @@ async def test_a_digest_that_reaches_nobody_is_merged_with_the_next(quiet: Estat
     await quiet.says(OWNER, "你好")
     await quiet.delivers()
     assert [rung for rung, _ in quiet.screen(OWNER)] == ["passive", "custom"]
-    assert "公示栏有 3 条新消息：" in quiet.last(OWNER).text
-    assert [quiet.last(OWNER).text.count(f"第{number}件。") for number in range(3)] == [1, 1, 1]
+    assert "公示栏有 3 条新消息（" in quiet.last(OWNER).text
+    assert [quiet.last(OWNER).text.count(f"」第{number}件。\n") for number in range(3)] == [1, 1, 1]
     await quiet.later(days=3)
     await quiet.says(OWNER, "你好")
     await quiet.delivers()
@@ -892,7 +894,7 @@ async def test_the_digest_survives_a_restart(quiet: Estate) -> None:
     await quiet.kill()
     quiet.write(begin_digests)
     await quiet.settle()
-    assert quiet.screen(OWNER) == [("custom", "公示栏有 2 条新消息：")]
+    assert quiet.screen(OWNER) == [("custom", "公示栏有 2 条新消息（3月2日周一）：")]
     await quiet.restart()
     assert len(quiet.screen(OWNER)) == 1
 
@@ -912,7 +914,7 @@ async def test_each_community_has_its_digest_by_its_own_clock(quiet: Estate) -> 
     await quiet.publishes("事1", "上海。")
     await quiet.publishes("事2", "上海。")
     await quiet.later(hours=9, minutes=30)  # 18:30 in Shanghai
-    assert quiet.screen(OWNER) == [("custom", "公示栏有 2 条新消息：")]
+    assert quiet.screen(OWNER) == [("custom", "公示栏有 2 条新消息（3月2日周一）：")]
     assert quiet.screen("高女士") == []
     await quiet.later(hours=7, minutes=59)
     assert quiet.screen("高女士") == []

@@ -11,8 +11,9 @@ from sqlmodel import Session, col, select
 
 from bot.delivery import Letter
 from bot.wechat_words import LONGEST_TEXT, size, together
+from handlers.digests import gather, send_digests
 from handlers.people import bind_account, new_person
-from handlers.reach import gather, heard, send_digests
+from handlers.reach import heard
 from handlers.roster import add_community
 from handlers.tell import publish, take_back, tell
 from handlers.tx import Tx
@@ -188,6 +189,7 @@ async def test_a_notice_that_was_read_in_a_digest_is_taken_back(make: Make) -> N
             Tx(session, building.clock.now(), building.app.house), building.community.id, "repair:1"
         )
     )
+    await building.settle()
     await building.later(days=1)
     [row] = building.read(
         select(Outgoing).where(Outgoing.change == "delete", Outgoing.place_id == building.place("周先生").id)

@@ -21,6 +21,7 @@ import moderation.urgency
 from bot.telegram import TOPICS
 from bot.telegram_introduction import GROUP, PRIVATE
 from conversations import words
+from conversations.announcement import TOPICS as DISCLOSED
 from conversations.crew import TRADES
 from conversations.listing import KINDS as LISTING_KINDS
 from conversations.listing import PARTS
@@ -113,13 +114,25 @@ SAYING: dict[str, tuple[int | str, ...]] = {
     "tell_concerned": (2, "key"),
     "_tell_all": (2, "key"),
     "tell_followers": (2, "key"),
+    "tell_joiners": (2, "key"),
+    "_tell_joiner": (3, "key"),
+    "refresh": (2, "key"),
+    "_in_every_language": (2,),
     "_tell_crew": (2, "key"),
     "_tell_head": (2, "key"),
     "_tell_cast": (3, "key"),
     "give": ("key",),
     "_list": (3, "key"),
     "_answer": (3, "key"),
+    "tell_here": (3, "key"),
+    "tell_readers": (2, "key"),
+    "send_sheet": (3, "key"),
+    "outdate": (3, "key"),
     "Button": (1, "key"),
+    "happened": (2, "key"),
+    "_happened": (2, "key"),
+    "_show": ("key",),
+    "_tell_office": (2, "key"),
 }
 # Methods of these names that are not ours.
 OTHER_SAY = {"backend", "browser"}
@@ -155,6 +168,7 @@ def script_keys(script: Script) -> Iterator[str]:
             yield f"{prefix}.{name}.done"
         elif isinstance(step, Confirm):
             yield f"{prefix}.{name}.yes"
+            yield from (f"{prefix}.{name}.{setting}" for setting in getattr(step, "more", ()))
         elif isinstance(step, Choice):
             yield from (label_key(script, name, value) for value in step.values)
         if confirmed and not isinstance(step, Confirm):
@@ -233,7 +247,10 @@ EXPANSIONS: dict[str, set[str]] = {
     },
     "audit.{}_mark": {
         f"audit.{table}_mark"
-        for table in ("repair", "purchase", "equipment", "spot", "vote", "listing", "ruling")
+        for table in (
+            *("repair", "purchase", "equipment", "spot", "vote", "listing", "ruling", "complaint"),
+            "announcement",
+        )
     },
     "ballot.by.{}_{}": {
         f"ballot.by.{by}_{of}" for by in ("homes", "persons") for of in ("heads", "area", "both")
@@ -251,13 +268,40 @@ EXPANSIONS: dict[str, set[str]] = {
         f"listing.{group}.{{}}": {f"listing.{group}.{kind}" for kind in LISTING_KINDS}
         for group in ("kind", "hint", "done")
     },
+    "listing.event.{}": {key for key in ALL if key.startswith("listing.event.")},
+    "ruling.event.{}": {key for key in ALL if key.startswith("ruling.event.")},
+    **{
+        f"{group}.{{}}": {key for key in ALL if key.startswith(f"{group}.")}
+        for group in ("digest.kind", "my.kind", "my.complaint", "wait.kind", "wait.by", "figures.sheet")
+    },
+    "figures.sheet.{}_sheet": {
+        key for key in ALL if key.startswith("figures.sheet.") and key.endswith("_sheet")
+    },
+    "figures.tile.{}": {key for key in ALL if key.startswith("figures.tile.")},
+    "figures.tile.{}_note": {key for key in ALL if key.startswith("figures.tile.") and key.endswith("_note")},
+    "figures.{}": {"figures.urgent", "figures.ordinary"},
+    "my.{}": {"my.yours", "my.open", "my.over"},
+    "overdue.{}": {
+        f"overdue.{what}"
+        for what in ("review", "approved", "complaint", "suggestion", "rulings", "objections")
+    },
     "listing.state.{}": {f"listing.state.{state}" for state in LISTING_STATES},
     "listing.home.{}": {f"listing.home.{home}" for home in ("whole", "room", "space")},
     "listing.lets.{}": {f"listing.lets.{who}" for who in ("owner", "family", "sublet")},
     "listing.deposit.{}": {f"listing.deposit.{usual}" for usual in DEPOSITS},
     "listing.close_{}": {f"listing.close_{kind}" for kind in LISTING_KINDS},
     "listing.{}.name": {f"listing.{part}.name" for part in PARTS},
+    **{
+        f"{group}.{{}}": {key for key in ALL if key.startswith(f"{group}.")}
+        for group in ("notify.kind", "notify.how")
+    },
+    "digest.{}": {"digest.new", "digest.day", "digest.week"},
     "board.{}": {"board.earlier", "board.later"},
+    **{
+        f"complaint.{group}.{{}}": {key for key in ALL if key.startswith(f"complaint.{group}.")}
+        for group in ("called", "kind", "topic", "state")
+    },
+    "complaint.hint_{}": {"complaint.hint_complaint", "complaint.hint_suggestion"},
     **{
         f"{group}.{{}}": {key for key in ALL if key.startswith(f"{group}.")}
         for group in ("ruling.what", "ruling.state", "rule.category", "rule.verdict")
@@ -265,14 +309,23 @@ EXPANSIONS: dict[str, set[str]] = {
     "rules.{}": {f"rules.{name}" for name in ("stricter", "looser", "wrong")},
     "rules.{}_none": {f"rules.{name}_none" for name in ("stricter", "looser", "wrong")},
     "{}_none": {"repair.tickets_none"},
+    "board_page.kind.{}": {key for key in ALL if key.startswith("board_page.kind.")},
+    "board_page.{}": {
+        f"board_page.{name}" for name in ("overdue", "rules", "figures", "open", "done", "photo", "file")
+    },
     "purchase.state.{}": {f"purchase.state.{state}" for state in PURCHASE_STATES},
     "opening.rule.{}": {"opening.rule.ordinary", "opening.rule.special"},
-    "post.powerless_{}": {f"post.powerless_{reason}" for reason in ("rights", "basic", "old")},
+    "post.powerless_{}": {f"post.powerless_{reason}" for reason in ("rights", "basic", "old", "pin")},
     "opening.state.{}": {f"opening.state.{state}" for state in OPENING_STATES},
     "review.law.{}": {f"review.law.{item}" for item in ("5", "6", "7", "8", "9", "poll")},
     "review.kind_{}": {"review.kind_statutory", "review.kind_poll"},
     "review.payer.{}": {f"review.payer.{payer}" for payer in PAYERS},
     "review.nature.{}": {f"review.nature.{nature}" for nature in NATURES},
+    **{
+        f"{group}.{{}}": {key for key in ALL if key.startswith(f"{group}.")}
+        for group in ("announcement.state", "announcement.public", "announcement.at", "disclosure.write")
+    },
+    "announcement.topic.{}": {f"announcement.topic.{topic}" for topic in DISCLOSED},
     "{}.{}.ask": SCRIPT_KEYS,
     "follow.{}": {key for key in ALL if key.startswith("follow.") and f"repair.{key[7:]}" in ALL},
     "{}.list": {"committee.list", "manager.list"},
@@ -290,12 +343,14 @@ GIVEN: dict[str, set[str]] = {
         for name in (
             *("photo_too_large", "not_a_photo", "not_fetched", "voice", "video"),
             *("recording_too_large", "not_a_recording", "voice_lost"),
+            *("file_too_large", "not_a_document"),
         )
     },
     "_help_key": {
         f"help.{name}" for name in ("owner", "resident", "crew", "manager", "committee", "staff_private")
     },
     "_offer_key": {"follow.offer", "follow.offer_incident", "follow.own_one"},
+    "_enough": {f"photos.{name}" for name in ("enough", "enough_files", "enough_documents")},
     "_card_key": {"repair.card", "repair.page", "repair.page_call", "repair.reopened_crew", "repair.ticket"},
 }
 
@@ -466,6 +521,7 @@ def test_no_key_is_unused() -> None:
 GROUPS = {"all", "answer", "chatter", "command", "consent", "control", "hour", "money", "photos", "place"} | {
     "ballot",
     "puzzled",
+    "read",
     "repaired",
     "urge",
     "trade",
@@ -631,6 +687,12 @@ def test_a_moment_is_said_as_people_say_it(when: str, zh: str, en: str | None) -
 def test_a_moment_is_right_at_the_end_of_a_year(now: str, when: str, said: str) -> None:
     reader = Reader("zh", "Asia/Shanghai", datetime.fromisoformat(now))
     assert reader.moment(datetime.fromisoformat(when)) == said
+
+
+def test_what_lasts_names_another_year() -> None:
+    reader = Reader("zh", "Asia/Shanghai", datetime.fromisoformat("2027-01-01T00:10+08:00"), lasting=True)
+    assert reader.moment(datetime.fromisoformat("2026-12-31T15:30+00:00")) == "2026年12月31日 23:30"
+    assert reader.moment(datetime.fromisoformat("2026-12-31T16:30+00:00")) == "1月1日周五 00:30"
 
 
 @pytest.mark.parametrize(

@@ -162,7 +162,7 @@ async def test_what_is_published_arrives_from_both(
     await neighbour.says("3号楼电梯里困了人")
     owner.sees("报修 1 · 3 号楼 电梯 · 电梯故障 · 紧急")
     await owner.says("我的")
-    owner.sees("您还没有报修过")
+    owner.sees("现在没有等您处理的事")
 
 
 async def test_the_account_of_another_is_not_entered(

@@ -431,7 +431,7 @@ async def test_the_board_has_one_list_of_what_is_overdue(
     (shown,) = lists(board)
     assert shown.splitlines()[1:] == [line.format(2)]
     await neighbour.taps("撤回")
-    assert lists(board) == ["没有逾期的报修。"]
+    assert lists(board) == ["没有逾期的报修，物业也没有逾期的事。"]
     sent = select(Outgoing).where(Outgoing.card == "board:overdue", Outgoing.change == "send")
     assert len(building.read(sent)) == 1
 
@@ -452,7 +452,7 @@ async def test_what_waits_for_parts_is_not_on_the_list(
 
     building.app.database.write_now(pause)
     await building.settle()
-    assert lists(board) == ["没有逾期的报修。"]
+    assert lists(board) == ["没有逾期的报修，物业也没有逾期的事。"]
 
 
 async def test_a_long_list_says_how_many_more(building: Building, owner: Phone) -> None:
@@ -484,7 +484,7 @@ async def test_everybody_of_the_community_can_ask_for_the_list(
     building: Building, owner: Phone, neighbour: Phone, office: Phone, plumber: Phone
 ) -> None:
     await neighbour.says("/overdue")
-    neighbour.sees("没有逾期的报修。")
+    neighbour.sees("没有逾期的报修，物业也没有逾期的事。")
     await report(owner, "厨房水龙头滴水")
     await building.later(days=2, hours=9)
     await neighbour.says("逾期")

@@ -1,166 +1,165 @@
-"""How fast repairs are answered and done: exact quantiles, and what the staff reads of them."""
+"""/figures: the month so far, and each month published once, with its picture for all and its file for staff."""
 
-from collections.abc import Mapping
+import zipfile
+from collections.abc import Callable
 from datetime import timedelta
+from io import BytesIO
 from typing import Any
 
-import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from PIL import Image
 from sqlmodel import Session, select
 
-from conversations.words import Reader
-from handlers.figures import quantile, repairs_since, span
-from handlers.tx import Tx
-from store.tables import Person, Repair
-from tests.people import MORNING, Building, Phone
+from handlers.month_sheet import MIME
+from handlers.public import state_in
+from store.tables import Community, Entry, Media, Notice, Outgoing, Report, Timer
+from tests.handlers.test_repair import finish, report
+from tests.people import Building, Phone
 
-RANDOM = settings(deadline=None, derandomize=True, database=None, max_examples=300)
-HOUR = 3600
-
-
-@pytest.mark.parametrize(
-    ("values", "median", "most"),
-    [
-        ([7], 7, 7),
-        ([1, 2], 1, 2),
-        ([1, 2, 3], 2, 3),
-        ([1, 2, 3, 4], 2, 4),
-        ([5, 1, 4, 2, 3], 3, 5),
-        (list(range(1, 11)), 5, 9),
-        (list(range(1, 12)), 6, 10),
-        ([0, 0, 0, 0, 100], 0, 100),
-    ],
-)
-def test_quantiles_are_those_of_the_nearest_rank(values: list[int], median: int, most: int) -> None:
-    assert (quantile(values, 50), quantile(values, 90)) == (median, most)
+TAP = "厨房水龙头滴水"
 
 
-@RANDOM
-@given(st.lists(st.integers(0, 50), min_size=1, max_size=60), st.integers(1, 100))
-def test_a_quantile_is_the_smallest_value_that_enough_do_not_exceed(values: list[int], percent: int) -> None:
-    found = quantile(values, percent)
-    enough = [each for each in values if 100 * sum(v <= each for v in values) >= percent * len(values)]
-    assert found == min(enough)
+def reports(building: Building) -> list[Report]:
+    return building.read(select(Report).order_by(Report.month))  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize(
-    ("seconds", "zh", "en"),
-    [
-        (0, "不到 1 分钟", "under 1 min"),
-        (59, "不到 1 分钟", "under 1 min"),
-        (60, "1 分钟", "1 min"),
-        (3599, "59 分钟", "59 min"),
-        (3600, "1 小时", "1 h"),
-        (86399, "23 小时 59 分", "23 h 59 min"),
-        (86400, "1 天", "1 d"),
-        (9 * 86400 + 7 * 3600, "9 天 7 小时", "9 d 7 h"),
-    ],
-)
-def test_a_length_of_time_is_said_as_people_say_it(seconds: int, zh: str, en: str) -> None:
-    said = [Reader(language, "Asia/Shanghai", MORNING).show(span(seconds)) for language in ("zh", "en")]
-    assert said == [zh, en]
+def files_of(building: Building, row: Outgoing) -> list[Media]:
+    return [building.read(select(Media).where(Media.id == each))[0] for each in row.photos]
 
 
-def reported(building: Building, *repairs: Mapping[str, Any]) -> None:
-    """Write repairs down: each with `after` and `took`, the hours until it was accepted and done, and any column."""
+async def test_a_month_is_published_on_the_first_at_a_waking_hour(
+    building: Building, owner: Phone, neighbour: Phone, plumber: Phone, office: Phone, board: Phone
+) -> None:
+    await report(owner, TAP)
+    await finish(plumber)
+    await owner.taps("确认修好")
+    await building.later(days=29, hours=23)  # 1 April, 08:00
+    assert reports(building) == []
+    await building.later(minutes=30)
+    for reader in (board, neighbour):
+        shown = reader.sees(
+            "📊 阳光花园 · 2026 年 3 月运行数据\n报修 1 件（比上月 +1），修好 1 件，按时修好 100 %"
+        )
+        assert "处理消息" not in shown.text
+        assert (shown.photos, shown.silent or not building.changes) == (1, True)
+    office.sees("附表格", "数据")
+    (made,) = reports(building)
+    assert (made.month, made.facts["repairs"]["reported"]) == ("2026-03", 1)
+    written = select(Outgoing).where(Outgoing.text.contains("附表格"))  # type: ignore[attr-defined]
+    picture, sheet = files_of(building, building.read(written)[0])
+    assert (picture.id, sheet.id) == (made.picture_id, made.sheet_id)
+    assert (sheet.kind, sheet.mime, sheet.name) == ("file", MIME, "运行数据 2026-03.xlsx")
+    assert (picture.kind, picture.person_id, sheet.person_id) == ("photo", None, None)
+    with Image.open(BytesIO(building.app.media.read(picture.storage))) as image:
+        assert image.format == "PNG"
+    with zipfile.ZipFile(BytesIO(building.app.media.read_file(sheet.storage))) as file:
+        words = file.read("xl/sharedStrings.xml").decode()
+    assert "总览" not in words
+    assert "1201" not in words
+    assert "陈女士" not in words
+    notices = building.read(select(Notice).where(Notice.about == f"report:{made.id}"))
+    assert [(each.wish, each.silent, each.photos) for each in notices] == [
+        ("report", True, [made.picture_id])
+    ]
+    (entry,) = building.read(select(Entry).where(Entry.kind == "report"))
+    assert (entry.number, entry.title, entry.open) == (202603, "2026 年 3 月运行数据", False)
+    assert state_in(entry).key == "figures.state"
+    await building.later(days=3)
+    assert len(reports(building)) == 1
 
+
+async def test_a_month_is_published_once_also_when_we_were_down(
+    building: Building, owner: Phone, board: Phone
+) -> None:
+    await report(owner, TAP)
+    building.clock.at += timedelta(days=40)
+    await building.restart()
+    await building.restart()
+    assert [each.month for each in reports(building)] == ["2026-03"]
+    board.sees("2026 年 3 月运行数据")
+    due = building.read(
+        select(Timer.due_at).where(Timer.action == f"figures.publish:{building.community.id}")
+    )
+    assert [f"{each:%m-%d %H:%M}" for each in due] == ["05-01 00:30"]
+    building.clock.at += timedelta(days=70)
+    await building.settle()
+    assert [each.month for each in reports(building)] == ["2026-03", "2026-05"]
+
+
+async def test_a_month_with_nothing_says_so(building: Building, board: Phone, office: Phone) -> None:
+    await building.later(days=30)
+    board.sees("2026 年 3 月运行数据\n这个月没有报修、投诉、申请、投票和信息。")
+    await office.says("数据")
+    assert "投诉" not in office.sees("📊 2026 年 4 月，到 今天 09:00 为止").text
+
+
+async def test_a_community_that_was_not_there_yet_publishes_nothing(building: Building, board: Phone) -> None:
     def work(session: Session) -> None:
-        people = {person.name: person.id for person in session.exec(select(Person)).all()}
-        for number, given_ in enumerate(repairs, 1):
-            each = dict(given_)
-            ago, after, took = each.pop("ago", 24 * 10), each.pop("after", None), each.pop("took", None)
-            begins = building.clock.now() - timedelta(hours=ago)
-            crew = each.pop("crew", "王师傅")
-            session.add(
-                Repair(
-                    **{
-                        "community_id": building.community.id,
-                        "number": number,
-                        "person_id": people["陈女士"],
-                        "what": "坏了",
-                        "kind": "tap",
-                        "building": "3",
-                        "state": "waiting" if took is None else "closed",
-                        "crew_id": people[crew] if crew else None,
-                        "reported_at": begins,
-                        "accepted_at": None if after is None else begins + timedelta(hours=after),
-                        "done_at": None if took is None else begins + timedelta(hours=took),
-                        **each,
-                    }
-                )
-            )
+        row = session.get_one(Community, building.community.id)
+        row.created_at = building.clock.now() + timedelta(days=30)
+        session.add(row)
 
     building.app.database.write_now(work)
+    await building.later(days=30)
+    assert reports(building) == []
 
 
-async def test_the_staff_reads_how_fast_repairs_are(building: Building, office: Phone) -> None:
-    ordinary = [{"after": n, "took": 10 * n, "stars": n if n < 6 else None} for n in range(1, 11)]
-    urgent = [
-        {"urgent": True, "kind": "lift", "crew": "李师傅", "building": "1", "after": 0.05, "took": 2}
-        for _ in range(5)
-    ]
-    few = [{"kind": "lamp", "building": "", "after": 1, "took": 3, "crew": "李师傅"}]
-    reported(building, *ordinary, *urgent, *few, {"crew": None, "kind": "lamp"})
-    await office.says("/times")
-    text = office.sees("近 90 天报修 17 件，现在还没完成 1 件。").text
-    assert text.split("\n")[2:] == [
-        "🚨 紧急：接单 3 分钟 / 3 分钟（5 件）；修好 2 小时 / 2 小时（5 件）",
-        "一般：接单 5 小时 / 9 小时（11 件）；修好 2 天 2 小时 / 3 天 18 小时（11 件）",
-        "",
-        "按种类",
-        "· 水龙头 10 件：接单 5 小时 / 9 小时（10 件）；修好 2 天 2 小时 / 3 天 18 小时（10 件）",
-        "· 电梯故障 5 件：接单 3 分钟 / 3 分钟（5 件）；修好 2 小时 / 2 小时（5 件）",
-        "· 灯 2 件：接单 1 件，太少不算；修好 1 件，太少不算",
-        "",
-        "按师傅",
-        "· 王师傅 10 件：接单 5 小时 / 9 小时（10 件）；修好 2 天 2 小时 / 3 天 18 小时（10 件）"
-        "；评价 3.0 星（5 次）",
-        "· 李师傅 6 件：接单 3 分钟 / 1 小时（6 件）；修好 2 小时 / 3 小时（6 件）",
-        "",
-        "按楼栋",
-        "· 3 号楼 11 件：接单 5 小时 / 9 小时（10 件）；修好 2 天 2 小时 / 3 天 18 小时（10 件）",
-        "· 1 号楼 5 件：接单 3 分钟 / 3 分钟（5 件）；修好 2 小时 / 2 小时（5 件）",
-        "· 楼栋未知 1 件：接单 1 件，太少不算；修好 1 件，太少不算",
-    ]
-
-
-async def test_many_buildings_are_summed_in_one_line(building: Building, office: Phone) -> None:
-    reported(building, *[{"building": str(n), "after": 1, "took": 2} for n in range(1, 31)])
-    await office.says("时效")
-    text = office.sees("按楼栋").text
-    table = text.split("按楼栋\n")[1].split("\n")
-    assert len(table) == 9
-    assert table[-1] == "· 其余 22 项 22 件：接单 1 小时 / 1 小时（22 件）；" + (
-        "修好 2 小时 / 2 小时（22 件）"
+async def test_staff_see_the_month_so_far_with_picture_file_and_times(
+    building: Building, owner: Phone, office: Phone
+) -> None:
+    await report(owner, TAP)
+    await office.says("/figures")
+    shown = office.sees(
+        "📊 2026 年 3 月，到 今天 09:00 为止\n报修 1 件（比上月 +1），修好 0 件，按时修好 —", "时效"
     )
-    assert len(text) < 4000
+    assert "处理消息" in shown.text
+    await office.taps("本月的图")
+    assert office.sees("📊 2026 年 3 月，到 今天 09:00 为止。").photos == 1
+    await office.taps("本月的表格")
+    office.sees("📊 2026 年 3 月，到 今天 09:00 为止。")
+    assert [each.kind for each in building.read(select(Media).where(Media.about == "talk:figures"))] == [
+        "photo",
+        "file",
+    ]
+    await office.taps("时效")
+    office.sees("近 90 天报修 1 件")
+    await building.later(days=30)
+    await office.says("/figures")
+    await office.taps("看月报 202603")
+    office.sees("📊 阳光花园 · 2026 年 3 月运行数据")
 
 
-async def test_without_repairs_it_says_so(building: Building, office: Phone, owner: Phone) -> None:
-    await office.says("/times")
-    office.sees("近 90 天没有报修。")
-    await owner.says("/times")
-    owner.sees("不归您办理")
+async def test_owners_see_what_is_public_and_the_last_month(
+    building: Building, owner: Phone, neighbour: Phone, phone: Callable[[str], Phone]
+) -> None:
+    await report(owner, TAP)
+    await neighbour.says("数据")
+    shown = neighbour.sees("📊 2026 年 3 月，到 今天 09:00 为止\n报修 1 件")
+    assert list(shown.buttons) == []
+    assert "处理消息" not in shown.text
+    await neighbour.forges("month.sheet")
+    assert building.read(select(Media)) == []
+    await building.later(days=30)
+    await neighbour.says("月报")
+    await neighbour.taps("看月报 202603")
+    assert neighbour.sees("📊 阳光花园 · 2026 年 3 月运行数据\n报修 1 件").photos == 1
+    english = phone("Mr Smith")
+    await english.says("English")
+    await english.says("figures")
+    english.sees("📊 4/2026, as of today 09:00", "See the month 202603")
+    await english.taps("See the month 202603")
+    english.sees("📊 阳光花园 · figures of 3/2026\nRepairs: 1 reported (+1 on the month before)")
 
 
-@pytest.mark.by_hand
-def test_what_counts(building: Building) -> None:
-    """The time in which a clock stood does not count; nor does what was withdrawn, merged, announced or is too old."""
-    reported(
-        building,
-        {"after": 1, "took": 10, "paused_seconds": 4 * HOUR},
-        {"after": 1, "took": 10, "state": "waiting"},  # reopened
-        {"after": 1, "took": 1, "paused_seconds": 9 * HOUR},
-        {"after": 2, "state": "accepted"},
-        {"state": "withdrawn"},
-        {"state": "merged", "after": 1},
-        {"incident": True, "took": 3},
-        {"ago": 24 * 91, "after": 1, "took": 2},
-    )
-    with building.app.database.read() as session:
-        tx = Tx(session, building.clock.now(), building.app.house)
-        found = repairs_since(tx, building.community.id, tx.now - timedelta(days=90))
-    times = sorted((each.response, each.repair) for each in found if each.repair is not None)
-    assert times == [(HOUR, 0), (HOUR, 6 * HOUR)]
-    assert sorted(each.response for each in found if each.repair is None) == [HOUR, 2 * HOUR]
+async def test_a_report_of_elsewhere_is_not_shown(building: Building, owner: Phone) -> None:
+    def work(session: Session) -> Any:
+        there = Community(name="月光花园", created_at=building.clock.now())
+        session.add(there)
+        session.flush()
+        made = Report(community_id=there.id, month="2026-02", facts={}, at=building.clock.now())
+        session.add(made)
+        session.flush()
+        return made.id
+
+    number = building.app.database.write_now(work)
+    await owner.forges(f"report.show:{number}")
+    assert "2026 年 2 月" not in owner.last.text

@@ -179,7 +179,7 @@ async def test_an_answer_in_the_group_is_not_one_in_the_private_chat(
 ) -> None:
     await office.says("大家好，今天谁值班")
     office.sees_nothing()
-    await office.says("待办")
+    await office.says("工单")
     office.sees("没有未完成的报修")
 
 
@@ -249,7 +249,7 @@ async def test_a_refusal_leaves_nothing_half_done(building: Building, owner: Pho
 async def test_when_nothing_can_be_kept_the_caller_hears_it(
     building: Building, owner: Phone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def full(*_: Any) -> None:
+    async def full(*_: Any, **__: Any) -> None:
         raise StoreUnavailable("database or disk is full")
 
     monkeypatch.setattr(building.app.database, "write", full)
@@ -270,7 +270,7 @@ async def test_commands_in_mid_talk_come_back_to_the_question(building: Building
     await owner.says("报修")
     await owner.taps("电梯")
     await owner.says("我的")
-    owner.sees("您还没有报修过")
+    owner.sees("没填完的内容 · 接着填")
     owner.sees("接着刚才的问题：\n\n什么坏了？")
     await owner.says("报修")
     owner.sees("您有一份报修还没填完，接着填吧；不要了就点「取消」。\n\n什么坏了？")
@@ -310,7 +310,7 @@ async def test_who_wrote_before_they_were_known_is_known_afterwards(
 
     building.app.database.write_now(bind)
     await newcomer.says("我的")
-    newcomer.sees("您还没有报修过")
+    newcomer.sees("现在没有等您处理的事")
 
 
 async def test_no_answer_is_longer_than_a_messenger_takes(building: Building, owner: Phone) -> None:

@@ -533,7 +533,7 @@ async def test_a_long_silence_ends_with_what_waits(building: Building, owner: Ph
     await owner.says("/help")
     await building.later(days=8)
     await owner.says("/my")
-    owner.sees("您还没有报修过")
+    owner.sees("现在没有等您处理的事")
 
 
 async def test_owners_hear_who_was_let_into_their_home(

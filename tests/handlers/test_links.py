@@ -207,6 +207,7 @@ async def test_a_copy_that_was_taken_back_shows_no_photos(building: Building, ne
     before = seen(building, token)
     assert before is not None and before.message is not None and before.message.photos == (7,)
     write(building, lambda tx: take_back(tx, building.community.id, "water"))
+    await building.settle()
     after = seen(building, token)
     assert after is not None and after.message is not None
     assert (after.message.photos, after.message.buttons) == ((), ()) and "停水" not in after.message.words

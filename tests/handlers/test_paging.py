@@ -513,8 +513,8 @@ async def test_a_manager_sees_all_open_tickets(
     with_manager(building)
     await owner.says(STUCK)
     await phone("刘经理").says("帮助")
-    phone("刘经理").sees("会呼叫您", "待办")
-    await phone("刘经理").taps("待办")
+    phone("刘经理").sees("会呼叫您", "工单")
+    await phone("刘经理").taps("工单")
     phone("刘经理").sees("🚨 1 · 1 号楼 电梯", "查看 1")
 
 

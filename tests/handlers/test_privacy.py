@@ -11,7 +11,7 @@ from sqlalchemy import JSON, String
 from sqlmodel import AutoString, Session, SQLModel, func, select
 
 import handlers.inbox
-from handlers import agents
+from handlers import agents, complaint_cards
 from handlers.codes import invitations
 from handlers.conduct import rule_on
 from handlers.listing_cards import refresh
@@ -30,14 +30,18 @@ from store.migrations import backup
 from store.scrub import HOLDS_WORDS
 from store.tables import (
     Account,
+    Announcement,
     Attempt,
     Code,
+    Complaint,
+    Edition,
     Example,
     Flag,
     Follower,
     Home,
     HomeRole,
     Inbox,
+    Joiner,
     JoinRequest,
     Letter,
     Listing,
@@ -50,10 +54,13 @@ from store.tables import (
     Person,
     Place,
     Post,
+    Preference,
     Purchase,
+    Reading,
     Repair,
     Rest,
     Ruling,
+    Statement,
     Supporter,
     Timer,
     Vote,
@@ -199,6 +206,8 @@ async def zhao(building: Building, office: Phone, crew: Phone, neighbour: Phone,
     write(building, lambda tx: requests(tx, CHEN))
     write(building, lambda tx: follows(tx, CHEN))
     write(building, lambda tx: offers(tx, CHEN))
+    write(building, lambda tx: complains(tx, CHEN))
+    write(building, lambda tx: notices(tx, CHEN))
     messenger = building.messenger if isinstance(building, TelegramBuilding) else NAME
     write(building, lambda tx: says_in_group(tx, CHEN, chat_of(building), messenger))
     write(building, lambda tx: bind_account(tx, one(tx, CHEN), "pigeon", SECOND, agreed=True))
@@ -286,6 +295,30 @@ def requests(tx: Tx, name: str) -> None:
     tx.session.flush()
 
 
+def notices(tx: Tx, name: str) -> None:
+    """A notice that somebody wrote for the office, with a file that names them, and that they have read."""
+    who = one(tx, name)
+    made = Announcement(
+        community_id=who.community_id,
+        number=1,
+        person_id=who.id,
+        state="sent",
+        send_at=tx.now,
+        sent_at=tx.now,
+        created_at=tx.now,
+    )
+    tx.session.add(made)
+    tx.session.flush()
+    row = {"community_id": who.community_id, "announcement_id": made.id, "version": 1, "at": tx.now}
+    words = {"title": f"请找{name}", "text": f"请找{name}，{PHONE}", "pseudonym": who.pseudonym}
+    tx.session.add(Edition.model_validate({**row, **words}))
+    tx.session.add(Reading.model_validate({**row, "person_id": who.id}))
+    file = {"community_id": who.community_id, "about": "edition:1", "kind": "file", "storage": "b" * 64}
+    named = {"name": f"{name}.pdf", "mime": "application/octet-stream", "size": 9, "created_at": tx.now}
+    tx.session.add(Media.model_validate({**file, **named}))
+    tx.session.flush()
+
+
 def offers(tx: Tx, name: str) -> None:
     """Somebody's listing on which staff have to decide, and another's that names them, and that they reported."""
     who, other = one(tx, name), one(tx, "周先生")
@@ -311,6 +344,28 @@ def offers(tx: Tx, name: str) -> None:
         refresh(tx, made)
     flag = {"community_id": who.community_id, "about": "listing:2", "person_id": who.id, "at": tx.now}
     tx.session.add(Flag.model_validate({**flag, "reason": f"{name}的桌子"}))
+
+
+def complains(tx: Tx, name: str) -> None:
+    """Somebody's complaint with its answer, and another's that names them, and that they joined."""
+    who, other = one(tx, name), one(tx, "周先生")
+    for number, by in ((1, who), (2, other)):
+        about = {"community_id": who.community_id, "number": number, "person_id": by.id}
+        kind = {"kind": "complaint", "topic": "noise", "created_at": tx.now}
+        made = Complaint.model_validate({**about, **kind})
+        tx.session.add(made)
+        tx.session.flush()
+        words = {
+            "text": f"{name}说太吵，电话{PHONE}",
+            "shown": f"{name}说太吵",
+            "why": [{"zh": name, "en": name}],
+        }
+        for side, person in (("owner", by), ("office", other)):
+            said = {"community_id": who.community_id, "complaint_id": made.id, "round": 1, "side": side}
+            tx.session.add(Statement.model_validate({**said, **words, "person_id": person.id, "at": tx.now}))
+        complaint_cards.refresh(tx, made)
+    joins = {"community_id": who.community_id, "complaint_id": made.id, "person_id": who.id, "at": tx.now}
+    tx.session.add(Joiner.model_validate(joins))
 
 
 def says_in_group(tx: Tx, name: str, account: str, messenger: str) -> None:
@@ -348,6 +403,8 @@ def follows(tx: Tx, name: str) -> None:
         ),
     ):
         tx.session.add(row)
+    wish = {"community_id": who.community_id, "person_id": who.id, "kind": "listing", "how": "week"}
+    tx.session.add(Preference.model_validate(wish))
     (own,) = tx.session.exec(select(Repair).where(Repair.number == 1)).all()
     shown = {"text": f"{name}家漏水", "verdict": "normal", "label": "urgent", "about": f"repair:{own.id}"}
     tx.session.add(Example.model_validate({**mine, **shown}))
@@ -360,11 +417,14 @@ SHOWN_AND_ERASED = {
     "account.person_id",
     "agent.agent_id",
     "agent.principal_id",
+    "announcement.person_id",
     "code.person_id",
+    "complaint.person_id",
     "flag.person_id",
     "follower.person_id",
     "home_role.person_id",
     "join_request.person_id",
+    "joiner.person_id",
     "letter.person_id",
     "letter.to_id",
     "listing.person_id",
@@ -373,11 +433,14 @@ SHOWN_AND_ERASED = {
     "opening.opened_by",
     "outgoing.person_id",
     "post.person_id",
+    "preference.person_id",
     "purchase.person_id",
+    "reading.person_id",
     "repair.crew_id",
     "repair.person_id",
     "role.person_id",
     "ruling.person_id",
+    "statement.person_id",
     "supporter.person_id",
     "talk.person_id",
     "voter.person_id",
@@ -391,15 +454,17 @@ NOT_SHOWN = {
 }
 HOLD_TEXT = (AutoString, String, JSON)
 OTHERWISE = {"inbox.sender", "place.external_id", "account.external_id", "audit.pseudonym", "event.pseudonym",
-             "member.account", "post.account"}  # fmt: skip
+             "member.account", "post.account", "edition.pseudonym"}  # fmt: skip
 """What refers to a person by other means than their row."""
 REMAIN = {"home_role.person_id", "repair.person_id", "repair.crew_id", "agent.agent_id", "agent.principal_id",
           "media.person_id", "notice.but_person_id", "roster_file.person_id", "voter.person_id",
           "objection.person_id", "opening.opened_by", "purchase.person_id", "supporter.person_id",
-          "listing.person_id", "ruling.person_id"}  # fmt: skip
+          "listing.person_id", "ruling.person_id", "complaint.person_id", "statement.person_id",
+          "announcement.person_id"}  # fmt: skip
 """References to somebody who was forgotten, by number alone."""
 NO_WORDS = {
-    "attempt.rung", "link.hash", "place.consents", "token.name", "token.value",
+    "attempt.rung", "link.hash", "link.leads", "entry.about", "entry.building", "entry.kind",
+    "place.consents", "token.name", "token.value",
     "audit.action", "audit.facts", "calendar_day.name", "code.hash", "code.purpose", "community.language",
     "community.name", "community.time_zone", "community_rule.judgement", "community_rule.kind",
     "community_rule.rule", "community_rule.sentence", "community_rule.verdict", "community_rule.words",
@@ -411,7 +476,8 @@ NO_WORDS = {
     "outgoing.keyboard", "outgoing.message_id", "outgoing.parts", "outgoing.photos", "outgoing.state",
     "outgoing.thread", "parking.number", "person.language", "person.name", "person.name_hash",
     "person.phone", "person.phone_hash", "place.external_id", "place.kind", "place.messenger", "place.topics",
-    "account.external_id", "account.messenger", "agent.kind", "repair.building", "repair.entry",
+    "account.external_id", "account.messenger", "agent.kind",
+    "announcement.audience", "announcement.state", "announcement.topic", "repair.building", "repair.entry",
     "repair.kind", "repair.place", "repair.state", "role.buildings", "role.duty", "role.role", "role.skills",
     "roster_file.storage", "talk.about", "talk.script", "timer.action", "timer.state",
     "roster_entry.unit", "voter.homes", "voter.number", "ballot.entry", "ballot.kind", "ballot.opened",
@@ -423,7 +489,10 @@ NO_WORDS = {
     "spot.building", "spot.code", "spot.place", "example.about", "example.judgement", "example.kind",
     "example.label", "example.verdict", "example.mark", "flag.about", "listing.kind", "listing.state",
     "ruling.about", "ruling.account", "ruling.category", "ruling.rules", "ruling.state", "ruling.verdict",
-    "member.account", "post.account", "post.message_id", "post.name", "post.parts", "post.thread",
+    "complaint.kind", "complaint.topic", "complaint.building", "complaint.state", "statement.side",
+    "statement.message_id", "member.account", "post.account", "post.message_id", "post.name", "post.parts",
+    "post.thread",
+    "preference.kind", "preference.how", "notice.wish", "outgoing.digest",
 }  # fmt: skip
 """Columns of text in which no free words stand that could name somebody, or that are erased with their row.
 
@@ -481,8 +550,12 @@ async def test_mydata_shows_all_that_is_stored(building: Building, zhao: Phone, 
         f"对方写给您：{CHEN}好",
         "照片 4 张",
         "邀请码 2 个",
+        f"通知 1 · 今天 09:00 · 您写的「请找{CHEN}」",
+        "通知 1 · 今天 09:00 您点了已读",
         f"{CHEN}家的门",
         f"业主群：{CHEN}家的猫丢了",
+        f"投诉 1（今天 09:00）· {CHEN}说太吵，电话{PHONE}",
+        "同感：投诉 2（今天 09:00）",
         f"{CHEN}的话出了错",
     ):
         assert words in text, words
@@ -559,6 +632,9 @@ def remains(building: Building, person_id: int) -> None:
     own = building.read(select(Listing).where(Listing.person_id == person_id))
     assert [(each.state, each.title, each.text, each.draft) for each in own] == [("withdrawn", "", "", {})]
     assert building.read(select(Ruling.text).where(Ruling.person_id == person_id)) == [""]
+    voiced = select(Complaint.state).where(Complaint.person_id == person_id)
+    assert building.read(voiced) == ["withdrawn"]
+    assert set(building.read(select(Statement.text).where(Statement.complaint_id == 1))) == {""}
     for name in (SHOWN_AND_ERASED | set(NOT_SHOWN)) - REMAIN:
         table, _, column = name.partition(".")
         refers = SQLModel.metadata.tables[table].c[column] == person_id

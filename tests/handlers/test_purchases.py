@@ -365,7 +365,7 @@ async def test_everybody_can_look_at_all_of_it(
     await owner.says("我的申请")
     owner.sees("1（您的） · 电动车充电桩")
     await owner.says("我的")
-    owner.sees("您的采购申请：1 物业审核中。", "采购申请")
+    owner.sees("申请 1 · 电动车充电桩", "看申请 1")
     await office.says("/purchases")
     office.sees("1 · 电动车充电桩", "看申请 1")
     await office.taps("看申请 1")

@@ -117,6 +117,8 @@ async def test_the_clock_runs_on_those_who_must_decide(
     owner.sees("物业看过了，没有违规")
     assert DOUBTFUL in board.last.text
     office.sees("裁定 1 · 信息 1 · 没有违规，已放行")
+    for _ in range(2):
+        office.sees("今早待办 1 件，其中 1 件超期：发布待裁定 1（超期 1）")
     await building.later(hours=48)
     office.sees_nothing()
 

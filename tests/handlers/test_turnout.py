@@ -411,6 +411,23 @@ async def test_the_page_to_print_comes_into_one_s_own_chat(
 
 
 @pytest.mark.by_hand
+async def test_who_has_not_read_a_notice_stands_on_such_a_page(
+    building: Building, office: Phone, printable: Any
+) -> None:
+    await office.says("/notice <b>消防演习</b>")
+    for label in ("要已读", "发出去", "没读的"):
+        await office.taps(label)
+    office.sees("链接已私聊发给您")
+    manager = building.phone("刘经理")
+    manager.sees("通知 1「<b>消防演习</b>」的上门名单，5 户")
+    page = await printable(link_in(manager))
+    for words in ("上门名单：通知 1「&lt;b&gt;消防演习", "没人点已读", "陈女士", "周先生"):
+        assert words in page.text
+    await building.phone("周先生").taps("已读")
+    assert "周先生" not in (await printable(link_in(manager))).text
+
+
+@pytest.mark.by_hand
 async def test_a_hostile_name_is_only_words_on_the_page(
     building: Building, office: Phone, printable: Any
 ) -> None:

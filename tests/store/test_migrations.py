@@ -83,6 +83,7 @@ def test_the_partial_indexes_have_their_predicates(database: Database) -> None:
     }
     assert plain == {
         "ix_outgoing_head": "state = 'waiting'",
+        "ix_outgoing_digest": "state = 'held'",
         "ix_outgoing_held": "state = 'held'",
         "ix_outgoing_waiting": "state = 'waiting'",
         "ix_timer_due": "state = 'waiting'",
