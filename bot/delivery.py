@@ -341,14 +341,18 @@ class Delivery:
         else:
             if letter.first is None:
                 self._count(letter, len(taken.parts))
-            await self._record(lambda session: self._sent(session, letter, taken, words))
+            many = letter.lane == BROADCAST  # a button of all else may be pressed at once
+            await self._record(lambda session: self._sent(session, letter, taken, words), behind=many)
             self.delivered(letter)
 
-    async def _record(self, work: Callable[[Session], None]) -> None:
-        """Write into the ledger, however long the database is away: what was sent must not be sent again."""
+    async def _record(self, work: Callable[[Session], None], *, behind: bool = False) -> None:
+        """Write into the ledger, however long the database is away: what was sent must not be sent again.
+
+        What is sent to thousands lets all else go first (`behind`).
+        """
         while True:
             try:
-                await self.database.write(work, behind=True)
+                await self.database.write(work, behind=behind)
                 return
             except StoreUnavailable as error:
                 log.error("the ledger waits for the database", error=str(error))

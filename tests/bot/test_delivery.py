@@ -340,7 +340,7 @@ async def test_after_a_block_messages_go_to_the_person_s_other_chat(post: Post) 
     post.database.write_now(second_chat)
     post.write("a")
     await post.all()
-    post.tell(1, "repair.mine_none")
+    post.tell(1, "my.none")
     await post.all()
     assert [where for where, _, _ in post.sent] == ["chat9", "chat9"]
     assert post.states()["a"] == "sent"
@@ -366,7 +366,7 @@ async def test_a_person_without_another_chat_is_unreachable(post: Post) -> None:
     post.does = {"a": [Blocked("bot was blocked")]}
     post.write("a")
     await post.all()
-    post.tell(1, "repair.mine_none")
+    post.tell(1, "my.none")
     await post.all()
     (row,) = [row for row in post.rows().values() if row.text != "a"]
     assert (row.state, row.error, row.person_id, row.place_id) == ("unreachable", "no chat", 1, None)

@@ -605,6 +605,37 @@ def with_template(building: Building) -> Iterator[None]:
     building.app.settings = found
 
 
+async def test_a_file_is_handed_over_by_the_name_that_its_sender_gave_it(
+    building: Building, client: httpx.AsyncClient
+) -> None:
+    kept = building.app.media.keep_file(b"%PDF-1.7")
+
+    def with_file(tx: Tx) -> int:
+        row = Media(
+            community_id=building.community.id,
+            about="edition:1",
+            kind="file",
+            name='停水 "范围".pdf',
+            storage=kept.storage,
+            mime=kept.mime,
+            size=kept.size,
+            created_at=tx.now,
+        )
+        tx.session.add(row)
+        tx.session.flush()
+        tell(tx, place(tx, "陈女士"), "rest.text", text="见附件", photos=[row.id])
+        return row.id
+
+    number = write(building, with_file)
+    token = link(building, "陈女士", "见附件")
+    page = await client.get(f"/p/{token}")
+    assert "<img" not in page.text
+    assert "下载文件：停水 &#34;范围&#34;.pdf" in page.text
+    file = await client.get(f"/p/{token}/photos/{number}")
+    assert (file.content, file.headers["content-type"]) == (b"%PDF-1.7", "application/octet-stream")
+    assert file.headers["content-disposition"].startswith("attachment; filename*=UTF-8''%E5%81%9C")
+
+
 @pytest.mark.usefixtures("with_template")
 async def test_its_holder_agrees_to_notifications(building: Building, owner: Phone) -> None:
     await owner.says("帮助")
@@ -768,34 +799,3 @@ def test_agreeing_says_so(
         expect(phone_page.locator("#agreed")).to_be_visible(visible=agreed)
         expect(phone_page.locator("#otherwise")).to_be_visible(visible=not agreed)
         fits(phone_page)
-
-
-async def test_a_file_is_handed_over_by_the_name_that_its_sender_gave_it(
-    building: Building, client: httpx.AsyncClient
-) -> None:
-    kept = building.app.media.keep_file(b"%PDF-1.7")
-
-    def with_file(tx: Tx) -> int:
-        row = Media(
-            community_id=building.community.id,
-            about="edition:1",
-            kind="file",
-            name='停水 "范围".pdf',
-            storage=kept.storage,
-            mime=kept.mime,
-            size=kept.size,
-            created_at=tx.now,
-        )
-        tx.session.add(row)
-        tx.session.flush()
-        tell(tx, place(tx, "陈女士"), "rest.text", text="见附件", photos=[row.id])
-        return row.id
-
-    number = write(building, with_file)
-    token = link(building, "陈女士", "见附件")
-    page = await client.get(f"/p/{token}")
-    assert "<img" not in page.text
-    assert "下载文件：停水 &#34;范围&#34;.pdf" in page.text
-    file = await client.get(f"/p/{token}/photos/{number}")
-    assert (file.content, file.headers["content-type"]) == (b"%PDF-1.7", "application/octet-stream")
-    assert file.headers["content-disposition"].startswith("attachment; filename*=UTF-8''%E5%81%9C")

@@ -171,7 +171,7 @@ async def test_a_notice_to_two_hundred_owners_comes_through_all_faults(
         refused = chance.sample([user for user in owners if user not in gone], 8)
         for user in refused:
             there.api.fails("sendMessage", bad("the message is not wanted"), chat=user.id)
-        there.write(lambda tx: publish(tx, there.community.id, "repair.mine_none", about="repair:1"))
+        there.write(lambda tx: publish(tx, there.community.id, "my.none", about="repair:1"))
         there.api.fails_by(at_random(chance, list(TRANSIENT.values()), ["sendMessage"], share=0.4))
         await there.delivers()
         rows = [row for row in there.rows(lane=BROADCAST) if row.place_id is not None]

@@ -854,7 +854,11 @@ async def test_a_digest_that_reaches_nobody_is_merged_with_the_next(quiet: Estat
     await quiet.delivers()
     assert [rung for rung, _ in quiet.screen(OWNER)] == ["passive", "custom"]
     assert "公示栏有 3 条新消息（" in quiet.last(OWNER).text
-    assert [quiet.last(OWNER).text.count(f"」第{number}件。\n") for number in range(3)] == [1, 1, 1]
+    assert [quiet.last(OWNER).text.count(f"· 「事{number}」第{number}件。\n") for number in range(3)] == [
+        1,
+        1,
+        1,
+    ]
     await quiet.later(days=3)
     await quiet.says(OWNER, "你好")
     await quiet.delivers()

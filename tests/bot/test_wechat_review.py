@@ -179,14 +179,14 @@ async def test_a_notice_that_was_read_in_a_digest_is_taken_back(make: Make) -> N
         tx = Tx(session, building.clock.now(), building.app.house)
         publish(tx, building.community.id, "failed.plain", about=about, reference=about)
 
-    for about in ("repair:1", "repair:2"):
+    for about in ("news:1", "news:2"):
         building.app.database.write_now(lambda session, about=about: notify(session, about))
     await building.settle()
     await building.later(hours=10)
-    assert "repair:1" in user.chat[-1].text and "repair:2" in user.chat[-1].text
+    assert "news:1" in user.chat[-1].text and "news:2" in user.chat[-1].text
     building.app.database.write_now(
         lambda session: take_back(
-            Tx(session, building.clock.now(), building.app.house), building.community.id, "repair:1"
+            Tx(session, building.clock.now(), building.app.house), building.community.id, "news:1"
         )
     )
     await building.settle()

@@ -50,7 +50,7 @@ async def test_a_daily_digest_is_one_line_a_matter_and_one_tap_opens_it(
     assert owner.last.photos == 0
     labels = list(owner.last.buttons)
     assert len(labels) == 3
-    await owner.taps(next(label for label in labels if "书桌" in label or "集市 1" in label))
+    await owner.taps(next(label for label in labels if "书桌" in label or "信息 1" in label))
     owner.sees(DESK)
     await building.later(days=3)
     assert len(digests(owner)) == 1
@@ -202,8 +202,8 @@ async def test_a_matter_of_the_board_is_shown_as_it_is_now(
     await neighbour.says("撤下信息 2")
     await building.later(days=1)  # Monday's comes late
     (digest,) = digests(owner)
-    assert digest == "公示栏一周汇总 · 3月3日周二 · 1 件\n· 集市 1 · 实木书桌 · 撤下信息"
-    await owner.taps("集市 1")
+    assert digest == "公示栏一周汇总 · 3月3日周二 · 1 件\n· 信息 1 · 实木书桌 · 撤下信息"
+    await owner.taps("信息 1")
     owner.sees(DESK, "写信给发布人")
 
 

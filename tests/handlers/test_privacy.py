@@ -492,7 +492,7 @@ NO_WORDS = {
     "complaint.kind", "complaint.topic", "complaint.building", "complaint.state", "statement.side",
     "statement.message_id", "member.account", "post.account", "post.message_id", "post.name", "post.parts",
     "post.thread",
-    "preference.kind", "preference.how", "notice.wish", "outgoing.digest",
+    "preference.kind", "preference.how", "notice.wish", "outgoing.digest", "report.facts", "report.month",
 }  # fmt: skip
 """Columns of text in which no free words stand that could name somebody, or that are erased with their row.
 
