@@ -769,6 +769,9 @@ class _Furniture:
             related = {"holder": _kinds_of(row.external_id)}
         if isinstance(row, Voter) and row.homes:
             related = {"voter": self._voters(row)}
+        if isinstance(row, Outgoing) and row.person_id is not None and related is None:
+            whom = self.session.get_one(Person, row.person_id).name
+            related = {"reader": _kinds_of(whom)}
         return Row(key, label, where == self.here.id, related or {})
 
     def _voters(self, row: Voter) -> frozenset[str]:
