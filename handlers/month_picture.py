@@ -1,21 +1,15 @@
 """The picture of a month's numbers, to be read on a phone: a few large numbers, each with the bars of the last months.
 
-Pure, and drawn with the font and the pieces of a vote's picture. First everything gets its place, then it is painted.
+Pure, and drawn with what `drawing.py` has. First everything gets its place, then it is painted.
 """
 
 from collections.abc import Sequence
 from datetime import datetime
 from fractions import Fraction
-from io import BytesIO
 from typing import Any
 
-from PIL import Image, ImageDraw
-
 from conversations.words import Reader
-from handlers.month import Facts, Month, is_empty
-from handlers.month_words import Tile, tiles
-from handlers.vote_picture import (
-    COLOURS,
+from handlers.drawing import (
     GREEN,
     GREY,
     INNER,
@@ -33,9 +27,12 @@ from handlers.vote_picture import (
     Sign,
     drawable,
     fitted,
+    painted,
     width_of,
     wrapped,
 )
+from handlers.month import Facts, Month, is_empty
+from handlers.month_words import Tile, tiles
 
 GAP, INSIDE = 28, 28
 TILE = (INNER - GAP) // 2
@@ -47,15 +44,7 @@ def picture(
     name: str, months: Sequence[tuple[Month, Facts]], language: str, *, zone: str, now: datetime
 ) -> bytes:
     """The last of these months, which come the oldest first, as a PNG; the same ones make the same bytes."""
-    made = drawing(name, months, Reader(language, zone, now))
-    image = Image.new("RGB", (WIDTH, made.height), WHITE)
-    brush = ImageDraw.Draw(image)
-    for item in made.items:
-        item.paint(brush)
-    out = BytesIO()
-    few = image.quantize(COLOURS, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
-    few.save(out, "PNG", optimize=True)
-    return out.getvalue()
+    return painted(drawing(name, months, Reader(language, zone, now)))
 
 
 def drawing(name: str, months: Sequence[tuple[Month, Facts]], reader: Reader) -> Drawing:

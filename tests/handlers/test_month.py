@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from conversations.words import Reader, Say
+from handlers.drawing import INNER, LEFT, WIDTH, Line, width_of
 from handlers.month import (
     Facts,
     Month,
@@ -30,7 +31,6 @@ from handlers.month import (
 from handlers.month_picture import drawing, picture
 from handlers.month_sheet import sheet
 from handlers.month_words import change, lines, percent, took, turnout
-from handlers.vote_picture import INNER, LEFT, WIDTH, Line, width_of
 from store.tables import Complaint, Repair, Ruling, Vote
 
 ZONE = ZoneInfo("Asia/Shanghai")

@@ -13,30 +13,24 @@ from PIL import Image
 
 from conversations.words import LANGUAGES
 from handlers.bundle import Bundle, case_of
-from handlers.tally import count_poll
-from handlers.vote_picture import (
-    BAR,
+from handlers.drawing import (
     GREEN,
     INNER,
     LEFT,
-    MARK,
-    MOST_CHOICES,
-    OVER,
     RED,
-    TITLE_LINES,
     WIDTH,
     Box,
     Drawing,
     Line,
     Sign,
     drawable,
-    drawing,
     fitted,
     glyphs,
-    picture,
     width_of,
     wrapped,
 )
+from handlers.tally import count_poll
+from handlers.vote_picture import BAR, MARK, MOST_CHOICES, OVER, TITLE_LINES, drawing, picture
 from tests.published import OPTIONS, Vote, ballot, unit
 
 NAMES = [
