@@ -12,12 +12,13 @@ from handlers.conduct import because
 from handlers.masking import without_numbers, without_private
 from handlers.people import homes_of, roles_of
 from handlers.tx import Tx
-from moderation.conduct import Verdict
-from moderation.rulebook import RuleSet
+from moderation.rulebook import CommunityRule
 from moderation.urgency import Why
 from store.tables import Home, Person
 
 MASK = "***"
+ABUSE = "insult"
+TONELESS = CommunityRule("tone", silenced=True)
 ROUNDS = 6
 """So often a text is judged anew without the words that decided before."""
 AT_WORK = {"staff", "crew", "manager"}
@@ -77,10 +78,22 @@ def _in_every_language(tx: Tx, community_id: int, key: str) -> list[dict[str, st
 # --- abuse ------------------------------------------------------------------------------------------
 
 
-def _rules(tx: Tx, community_id: int) -> RuleSet:
-    """The rules of the file, with what staff silenced: a word that they added must not blacken what is said of them."""
-    extra = tuple(each for each in judge.own_rules(tx, community_id, "conduct") if each.silenced)
-    return judge.compiled("conduct", extra)
+def _findings(tx: Tx, community_id: int) -> Callable[..., list[Why]]:
+    """What breaks a rule in a text, by the rules of the file and what staff silenced in them.
+
+    A word that staff added must not blacken what is said of them. Where abuse is named, the second opinion is not
+    asked: an angry complaint sounds calm beside what it was taught, and its author loses that word alone.
+    """
+    silenced = tuple(each for each in judge.own_rules(tx, community_id, "conduct") if each.silenced)
+    rules = judge.compiled("conduct", silenced)
+    toneless = judge.compiled("conduct", (*silenced, TONELESS))
+
+    def find(text: str, language: str = "zh") -> list[Why]:
+        named = moderation.conduct.judge(text, toneless, language)
+        verdict = named if named.category == ABUSE else moderation.conduct.judge(text, rules, language)
+        return [] if verdict.verdict == "ok" else [why for why in verdict.why if why.rule != TONELESS.id]
+
+    return find
 
 
 def _without_abuse(tx: Tx, community_id: int, text: str) -> tuple[str, Callable[[str], Sequence[Why]]]:
@@ -88,9 +101,9 @@ def _without_abuse(tx: Tx, community_id: int, text: str) -> tuple[str, Callable[
 
     What merely sounds so stays: nobody waits for a decision here.
     """
-    rules, shown, judged = _rules(tx, community_id), text, list[str]()
+    find, shown, judged = _findings(tx, community_id), text, list[str]()
     for _ in range(ROUNDS):
-        words = _deciding(moderation.conduct.judge(shown, rules), rules)
+        words = _deciding(find(shown))
         if not words:
             break
         judged.append(shown)
@@ -98,25 +111,22 @@ def _without_abuse(tx: Tx, community_id: int, text: str) -> tuple[str, Callable[
             shown = shown.replace(word, MASK)
 
     def decided(language: str) -> list[Why]:
-        found = [why for each in judged for why in _found(moderation.conduct.judge(each, rules, language))]
+        found = [why for each in judged for why in find(each, language)]
         rules_of = dict.fromkeys(why.rule for why in found)
         return [_joined([why for why in found if why.rule == rule]) for rule in rules_of]
 
     return shown, decided
 
 
-def _found(verdict: Verdict) -> list[Why]:
-    return [] if verdict.verdict == "ok" else [why for why in verdict.why if why.rule != "tone"]
-
-
-def _deciding(verdict: Verdict, rules: RuleSet) -> set[str]:
+def _deciding(found: Sequence[Why]) -> set[str]:
     """The words to be masked: not whom abuse is aimed at (保安, 物业), or nobody could read whose work it is about."""
-    words = {word for why in _found(verdict) for word in why.words if word.strip("* ")}
-    return {word for word in words if not _is_aimed_at(word, rules)} or words
+    words = {word for why in found for word in why.words if word.strip("* ")}
+    return {word for word in words if not _is_aimed_at(word)} or words
 
 
-def _is_aimed_at(word: str, rules: RuleSet) -> bool:
+def _is_aimed_at(word: str) -> bool:
     """Whether a word only says of whom something is said: 保安, or 保安都是."""
+    rules = moderation.conduct.standard()
     saying = rules.shapes.get("you_are")
     return rules.groups_of(word) == ("target",) or (saying is not None and saying.fullmatch(word) is not None)
 
