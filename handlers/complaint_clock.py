@@ -17,7 +17,7 @@ from handlers.people import committee_of, managers_of
 from handlers.policy import policy_of
 from handlers.talk import end_about
 from handlers.tell import Button, close_everywhere, tell
-from handlers.timers import awake, set_timer, stop_timer
+from handlers.timers import awake, set_due, set_timer, stop_due
 from handlers.tx import Tx
 from store.tables import Complaint
 
@@ -26,7 +26,6 @@ AGAIN = timedelta(days=7)
 """How often staff are told again of what they have not answered in time."""
 LEAST_DAYS = 3
 """At least so many days staff have for a further question, however few there are for the first."""
-CLOCKS = ("remind", "overdue", "silence")
 
 
 def run_clock(tx: Tx, complaint: Complaint) -> None:
@@ -41,17 +40,14 @@ def run_clock(tx: Tx, complaint: Complaint) -> None:
     tx.session.add(complaint)
     tx.session.flush()
     reminded = awake(tx, complaint.community_id, complaint.due_at - BEFORE, until=complaint.due_at)
-    if reminded > tx.now:
-        set_timer(tx, complaint.community_id, f"complaint.remind:{complaint.id}", reminded)
-    set_timer(tx, complaint.community_id, f"complaint.overdue:{complaint.id}", complaint.due_at)
+    set_due(tx, complaint.community_id, about(complaint), complaint.due_at, reminded)
 
 
 def stop_clocks(tx: Tx, complaint: Complaint) -> None:
     """Nobody has to do anything until then any more."""
     complaint.due_at = None
     tx.session.add(complaint)
-    for clock in CLOCKS:
-        stop_timer(tx, f"complaint.{clock}:{complaint.id}")
+    stop_due(tx, about(complaint), "silence")
     close_everywhere(tx, late(complaint))
 
 

@@ -19,7 +19,7 @@ from handlers.overdue import refresh_list
 from handlers.policy import policy_of
 from handlers.repair_cards import office
 from handlers.tell import Button, tell, tell_staff
-from handlers.timers import set_timer, stop_timer
+from handlers.timers import set_due, stop_due
 from handlers.tx import Tx
 from moderation.conduct import Verdict, fingerprint
 from moderation.urgency import Why
@@ -29,7 +29,6 @@ WAITING = ("held", "appealed")
 """The states in which staff have to decide."""
 BY_STAFF = "staff"
 BY_NEIGHBOURS = "neighbours"
-CLOCKS = ("remind", "overdue")
 MOST_A_DAY = 20
 """So often one person may let staff decide on their words."""
 
@@ -257,10 +256,8 @@ def wait_for_staff(tx: Tx, ruling: Ruling) -> None:
     hours = policy_of(tx, ruling.community_id).ruling_hours
     ruling.due_at = tx.now + timedelta(hours=hours)
     tx.session.add(ruling)
-    set_timer(
-        tx, ruling.community_id, f"ruling.remind:{ruling.id}", ruling.due_at - timedelta(hours=hours / 4)
-    )
-    set_timer(tx, ruling.community_id, f"ruling.overdue:{ruling.id}", ruling.due_at)
+    reminded = ruling.due_at - timedelta(hours=hours / 4)
+    set_due(tx, ruling.community_id, f"ruling:{ruling.id}", ruling.due_at, reminded)
     show_to_staff(tx, ruling, anew=True)
 
 
@@ -283,8 +280,7 @@ def end_ruling(tx: Tx, ruling: Ruling, state: str) -> None:
     if late:
         tx.session.flush()
         refresh_list(tx, ruling.community_id)
-    for clock in CLOCKS:
-        stop_timer(tx, f"ruling.{clock}:{ruling.id}")
+    stop_due(tx, f"ruling:{ruling.id}")
     if waited:
         show_to_staff(tx, ruling)
 

@@ -4,12 +4,11 @@ from datetime import timedelta
 
 from handlers.calendar import working_deadline
 from handlers.tell import close_everywhere
-from handlers.timers import set_timer, stop_timer
+from handlers.timers import set_due, stop_due
 from handlers.tx import Tx
 from store.tables import JoinRequest, Letter
 
 BEFORE = timedelta(days=1)
-CLOCKS = ("remind", "overdue")
 Asked = JoinRequest | Letter
 
 
@@ -28,10 +27,7 @@ def run(tx: Tx, row: Asked, days: int) -> None:
     row.due_at = working_deadline(tx, row.community_id, days)
     tx.session.add(row)
     tx.session.flush()
-    reminded = row.due_at - BEFORE
-    if reminded > tx.now:
-        set_timer(tx, row.community_id, f"{named(row)}.remind:{row.id}", reminded)
-    set_timer(tx, row.community_id, f"{named(row)}.overdue:{row.id}", row.due_at)
+    set_due(tx, row.community_id, f"{named(row)}:{row.id}", row.due_at, row.due_at - BEFORE)
 
 
 def stop(tx: Tx, row: Asked) -> None:
@@ -39,6 +35,5 @@ def stop(tx: Tx, row: Asked) -> None:
     row.due_at = None
     tx.session.add(row)
     tx.session.flush()
-    for clock in CLOCKS:
-        stop_timer(tx, f"{named(row)}.{clock}:{row.id}")
+    stop_due(tx, f"{named(row)}:{row.id}")
     close_everywhere(tx, card(row))

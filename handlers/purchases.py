@@ -47,7 +47,7 @@ from handlers.purchase_cards import (
 from handlers.repair_cards import BRIEF
 from handlers.talk import Known, end, end_about, know, start
 from handlers.tell import Button, publish, reader_of, take_back, tell
-from handlers.timers import set_timer, stop_timer
+from handlers.timers import set_due, set_timer, stop_due
 from handlers.tx import Tx
 from moderation.likeness import alike
 from store.tables import Person, Purchase, Supporter, Talk, Vote
@@ -57,7 +57,6 @@ SAME_FOR = timedelta(days=90)
 KINDS = 6
 SIMILAR = 5
 AGAIN = timedelta(days=1)
-CLOCKS = ("remind", "overdue", "silence")
 
 
 # --- the request ------------------------------------------------------------------------------------
@@ -232,17 +231,13 @@ def run_clock(tx: Tx, purchase: Purchase) -> None:
     purchase.due_at = working_deadline(tx, purchase.community_id, days)
     tx.session.add(purchase)
     tx.session.flush()
-    reminded = purchase.due_at - AGAIN
-    if reminded > tx.now:
-        set_timer(tx, purchase.community_id, f"purchase.remind:{purchase.id}", reminded)
-    set_timer(tx, purchase.community_id, f"purchase.overdue:{purchase.id}", purchase.due_at)
+    set_due(tx, purchase.community_id, about(purchase), purchase.due_at, purchase.due_at - AGAIN)
 
 
 def stop_clocks(tx: Tx, purchase: Purchase) -> None:
     """Nobody has to do anything until then any more."""
     late, purchase.due_at = purchase.due_at is not None and purchase.due_at <= tx.now, None
-    for clock in CLOCKS:
-        stop_timer(tx, f"purchase.{clock}:{purchase.id}")
+    stop_due(tx, about(purchase), "silence")
     if late:
         tx.session.add(purchase)
         tx.session.flush()

@@ -36,6 +36,21 @@ def set_timer(tx: Tx, community_id: int, action: str, due_at: datetime, *, move:
     tx.session.flush()
 
 
+def set_due(tx: Tx, community_id: int, about: str, due_at: datetime, remind_at: datetime) -> None:
+    """Whoever has to act on "purchase:17" has until then: "purchase.remind", if there is time, and "purchase.overdue"."""
+    kind, _, number = about.partition(":")
+    if remind_at > tx.now:
+        set_timer(tx, community_id, f"{kind}.remind:{number}", remind_at)
+    set_timer(tx, community_id, f"{kind}.overdue:{number}", due_at)
+
+
+def stop_due(tx: Tx, about: str, *more: str) -> None:
+    """Nobody has to act on it any more; `more` are further clocks of the matter."""
+    kind, _, number = about.partition(":")
+    for clock in ("remind", "overdue", *more):
+        stop_timer(tx, f"{kind}.{clock}:{number}")
+
+
 def next_at(tx: Tx, community_id: int, at: time, *, after: datetime | None = None) -> datetime:
     """The next instant, from now or `after`, at which it is that time of day in the community."""
     zone, after = ZoneInfo(tx.community(community_id).time_zone), after or tx.now
