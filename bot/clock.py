@@ -10,7 +10,7 @@ import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from sqlmodel import Session
 
-from handlers.tell import fan_out, lay_aside, open_notice
+from handlers.notices import fan_out, lay_aside, open_notice
 from handlers.timers import due, fire, put_off
 from handlers.tx import House, Tx
 from store.database import Database, StoreUnavailable

@@ -10,8 +10,9 @@ from sqlmodel import col, func, select
 
 from conversations.words import Reader, Say
 from handlers import matters, public
+from handlers.notices import know_audience, notify, post
 from handlers.repair_cards import cut_short
-from handlers.tell import NEWS, Button, know_audience, notify, post, tell, tell_staff
+from handlers.tell import NEWS, Button, tell, tell_staff
 from handlers.tx import Tx
 from store.tables import Announcement, Edition, Home, HomeRole, Notice, Outgoing, Person, Reading, Talk
 

@@ -27,8 +27,9 @@ from handlers.announcement_cards import (
     tell_readers,
 )
 from handlers.matters import add_event, set_files
+from handlers.notices import outdate, pin
 from handlers.talk import Known, end_about, know, no_facts, start
-from handlers.tell import Button, outdate, pin, places_of_kind, take_away
+from handlers.tell import Button, places_of_kind, take_away
 from handlers.timers import awake, set_timer, stop_timer
 from handlers.tx import Tx
 from store.tables import Announcement, Edition, Media, Person, Reading, Talk

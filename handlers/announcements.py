@@ -42,11 +42,12 @@ from handlers.announcement_cards import (
 )
 from handlers.announcement_changes import answers_of, correct_to, must_be, remind_later, write_edition
 from handlers.matters import add_event, set_files
+from handlers.notices import pin
 from handlers.numbers import next_number
 from handlers.people import buildings_of, numbers_as_numbers, roles_of
 from handlers.rights import staff
 from handlers.talk import Known, ask, end_about, here, know, open_talk, start
-from handlers.tell import pin, reader_of
+from handlers.tell import reader_of
 from handlers.timers import awake, set_timer, stop_timer
 from handlers.tx import Tx
 from store.tables import Announcement, Home, Media, Person, Talk

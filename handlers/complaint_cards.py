@@ -8,11 +8,12 @@ from sqlmodel import col, func, select
 
 from conversations.words import Reader, Say, below
 from handlers import matters
+from handlers.notices import know_audience, notify, post, publish
 from handlers.overdue import refresh_list
 from handlers.people import homes_of
 from handlers.public import Line, Matter, know_matter, put
 from handlers.repair_cards import cut_short
-from handlers.tell import NEWS, Button, know_audience, notify, post, publish, tell, tell_staff
+from handlers.tell import NEWS, Button, tell, tell_staff
 from handlers.tx import Tx
 from store.tables import Complaint, Home, HomeRole, Joiner, Media, Person, Statement, Talk
 

@@ -49,12 +49,13 @@ from handlers.complaint_cards import (
 from handlers.complaint_clock import run_clock, stop_clocks
 from handlers.complaint_words import Masked, masked
 from handlers.matters import looked_at, photos_of, set_files
+from handlers.notices import take_back, take_down
 from handlers.numbers import next_number
 from handlers.people import homes_of, is_resident
 from handlers.policy import policy_of
 from handlers.repair_cards import cut_short
 from handlers.talk import Known, end_about, hear, know, no_facts, open_talk, start
-from handlers.tell import close_everywhere, take_back, take_down
+from handlers.tell import close_everywhere
 from handlers.tx import Tx
 from store.tables import Complaint, Joiner, Notice, Outgoing, Person, Statement, Talk
 

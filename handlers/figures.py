@@ -16,10 +16,11 @@ from handlers.month import Facts, Month, is_empty, month_of, read
 from handlers.month_picture import picture
 from handlers.month_sheet import MIME, sheet
 from handlers.month_words import lines
+from handlers.notices import publish
 from handlers.public import Line, Matter
 from handlers.rights import staff
 from handlers.talk import here
-from handlers.tell import Button, publish, reader_of, tell, tell_staff
+from handlers.tell import Button, reader_of, tell, tell_staff
 from handlers.timers import awake, set_timer
 from handlers.tx import Tx
 from store.media import Kept

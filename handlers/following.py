@@ -18,6 +18,7 @@ from handlers.actions import action, perform
 from handlers.assigning import set_deadline, stop_deadline
 from handlers.calendar import working_deadline
 from handlers.masking import without_private
+from handlers.notices import take_back
 from handlers.numbers import begin_turn
 from handlers.paging import stop_paging
 from handlers.people import buildings_of, homes_of
@@ -45,7 +46,7 @@ from handlers.repair_cards import (
     where,
 )
 from handlers.talk import Known, end, know, no_facts, start
-from handlers.tell import URGENT, Button, take_back, tell
+from handlers.tell import URGENT, Button, tell
 from handlers.timers import set_timer, stop_timer
 from handlers.tx import Tx
 from moderation.likeness import alike

@@ -12,10 +12,11 @@ from handlers import ballots
 from handlers.actions import action
 from handlers.ballots import facts_of, give
 from handlers.matters import add_event
+from handlers.notices import post, publish
 from handlers.policy import hours_in, policy_of
 from handlers.proxies import powers_of
 from handlers.talk import Known, here, know, no_facts, start
-from handlers.tell import BROADCAST, NEWS, Button, post, publish, tell, tell_staff
+from handlers.tell import BROADCAST, NEWS, Button, tell, tell_staff
 from handlers.timers import LAST_CALL, awake, is_set, set_timer, stop_timer
 from handlers.tx import Tx
 from handlers.votes import extend, open_vote, was_extended

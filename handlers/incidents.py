@@ -14,6 +14,7 @@ from conversations.steps import Answers
 from handlers import judge
 from handlers.actions import action
 from handlers.following import ALONE, likeness, merge, scene_in
+from handlers.notices import notify, post
 from handlers.numbers import next_number
 from handlers.people import buildings_of
 from handlers.repair_cards import (
@@ -31,7 +32,7 @@ from handlers.repair_cards import (
     where,
 )
 from handlers.talk import Known, ask, end_about, here, know, no_facts, start
-from handlers.tell import Button, notify, post, reader_of, tell
+from handlers.tell import Button, reader_of, tell
 from handlers.timers import set_timer, stop_timer
 from handlers.tx import Tx
 from store.tables import Person, Repair, Talk

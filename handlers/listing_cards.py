@@ -8,9 +8,10 @@ from conversations.money import yuan
 from conversations.words import Say
 from handlers.conduct import about
 from handlers.matters import add_event, photos_of
+from handlers.notices import notify, post, take_down
 from handlers.people import homes_of
 from handlers.repair_cards import cut_short
-from handlers.tell import Button, notify, post, take_down, tell
+from handlers.tell import Button, tell
 from handlers.tx import Tx
 from store.tables import Listing, Person, Talk
 

@@ -63,13 +63,14 @@ from handlers.listing_cards import (
     words_of,
 )
 from handlers.matters import looked_at, photos_of, set_files, timeline
+from handlers.notices import take_down
 from handlers.numbers import next_number
 from handlers.people import homes_of, is_resident
 from handlers.policy import policy_of
 from handlers.public import put
 from handlers.repair_cards import address, cut_short
 from handlers.talk import Known, end_about, hear, here, know, no_facts, open_talk, start
-from handlers.tell import Button, reader_of, take_down, tell, tell_staff
+from handlers.tell import Button, reader_of, tell, tell_staff
 from handlers.timers import awake, set_timer, stop_timer
 from handlers.tx import Tx
 from store.tables import Flag, Listing, Media, Notice, Outgoing, Person, Ruling, Talk

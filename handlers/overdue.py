@@ -12,10 +12,11 @@ from sqlmodel import col, func, select
 
 from conversations.words import Reader, Say
 from handlers.actions import action
+from handlers.notices import post
 from handlers.purchase_cards import masked
 from handlers.repair_cards import WORK, cut_short, where
 from handlers.talk import here
-from handlers.tell import Button, latest, places_of_kind, post, reader_of, tell
+from handlers.tell import Button, latest, places_of_kind, reader_of, tell
 from handlers.tx import Tx
 from store.tables import Complaint, Objection, Person, Purchase, Repair, Ruling
 

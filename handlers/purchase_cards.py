@@ -9,10 +9,11 @@ from conversations.money import yuan
 from conversations.words import Say
 from handlers import matters
 from handlers.masking import without_private
+from handlers.notices import post
 from handlers.people import homes_of, owns, roles_of
 from handlers.policy import policy_of
 from handlers.repair_cards import address
-from handlers.tell import Button, close_everywhere, post, tell, tell_staff
+from handlers.tell import Button, close_everywhere, tell, tell_staff
 from handlers.tx import Tx
 from store.tables import Opening, Outgoing, Person, Purchase, Supporter
 

@@ -15,6 +15,7 @@ from handlers import equipment
 from handlers.actions import action, perform
 from handlers.calendar import working_deadline
 from handlers.matters import add_photos, events_of, timeline
+from handlers.notices import publish, take_back
 from handlers.numbers import next_number
 from handlers.overdue import refresh_list
 from handlers.people import buildings_of, homes_of, owns
@@ -46,7 +47,7 @@ from handlers.purchase_cards import (
 )
 from handlers.repair_cards import BRIEF
 from handlers.talk import Known, end, end_about, know, start
-from handlers.tell import Button, publish, reader_of, take_back, tell
+from handlers.tell import Button, reader_of, tell
 from handlers.timers import set_due, set_timer, stop_due
 from handlers.tx import Tx
 from moderation.likeness import alike

@@ -16,6 +16,7 @@ from handlers import judge
 from handlers.actions import action, perform
 from handlers.assigning import assign, deadline_for, set_deadline, stop_deadline
 from handlers.following import follow, locked_row, more_of_others, offered, pass_on, same_emergency
+from handlers.notices import publish, take_back
 from handlers.numbers import begin_turn, next_number
 from handlers.paging import danger_about, ring, stop_paging
 from handlers.pausing import settle_clock
@@ -59,7 +60,7 @@ from handlers.repair_cards import (
 )
 from handlers.repair_end import reopen
 from handlers.talk import Known, ask, end, end_about, hear, here, know, no_facts, open_talk, start
-from handlers.tell import URGENT, publish, reader_of, take_back, tell
+from handlers.tell import URGENT, reader_of, tell
 from handlers.timers import set_timer, stop_timer
 from handlers.tx import Tx
 from handlers.work import let_go

@@ -13,6 +13,7 @@ from conversations.money import yuan
 from conversations.words import Reader, Say, texts
 from handlers import matters
 from handlers.masking import without_private
+from handlers.notices import know_audience, notify
 from handlers.people import crew_of, homes_of, managers_of, roles_of, works
 from handlers.policy import policy_of
 from handlers.public import put
@@ -24,8 +25,6 @@ from handlers.tell import (
     close_everywhere,
     close_last,
     holders,
-    know_audience,
-    notify,
     place_of,
     places_of_kind,
     reader_of,

@@ -17,12 +17,13 @@ from handlers.calendar import working_deadline
 from handlers.holding import about, of_vote, page_of
 from handlers.masking import without_private
 from handlers.matters import add_event
+from handlers.notices import notify, post
 from handlers.overdue import DECIDE as LATE
 from handlers.overdue import refresh_list
 from handlers.people import committee_of
 from handlers.policy import policy_of
 from handlers.talk import Known, end_about, here, know, no_facts, start
-from handlers.tell import Button, close_everywhere, notify, post, tell, tell_staff
+from handlers.tell import Button, close_everywhere, tell, tell_staff
 from handlers.timers import set_timer, stop_timer
 from handlers.tx import Tx
 from handlers.vote_log import voter_of

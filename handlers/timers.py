@@ -37,7 +37,7 @@ def set_timer(tx: Tx, community_id: int, action: str, due_at: datetime, *, move:
 
 
 def set_due(tx: Tx, community_id: int, about: str, due_at: datetime, remind_at: datetime) -> None:
-    """Whoever has to act on "purchase:17" has until then: "purchase.remind", if there is time, and "purchase.overdue"."""
+    """Whoever has to act on "purchase:17" has until then: purchase.remind, if there is time, and purchase.overdue."""
     kind, _, number = about.partition(":")
     if remind_at > tx.now:
         set_timer(tx, community_id, f"{kind}.remind:{number}", remind_at)

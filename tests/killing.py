@@ -28,7 +28,8 @@ from typing import IO, Any
 import httpx
 from sqlmodel import Session, col, func, select
 
-from handlers.tell import COPIES, GROUP
+from handlers.notices import COPIES
+from handlers.tell import GROUP
 from store import tables
 from store.database import Database
 from store.tables import (

@@ -11,8 +11,9 @@ from sqlmodel import Session, select
 from bot.delivery import Letter, Taken
 from bot.pace import Pace
 from handlers.digests import begin_digests
+from handlers.notices import notify, take_back
 from handlers.preferences import drop_ordinary
-from handlers.tell import BROADCAST, notify, take_back
+from handlers.tell import BROADCAST
 from handlers.timers import set_timer
 from handlers.tx import Tx
 from store.tables import Notice, Outgoing

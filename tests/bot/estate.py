@@ -8,7 +8,8 @@ from typing import Any
 
 from sqlmodel import Session, col, select
 
-from handlers.tell import NEWS, publish, tell
+from handlers.notices import publish
+from handlers.tell import NEWS, tell
 from handlers.tx import Tx
 from store.tables import Attempt, Community, Inbox, Link, Outgoing, Person, Place
 from tests.bot.hall import move_to_next_try

@@ -11,8 +11,8 @@ from sqlmodel import Session, col, select
 
 from bot.clock import Clock, Ticker, scheduler
 from handlers.actions import ACTIONS, Action
+from handlers.notices import FAN_OUT, publish
 from handlers.rights import CLOCK, RIGHTS
-from handlers.tell import FAN_OUT, publish
 from handlers.timers import TRIES, set_timer, stop_timer
 from handlers.tx import Tx
 from store.database import Database

@@ -24,7 +24,8 @@ from bot.delivery import (
 )
 from bot.pace import CHAT_SECONDS, KEPT_FOR_URGENT, LONGER, Pace
 from handlers.inbox import failed
-from handlers.tell import ANSWER, BROADCAST, NEWS, REMOVAL, URGENT, open_notice, tell
+from handlers.notices import open_notice
+from handlers.tell import ANSWER, BROADCAST, NEWS, REMOVAL, URGENT, tell
 from handlers.timers import due
 from handlers.tx import Tx
 from store.database import Database, StoreUnavailable

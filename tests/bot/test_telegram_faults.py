@@ -20,7 +20,8 @@ from telegram.error import Conflict
 from bot.app import App
 from bot.web import MOST_BYTES, Server, web
 from conversations.said import Said
-from handlers.tell import BROADCAST, NEWS, publish
+from handlers.notices import publish
+from handlers.tell import BROADCAST, NEWS
 from store.database import StoreUnavailable
 from store.tables import Attempt, Inbox, Media, Outgoing, Place, Repair
 from tests.bot.hall import (

@@ -20,10 +20,11 @@ from bot.wechat_words import CLOSING, shortened, template_fields
 from conversations.said import Said
 from handlers.digests import begin_digests
 from handlers.inbox import Receipt
+from handlers.notices import publish, take_back
 from handlers.people import bind_account
 from handlers.phones import set_phone
 from handlers.roster import add_community, import_roster, read_roster
-from handlers.tell import BROADCAST, NEWS, URGENT, publish, take_back, tell
+from handlers.tell import BROADCAST, NEWS, URGENT, tell
 from handlers.tx import Tx
 from moderation.segment import boundaries
 from store.database import StoreUnavailable

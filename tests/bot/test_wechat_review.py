@@ -12,10 +12,11 @@ from sqlmodel import Session, col, select
 from bot.delivery import Letter
 from bot.wechat_words import LONGEST_TEXT, size, together
 from handlers.digests import gather, send_digests
+from handlers.notices import publish, take_back
 from handlers.people import bind_account, new_person
 from handlers.reach import heard
 from handlers.roster import add_community
-from handlers.tell import publish, take_back, tell
+from handlers.tell import tell
 from handlers.tx import Tx
 from store.tables import Attempt, Community, Outgoing, Person, Place
 from tests.people import StoppedClock

@@ -9,9 +9,9 @@ from conversations.words import Say
 from handlers import public
 from handlers.digests import CARD, send_digests
 from handlers.listing_cards import card_of
+from handlers.notices import notify, take_back
 from handlers.preferences import drop_ordinary
 from handlers.public import Line, Matter
-from handlers.tell import notify, take_back
 from handlers.tx import Tx
 from store.tables import Listing, Outgoing
 from tests.handlers.test_announcements import writes

@@ -9,10 +9,11 @@ import pytest
 from sqlmodel import Session, col, select
 
 from handlers.links import find, new_link, use
+from handlers.notices import publish, take_back
 from handlers.pages import View, key_of, pressed, view
 from handlers.people import accounts_of
 from handlers.privacy import begin_retention
-from handlers.tell import publish, take_back, tell
+from handlers.tell import tell
 from handlers.tx import Tx
 from store.tables import Link, Outgoing, Person, Place
 from tests.handlers.test_repair import AT_WORK

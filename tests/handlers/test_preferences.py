@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from sqlmodel import Session, col, select
 
+from handlers.notices import notify
 from handlers.preferences import asks_to_mute, muted_in
-from handlers.tell import notify
 from handlers.tx import Tx
 from store.tables import Outgoing, Person, Preference
 from tests.people import Building, Phone

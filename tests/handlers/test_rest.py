@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from sqlmodel import col, select
 
-from handlers.tell import FAN_OUT, MOST, publish, tell
+from handlers.notices import FAN_OUT, publish
+from handlers.tell import MOST, tell
 from handlers.tx import Tx
 from store.tables import Notice, Outgoing, Person, Place, Rest
 from tests.handlers.test_buttons import again
@@ -137,7 +138,7 @@ async def test_a_notice_has_one_rest_a_language_in_all_its_batches(
     building: Building, monkeypatch: pytest.MonkeyPatch, phone: Callable[[str], Phone]
 ) -> None:
     assert FAN_OUT > 4
-    monkeypatch.setattr("handlers.tell.FAN_OUT", 2)
+    monkeypatch.setattr("handlers.notices.FAN_OUT", 2)
     await phone("Mr Smith").says("/language")
     write(
         building,
