@@ -207,7 +207,7 @@ def _item(tx: Tx, about: str, rows: Sequence[Outgoing], reader: Reader) -> Item 
     if shown is None:
         return None
     name = about.partition(":")[0]
-    kind = Say(f"digest.kind.{name}")
+    kind = Say(f"board_page.kind.{name}")
     title = cut_short(shown.title, BRIEF)
     state = public.state_in(shown) if isinstance(shown, Entry) else shown.state
     line = reader.say("digest.line", kind=kind, number=shown.number, title=title, state=state)

@@ -116,7 +116,7 @@ async def test_the_list_says_what_and_how_it_stands(here: str, client: httpx.Asy
         assert part in page
     assert "看错了" not in page and "旧书" not in page
     overdue = words(await client.get(f"{here}/overdue"))
-    assert overdue.index("采购 1") < overdue.index("报修 2") < overdue.index("报修 1")
+    assert overdue.index("申请 1") < overdue.index("报修 2") < overdue.index("报修 1")
     assert "报修 3" not in overdue
     done = words(await client.get(f"{here}?state=done"))
     assert "报修 3" in done and "报修 1" not in done
@@ -243,8 +243,8 @@ async def test_the_code_leads_to_the_page(here: str, client: httpx.AsyncClient) 
 async def test_the_page_for_the_lobby_says_each_thing_once(here: str, client: httpx.AsyncClient) -> None:
     page = words(await client.get(f"{here}/print"))
     first, rest = page.split(ZH["board_page.printed_rest"])
-    assert "报修 1" in first and "采购 1" in first
-    assert not [each for each in ("报修 1", "采购 1", "集市") if each in rest] and "报修 5" in rest
+    assert "报修 1" in first and "申请 1" in first
+    assert not [each for each in ("报修 1", "申请 1", "信息") if each in rest] and "报修 5" in rest
 
 
 async def test_a_page_that_nobody_chats_with_says_where_to_write(
@@ -494,7 +494,7 @@ def test_one_gets_around_without_any_script(furnished: tuple[Building, str], bro
         page.get_by_text("按状态、楼栋找").click()
         page.get_by_role("link", name="正在办").click()
         expect(page.locator("summary")).to_have_text("按状态、楼栋找 · 正在办")
-        page.get_by_role("link", name="采购", exact=True).click()
+        page.get_by_role("link", name="申请", exact=True).click()
         expect(page.locator(".lines li")).to_have_count(1)
         page.locator(".lines a").click()
         expect(page.locator("h1")).to_have_text("电动车充电桩")

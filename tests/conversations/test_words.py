@@ -272,7 +272,7 @@ EXPANSIONS: dict[str, set[str]] = {
     "ruling.event.{}": {key for key in ALL if key.startswith("ruling.event.")},
     **{
         f"{group}.{{}}": {key for key in ALL if key.startswith(f"{group}.")}
-        for group in ("digest.kind", "my.kind", "my.complaint", "wait.kind", "wait.by", "figures.sheet")
+        for group in ("my.kind", "my.complaint", "wait.kind", "wait.by", "figures.sheet")
     },
     "figures.sheet.{}_sheet": {
         key for key in ALL if key.startswith("figures.sheet.") and key.endswith("_sheet")

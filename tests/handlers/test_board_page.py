@@ -484,7 +484,7 @@ async def test_what_is_open_is_what_somebody_has_to_do_something_about(
     assert (notices, market) == ({"announcement"}, {"listing"})
     await owner.says("公示栏")
     told = owner.sees("公示栏 · 正在办的事").text
-    assert "集市" not in told and "通知" not in told
+    assert "信息" not in told and "通知" not in told
 
 
 async def test_an_objection_that_nobody_answers_is_overdue(
