@@ -153,13 +153,16 @@ class App:
 
     async def stop(self) -> None:
         """Finish the messages in hand, then let go of everything."""
+        # The tick ends by itself: APScheduler would break it off, and call that an error.
+        if self.scheduler.running:
+            self.scheduler.pause()
+        await self.ticker.stop()
         if self.scheduler.running:
             self.scheduler.shutdown(wait=False)
-        async with self.ticker.busy:
-            for task in self.tasks:
-                task.cancel()
-                with suppress(asyncio.CancelledError):
-                    await task
+        for task in self.tasks:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
         if self.warming.is_alive():  # a thread inside a library must not outlive the interpreter
             await asyncio.to_thread(self.warming.join)
         if self.telegram is not None:

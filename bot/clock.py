@@ -18,7 +18,9 @@ from store.database import Database, StoreUnavailable
 log = structlog.get_logger()
 
 REST = 4
-"""How many times as long as a batch took nothing is written after it, so that the writer is free for others."""
+"""How many times as long as a batch took nothing is written after it, so that the writer is free for others ..."""
+REST_AT_MOST = 0.5
+"""... but never for longer than so many seconds: after a slow one, what is due waits too."""
 ROUNDS = 2000
 """How often at most is looked for more to do in one tick."""
 
@@ -45,6 +47,7 @@ class Ticker:
         self.now = now
         self.wake = wake
         self.busy = asyncio.Lock()
+        self.ended = False
 
     async def tick(self) -> None:
         """Fire what is due, in the order of the due times, and write what notices still owe."""
@@ -55,6 +58,13 @@ class Ticker:
                 log.error("the clock waits for the database", error=str(error))
             self.wake()
 
+    async def stop(self) -> None:
+        """Let the round in hand end, and begin no other: what is left stays due."""
+        self.ended = True
+        await asyncio.sleep(0)  # a tick that was only just begun sees it too
+        async with self.busy:
+            pass
+
     async def _work(self) -> None:
         """Round for round what is due and a batch of the next notice: one to thousands puts off no deadline.
 
@@ -62,11 +72,13 @@ class Ticker:
         """
         took = 0.0
         for _ in range(ROUNDS):
+            if self.ended:
+                return
             now = self.now()
             timers, notice_id = await asyncio.to_thread(self._to_do, now)
             if not timers and notice_id is None:
                 return
-            await asyncio.sleep(took * REST)
+            await asyncio.sleep(min(took * REST, REST_AT_MOST))
             began = time.perf_counter()
             await self._fire(timers, now)
             if notice_id is not None and not await self._fan_out(notice_id) and not timers:

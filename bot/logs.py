@@ -109,5 +109,7 @@ def set_up(level: str = "info", form: str = "text", secrets: Iterable[str] = ())
     root.handlers = [handler]
     chosen = getattr(logging, level.upper())
     root.setLevel(max(chosen, logging.WARNING))
+    # It warns every second of a tick that takes longer, as a notice to thousands does.
+    logging.getLogger("apscheduler.scheduler").setLevel(max(chosen, logging.ERROR))
     for name in OURS:
         logging.getLogger(name).setLevel(chosen)

@@ -3,12 +3,15 @@
 import asyncio
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import func, insert
 from sqlmodel import Session, col, select
 
+from bot import settings
+from bot.app import App
 from bot.clock import Clock, Ticker, scheduler
 from handlers.actions import ACTIONS, Action
 from handlers.notices import FAN_OUT, publish
@@ -402,3 +405,37 @@ async def test_a_deadline_does_not_wait_for_a_notice_to_thousands(ringing: Ringi
     ringing.ticker._fire = counted  # type: ignore[method-assign]
     await ringing.ticker.tick()
     assert fired[:3] == [0, FAN_OUT, 2 * FAN_OUT]
+
+
+async def test_the_program_ends_in_the_middle_of_a_notice_and_a_later_start_goes_on(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The round in hand is written, no other begins, and nothing is called an error."""
+    caplog.set_level("ERROR")
+    found = settings.load(store={"data": str(tmp_path)})
+
+    def begin(session: Session) -> None:
+        session.add(Community(id=1, name="阳光花园", created_at=MORNING))
+        session.flush()
+        crowd(session)
+        announce(session)
+
+    app = App(found)
+    await app.start()
+    await app.database.write(begin)
+    async with asyncio.timeout(60):
+        while not sent_of(app.database):
+            await asyncio.sleep(0.01)
+    assert app.ticker.busy.locked()
+    async with asyncio.timeout(60):
+        await app.stop()
+    assert caplog.record_tuples == []
+    app = App(found)
+    begun = len(sent_of(app.database))
+    assert 0 < begun < CROWD - 1
+    await app.start()
+    async with asyncio.timeout(60):
+        while len(sent_of(app.database)) < CROWD - 1:
+            await asyncio.sleep(0.1)
+    await app.stop()
+    assert caplog.record_tuples == []
