@@ -302,6 +302,9 @@ class Delivery:
             "lowest": BROADCAST if AT_ONCE - len(busy) > KEPT_FREE else ANSWER,
             "most": max(room.most, 0),
         }
+        if not self.database.is_sqlite:
+            # PostgreSQL, which just saw nobody wait, would fetch all whom a notice left waiting, and sort them.
+            session.connection().exec_driver_sql("SET LOCAL enable_sort = off")
         heads = session.exec(HEADS, params=given).all()
         rows = [(_changed_first(session, head), head.lane) for head in heads]
         chosen = select(Place).where(col(Place.id).in_([row.place_id for row, _ in rows]))

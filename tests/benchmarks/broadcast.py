@@ -22,6 +22,8 @@ from tests.benchmarks.town import Town, durable_postgresql, taken, town
 
 ALONE = 120
 PAUSE = 0.02
+SELDOM = 0.3
+"""The pause where a messenger takes 30 messages a second in all, of which a broadcast leaves one to answers."""
 LONGEST = 30.0
 """Seconds for which is looked at what takes long."""
 ABOUT = "listing:1"
@@ -60,16 +62,26 @@ class _Run:
         await self._commit()
         await self.answered.wait()
 
-    async def _beside(self, title: str, work: Awaitable[object], ask: Callable[[], Awaitable[None]]) -> None:
-        """Somebody writes now and then while the work goes on; this is no load test."""
+    async def _beside(
+        self,
+        title: str,
+        work: Awaitable[object],
+        ask: Callable[[], Awaitable[None]],
+        until: str,
+        pause: float = PAUSE,
+    ) -> None:
+        """Somebody writes now and then while the work goes on; this is no load test.
+
+        What is measured `until` the same is beside each other, the first of it alone.
+        """
         began = time.perf_counter()
         busy = asyncio.ensure_future(work)
         waits: list[float] = []
         while not busy.done():
             waits.append(await _took(ask))
-            await asyncio.sleep(PAUSE)
+            await asyncio.sleep(pause)
         await busy
-        self.waits[title] = ("kept" if ask == self._commit else "sent", waits)
+        self.waits[title] = (until, waits)
         self.seconds[title] = time.perf_counter() - began
 
     def _write(self, work: Callable[[Tx], object]) -> None:
@@ -85,28 +97,29 @@ class _Run:
         app, ticker = self.where.app, self.where.app.ticker
         for _ in range(20):
             await self._commit()
-        await self._beside("alone", _later(ALONE * PAUSE), self._commit)
+        await self._beside("alone", _later(ALONE * PAUSE), self._commit, "kept")
         self._write(_announce)
-        await self._beside("the rows are written", ticker.tick(), self._commit)
+        await self._beside("the rows are written", ticker.tick(), self._commit, "kept")
         self._write(lambda tx: take_back(tx, 1, ABOUT))
-        await self._beside("it is taken back", ticker.tick(), self._commit)
+        await self._beside("it is taken back", ticker.tick(), self._commit, "kept")
         self._empty()
         self._write(_announce)
         await ticker.tick()
         self._write(_gather)
-        await self._beside("one mutes", self._mutes(), self._commit)
+        await self._beside("one mutes", self._mutes(), self._commit, "kept")
         self._write(_digests)
-        await self._beside("all get a digest", ticker.tick(), self._commit)
+        await self._beside("all get a digest", ticker.tick(), self._commit, "kept")
         self._empty()
         delivering = asyncio.ensure_future(app.delivery.run())
-        await self._beside("alone, sent", _later(ALONE * PAUSE), self._answer)
-        self._write(_announce)
+        await self._beside("alone, sent", _later(ALONE * PAUSE), self._answer, "sent")
         app.delivery.paces = {"test": Pace()}
-        await self._beside("written and sent, 30 a second", self._some_sent(), self._answer)
+        await self._beside("alone, 30 a second", _later(LONGEST), self._answer, "paced", SELDOM)
+        self._write(_announce)
+        await self._beside("written and sent, 30 a second", self._some_sent(), self._answer, "paced", SELDOM)
         app.delivery.paces = {}
         app.delivery.wake.set()
-        await self._beside("sent as fast as we can", self._all_sent(), self._answer)
-        await self._beside("alone, sent, after it", _later(ALONE * PAUSE), self._answer)
+        await self._beside("sent as fast as we can", self._all_sent(), self._answer, "sent")
+        await self._beside("alone, sent, after it", _later(ALONE * PAUSE), self._answer, "sent")
         delivering.cancel()
         await asyncio.wait({delivering})
         self._print(name)
@@ -127,7 +140,7 @@ class _Run:
         """The rows are written while the first are sent at a messenger's pace, for a while."""
         began = time.perf_counter()
         await self.where.app.ticker.tick()
-        await asyncio.sleep(max(0.0, LONGEST / 3 - (time.perf_counter() - began)))
+        await asyncio.sleep(max(0.0, LONGEST - (time.perf_counter() - began)))
 
     async def _all_sent(self) -> None:
         """Until no row of the notice waits any more."""
@@ -143,8 +156,9 @@ class _Run:
 
     def _print(self, name: str) -> None:
         rows = []
+        alone: dict[str, Figure] = {}
         for title, (what, values) in self.waits.items():
-            base = Figure(self.waits["alone" if what == "kept" else "alone, sent"][1])
+            base = alone.setdefault(what, Figure(values))
             figure = Figure(values)
             rate = (
                 "" if title.startswith(("alone", "one")) else shown(self.where.people / self.seconds[title])
