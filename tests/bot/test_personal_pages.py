@@ -25,6 +25,7 @@ from handlers.tx import Tx
 from store.database import StoreUnavailable
 from store.tables import Attempt, Inbox, Link, Media, Outgoing, Person, Place, Repair, Talk
 from tests import serving
+from tests.bot.browsing import unhindered
 from tests.people import Building, Phone, photo, recording
 
 pytestmark = pytest.mark.by_hand
@@ -726,6 +727,7 @@ def fits(page: Page) -> None:
     for each in page.locator("button, a").all():
         box = each.bounding_box()
         assert box is not None and box["height"] >= 48 and box["x"] >= 0 and box["x"] + box["width"] <= 360
+    unhindered(page)
 
 
 def test_a_matter_on_a_small_phone(furnished: Building, phone_page: Page) -> None:

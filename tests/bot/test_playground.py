@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw
 from playwright.sync_api import Browser, Page, expect
 
 from bot.playground import WORDS
-from tests.bot.browsing import opened, write
+from tests.bot.browsing import opened, unhindered, write
 
 OWNER, NEIGHBOUR, STAFF, CREW, BOARD = (
     f"[data-slot={slot}].phone" for slot in ("owner", "neighbour", "staff", "crew", "board")
@@ -74,6 +74,7 @@ def test_a_whole_repair_on_five_screens(desk: Page, tmp_path: Path) -> None:
     sees(desk, NEIGHBOUR, "不要扒门")
     sees(desk, CREW, "🚨 紧急报修 2")
     sees(desk, STAFF, "🚨 紧急报修 2")
+    unhindered(desk)
     take_picture(desk)
     tap(desk, CREW, "接单")
     sees(desk, NEIGHBOUR, "李师傅已接单")

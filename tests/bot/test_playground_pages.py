@@ -29,7 +29,7 @@ from bot.playground import (
     refusal_to_start,
     routes,
 )
-from tests.bot.browsing import opened, write
+from tests.bot.browsing import opened, unhindered, write
 
 CHEN = Person("chen", "陈女士", "3 号楼 1201", "private:chen")
 WANG = Person("wang", "王先生", "5 号楼 302", "private:wang")
@@ -849,6 +849,7 @@ def test_a_narrow_page_shows_one_phone_and_marks_the_others(fake: Fake, mobile: 
     tab.click()
     expect(mobile.locator(f"{CREW} .text")).to_be_visible()
     expect(tab.locator(".dot")).to_be_hidden()
+    unhindered(mobile)
 
 
 def test_a_lost_connection_is_said_and_everything_is_fetched_again(fake: Fake, desk: Page) -> None:

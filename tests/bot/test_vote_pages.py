@@ -37,6 +37,7 @@ from handlers.votes import cast, close, extend, open_vote
 from store.database import StoreUnavailable
 from store.tables import Community, Objection, Person, Purchase, Vote
 from tests import published
+from tests.bot.browsing import unhindered
 from tests.people import MORNING, Building
 from tests.serving import served
 
@@ -656,6 +657,7 @@ def fits(page: Page) -> None:
     levels = page.evaluate("[...document.querySelectorAll('h1, h2, h3')].map(each => +each.tagName[1])")
     assert levels[0] == 1 and levels.count(1) == 1
     assert all(after <= before + 1 for before, after in pairwise(levels))
+    unhindered(page)
 
 
 def test_votes_on_a_small_phone(furnished: Building, phone_page: Page, tmp_path: Path) -> None:
