@@ -1,7 +1,10 @@
 """What stands on the board of repairs, requests, votes and listings: the line, the words, the photos of each."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any
+
+from sqlmodel import func, select
 
 from conversations.words import Reader, Say
 from handlers import listing_cards, matters, purchase_cards, repair_cards, results
@@ -11,10 +14,11 @@ from handlers.holding import about as vote_about
 from handlers.holding import announcement
 from handlers.masking import without_private
 from handlers.overdue import DECIDE
+from handlers.policy import policy_of
 from handlers.public import Line, Matter, know_matter
 from handlers.tx import Tx
 from handlers.vote_words import one_line
-from store.tables import Listing, Objection, Person, Purchase, Repair, Vote
+from store.tables import Event, Listing, Objection, Person, Purchase, Repair, Vote
 
 LONGEST = 80
 """Characters of a title."""
@@ -72,8 +76,17 @@ def _repair_line(tx: Tx, repair: Repair) -> Line | None:
         at=repair.reported_at,
         building=repair.building,
         open=repair.state in repair_cards.WORK,
-        due=repair.due_at if repair_cards.runs(repair) else None,
+        due=_repair_due(tx, repair),
     )
+
+
+def _repair_due(tx: Tx, repair: Repair) -> datetime | None:
+    """By when what comes next should be done: an emergency is late as soon as its first call was for nothing."""
+    if not repair_cards.is_paged(repair):
+        return repair.due_at if repair_cards.runs(repair) else None
+    calls = select(func.max(Event.at)).where(Event.about == f"repair:{repair.id}", Event.key == "event.paged")
+    called = tx.session.exec(calls).one()
+    return called and called + timedelta(minutes=policy_of(tx, repair.community_id).page_again_minutes)
 
 
 def _repair_card(tx: Tx, repair: Repair) -> Say:

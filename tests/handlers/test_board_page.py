@@ -434,6 +434,23 @@ async def test_many_overdue_are_not_counted_to_the_end(building: Building, owner
     owner.sees("超期没办的：超过 99 件")
 
 
+async def test_an_emergency_that_nobody_accepts_is_overdue(
+    building: Building, owner: Phone, crew: Phone
+) -> None:
+    def late() -> list[str]:
+        return write(building, lambda tx: [each.about for each in overdue(tx, 1)])
+
+    await owner.says("1号楼电梯里困了人")
+    crew.sees("🚨 紧急报修 1")
+    assert late() == []
+    await building.later(minutes=3, seconds=1)
+    assert late() == ["repair:1"]
+    await building.later(minutes=3)
+    assert late() == ["repair:1"]
+    await crew.taps("接单")
+    assert late() == []
+
+
 # --- what is nobody else's business ------------------------------------------------------------------
 
 
