@@ -18,6 +18,7 @@ from conversations.steps import (
     file_problem,
     photos_in,
     visible,
+    with_more,
 )
 from conversations.work import Message
 
@@ -123,7 +124,7 @@ def has_words(answers: Answers, facts: Facts) -> bool:
 
 def free_complaint(step: str, text: str, answers: Answers, facts: Facts) -> Answers:
     """Free words where something else was asked are what the complaint says, or more of it."""
-    words = "\n".join(filter(None, (answers.get("text"), text)))
+    words = with_more(answers.get("text"), text)
     if step not in ("meant", "kind", "topic", "photos", "scope") or len(words) > LONGEST:
         return {}
     kind = kind_in(text) if step == "kind" else ""

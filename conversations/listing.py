@@ -22,6 +22,7 @@ from conversations.steps import (
     Step,
     Text,
     visible,
+    with_more,
 )
 from conversations.work import Message
 
@@ -353,7 +354,7 @@ def of_several_buildings(answers: Answers, facts: Facts) -> bool:
 
 def free_listing(step: str, text: str, answers: Answers, facts: Facts) -> Answers:
     """Free words where the kind, or photos, were asked are what the listing says, or more of it."""
-    words = "\n".join(filter(None, (answers.get("text"), text)))
+    words = with_more(answers.get("text"), text)
     if step not in ("meant", "kind", "photos") or len(words) > LONGEST:
         return {}
     kind = kind_in(words) if step == "kind" else ""

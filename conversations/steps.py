@@ -434,6 +434,13 @@ def visible(text: str) -> str:
     return re.sub(r"^[\s\u200d]+|[\s\u200d]+$", "", shown)
 
 
+def with_more(before: str | None, text: str) -> str:
+    """What was said before and more of it, in a line each; what it says already does not stand there twice."""
+    if before and text in before:
+        return before
+    return "\n".join(filter(None, (before, text)))
+
+
 CHINESE_DIGITS = {c: n for n, c in enumerate("零一二三四五六七八九")} | {"两": 2, "〇": 0}
 
 

@@ -190,6 +190,17 @@ async def test_the_kind_typed_in_the_midst_loses_nothing(building: Building, own
     owner.sees("【投诉 · 公共设施】3 号楼\n门口的石墩子挡路", "确认公开")
 
 
+async def test_what_is_said_twice_stands_there_once(building: Building, owner: Phone) -> None:
+    await owner.says(f"投诉：{DIRTY}")
+    await owner.says("返回")
+    await owner.says(DIRTY)
+    await owner.says("已经三天了")
+    await owner.says(DIRTY)
+    await owner.says("跳过")
+    await owner.taps("全小区")
+    assert f"】3 号楼\n{DIRTY}\n已经三天了\n\n" in owner.last.text
+
+
 async def test_what_staff_forbid_does_not_blacken_what_is_said_of_them(
     building: Building, owner: Phone, board: Phone
 ) -> None:
