@@ -184,6 +184,7 @@ class App:
         # A key may hold the account's number, which no log needs: its hash tells two messages apart as well.
         key = self.house.vault.hash(f"{said.messenger} {said.key}")[:8]
         with structlog.contextvars.bound_contextvars(messenger=said.messenger, key=key):
+            await self.delivery.written(said.messenger, said.place)
             receipt = await self._receive(said, claim)
         self.delivery.wake.set()
         return receipt

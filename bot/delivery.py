@@ -2,8 +2,8 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -30,6 +30,7 @@ FINISH_SECONDS = 5.0
 REMOVED_AT_ONCE = 90  # messages; some have further parts
 LONGEST_WAIT = timedelta(minutes=10)
 OTHERWISE = "its words were changed while it was on its way"
+KNOWN_WITHIN = 2.0  # seconds for which an answer waits for what it answers
 OUR_TRIES = 8  # of a message on which we ourselves stumble, some eight minutes
 WAITING: ColumnElement[str] = literal_column("'waiting'")  # literally, as the partial indexes have it
 HELD: ColumnElement[str] = literal_column("'held'")
@@ -164,6 +165,8 @@ class Delivery:
         """Whether a chat became free since `letters` were read."""
         self.busy: dict[int, asyncio.Task[None]] = {}
         """The letter in hand of each stream."""
+        self.unwritten: dict[tuple[str, str], asyncio.Event] = {}
+        """Of each chat that has just been sent what lets all else be written first, when that is written, too."""
 
     async def run(self) -> None:
         """Send what waits as soon as it may go, no chat waiting for another; when cancelled, finish what is in hand."""
@@ -344,9 +347,34 @@ class Delivery:
         else:
             if letter.first is None:
                 self._count(letter, len(taken.parts))
-            many = letter.lane == BROADCAST  # a button of all else may be pressed at once
-            await self._record(lambda session: self._sent(session, letter, taken, words), behind=many)
+            with self._known_soon(letter):
+                many = letter.lane == BROADCAST
+                await self._record(lambda session: self._sent(session, letter, taken, words), behind=many)
             self.delivered(letter)
+
+    @contextmanager
+    def _known_soon(self, letter: Letter) -> Iterator[None]:
+        if letter.lane == REMOVAL:  # which nobody answers
+            yield
+            return
+        chat = (letter.place.messenger, letter.place.external_id)
+        self.unwritten[chat] = written = asyncio.Event()
+        try:
+            yield
+        finally:
+            written.set()
+            if self.unwritten[chat] is written:
+                del self.unwritten[chat]
+
+    async def written(self, messenger: str, chat: str) -> None:
+        """Wait for a moment until what a chat was just sent stands in the ledger.
+
+        It may be answered already: a button or a number would be taken for one of the message before.
+        """
+        if written := self.unwritten.get((messenger, chat)):
+            with suppress(TimeoutError):
+                async with asyncio.timeout(KNOWN_WITHIN):
+                    await written.wait()
 
     async def _record(self, work: Callable[[Session], None], *, behind: bool = False) -> None:
         """Write into the ledger, however long the database is away: what was sent must not be sent again.

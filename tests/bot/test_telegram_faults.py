@@ -21,10 +21,12 @@ from bot.app import App
 from bot.web import MOST_BYTES, Server, web
 from conversations.said import Said
 from handlers.notices import publish
-from handlers.tell import BROADCAST, NEWS
+from handlers.tell import BROADCAST, NEWS, tell
+from handlers.tx import Tx
 from store.database import StoreUnavailable
-from store.tables import Attempt, Inbox, Media, Outgoing, Place, Repair
+from store.tables import Attempt, Inbox, Media, Outgoing, Person, Place, Repair
 from tests.bot.hall import (
+    NAMES,
     Hall,
     ToldApi,
     at_random,
@@ -333,6 +335,49 @@ async def test_a_change_whose_answer_was_lost_is_done(tmp_path: Path) -> None:
         await there.settles()
         assert {row.state for row in there.rows() if row.place_id is not None} == {"sent"}
         assert "not modified" in "".join(call.description for call in there.api.calls)
+
+
+async def test_who_answers_before_the_ledger_knows_what_waits_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What went to thousands is written down after all else; its button finds its message all the same."""
+    monkeypatch.setattr("bot.delivery.KNOWN_WITHIN", 600)
+    async with hall(tmp_path / "data") as there:
+        owner, write, gate = there.people["owner"], there.app.database.write, asyncio.Event()
+
+        async def late(work: Any, *, behind: bool = False) -> Any:
+            if behind:
+                await gate.wait()
+            return await write(work, behind=behind)
+
+        def announce(tx: Tx) -> None:
+            person = tx.session.exec(select(Person).where(Person.name == NAMES["owner"])).one()
+            tell(tx, person, "thanks.answer", lane=BROADCAST, buttons=["help"])
+
+        there.write(announce)
+        monkeypatch.setattr(there.app.database, "write", late)
+        sending = asyncio.ensure_future(there.app.delivery.once())
+        await there.api.until(lambda: there.app.delivery.unwritten)
+        owner.taps(owner.sees("", "帮助"), "帮助")
+        taking = asyncio.ensure_future(there.takes(there.fresh_updates()))
+        await asyncio.wait({taking}, timeout=0.2)
+        assert not taking.done() and not sending.done()
+        gate.set()
+        await asyncio.gather(sending, taking)
+        await there.delivers()
+        owner.sees("", "报修")
+
+
+async def test_who_answers_what_cannot_be_written_down_is_heard_after_a_moment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.delivery.KNOWN_WITHIN", 0.01)
+    async with hall(tmp_path / "data") as there:
+        owner = there.people["owner"]
+        there.app.delivery.unwritten["telegram", str(owner.id)] = asyncio.Event()
+        owner.writes("帮助")
+        await there.settles()
+        owner.sees("", "报修")
 
 
 # --- everything three times ---------------------------------------------------------------------------

@@ -384,6 +384,7 @@ async def sees_of_the_other(estate: Estate, chen: OnWechat, *, digest: bool) -> 
     assert "1202" not in shown.text
     if digest:  # its page is one tap away
         assert not LINK.search(shown.text)
+        await estate.settles()  # nobody is quicker than the answer to the request that brought it
         await chen.says("1")
         shown = await chen.sees("家里的水龙头松了")
     page = await chen.opens(shown.text)
