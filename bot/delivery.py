@@ -166,7 +166,7 @@ class Delivery:
         self.busy: dict[int, asyncio.Task[None]] = {}
         """The letter in hand of each stream."""
         self.unwritten: dict[tuple[str, str], asyncio.Event] = {}
-        """Of each chat that has just been sent what lets all else be written first, when that is written, too."""
+        """Of each chat, set once what it has just been sent stands in the ledger."""
 
     async def run(self) -> None:
         """Send what waits as soon as it may go, no chat waiting for another; when cancelled, finish what is in hand."""

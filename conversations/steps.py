@@ -435,9 +435,9 @@ def visible(text: str) -> str:
 
 
 def with_more(before: str | None, text: str) -> str:
-    """What was said before and more of it, in a line each; what it says already does not stand there twice."""
-    if before and text in before:
-        return before
+    """What was said before and more of it below; lines that stand there already do not stand there twice."""
+    if f"\n{text}\n" in f"\n{before}\n":
+        return before or ""
     return "\n".join(filter(None, (before, text)))
 
 

@@ -23,7 +23,8 @@ from handlers.links import new_link
 from handlers.tell import Button, tell
 from handlers.tx import Tx
 from store.database import StoreUnavailable
-from store.tables import Attempt, Inbox, Link, Media, Outgoing, Person, Place, Repair, Talk
+from store.media import Kept
+from store.tables import Attempt, Community, Inbox, Link, Media, Outgoing, Person, Place, Repair, Talk
 from tests import serving
 from tests.bot.browsing import unhindered
 from tests.people import Building, Phone, photo, recording
@@ -48,6 +49,16 @@ def place(tx: Tx, name: str) -> Place:
 
 def person(tx: Tx, name: str) -> Person:
     return tx.session.exec(select(Person).where(Person.name == name)).one()
+
+
+def media(tx: Tx, kept: Kept, **given: Any) -> int:
+    """The row of a file that is kept, and its number."""
+    community = tx.session.exec(select(Community)).one()
+    found = {"storage": kept.storage, "mime": kept.mime, "size": kept.size, "created_at": tx.now}
+    row = Media(community_id=community.id, **{**found, **given})
+    tx.session.add(row)
+    tx.session.flush()
+    return row.id
 
 
 def link(building: Building, name: str, text: str | None = "", hours: float = 72) -> str:
@@ -209,19 +220,9 @@ async def test_photos_are_those_of_the_message(
     kept = building.app.media.keep_photo(photo())
 
     def with_photos(tx: Tx) -> list[int]:
-        ids = []
-        for mime, storage in ((kept.mime, kept.storage), ("text/html", kept.storage), (kept.mime, "0" * 64)):
-            row = Media(
-                community_id=building.community.id,
-                person_id=person(tx, "陈女士").id,
-                storage=storage,
-                mime=mime,
-                size=kept.size,
-                created_at=tx.now,
-            )
-            tx.session.add(row)
-            tx.session.flush()
-            ids.append(row.id)
+        whose = person(tx, "陈女士").id
+        strange: tuple[dict[str, str], ...] = ({}, {"mime": "text/html"}, {"storage": "0" * 64})
+        ids = [media(tx, kept, person_id=whose, **given) for given in strange]
         tell(tx, place(tx, "陈女士"), "rest.text", text="看照片", photos=ids[:3])
         return ids
 
@@ -260,20 +261,10 @@ async def test_recordings_are_played_in_parts_or_saved(
     odd = building.app.media.keep_recording(b"RIFF\0\0\0\0AVI LIST", "video")
 
     def with_recordings(tx: Tx) -> list[int]:
-        rows = [
-            Media(
-                community_id=building.community.id,
-                kind="voice" if each.mime.startswith("audio/") else "video",
-                storage=each.storage,
-                mime=each.mime,
-                size=each.size,
-                created_at=tx.now,
-            )
+        ids = [
+            media(tx, each, kind="voice" if each.mime.startswith("audio/") else "video")
             for each in (*made.values(), odd)
         ]
-        tx.session.add_all(rows)
-        tx.session.flush()
-        ids = [row.id for row in rows]
         tell(tx, place(tx, "陈女士"), "rest.text", text="听一听", photos=ids)
         return ids
 
@@ -612,20 +603,9 @@ async def test_a_file_is_handed_over_by_the_name_that_its_sender_gave_it(
     kept = building.app.media.keep_file(b"%PDF-1.7")
 
     def with_file(tx: Tx) -> int:
-        row = Media(
-            community_id=building.community.id,
-            about="edition:1",
-            kind="file",
-            name='停水 "范围".pdf',
-            storage=kept.storage,
-            mime=kept.mime,
-            size=kept.size,
-            created_at=tx.now,
-        )
-        tx.session.add(row)
-        tx.session.flush()
-        tell(tx, place(tx, "陈女士"), "rest.text", text="见附件", photos=[row.id])
-        return row.id
+        number = media(tx, kept, about="edition:1", kind="file", name='停水 "范围".pdf')
+        tell(tx, place(tx, "陈女士"), "rest.text", text="见附件", photos=[number])
+        return number
 
     number = write(building, with_file)
     token = link(building, "陈女士", "见附件")
@@ -747,20 +727,11 @@ def test_long_words_many_buttons_and_photos_fit(furnished: Building, phone_page:
     kept = furnished.app.media.keep_photo(photo(1600, 900))
 
     def say(tx: Tx) -> None:
-        row = Media(
-            community_id=furnished.community.id,
-            person_id=person(tx, "陈女士").id,
-            storage=kept.storage,
-            mime=kept.mime,
-            size=kept.size,
-            created_at=tx.now,
-        )
-        tx.session.add(row)
-        tx.session.flush()
+        picture = media(tx, kept, person_id=person(tx, "陈女士").id)
         many = [Button("my", label=f"{'很长的按钮' * 6}{number}") for number in range(3)]
         many += [Button("help", label="W" * 60)]
         text = f"{'https://example.org/' + 'x' * 300}\n\n{HOSTILE}\n{LONG[:1500]}"
-        tell(tx, place(tx, "陈女士"), "rest.text", text=text, buttons=many, photos=[row.id])
+        tell(tx, place(tx, "陈女士"), "rest.text", text=text, buttons=many, photos=[picture])
 
     write(furnished, say)
     with served(furnished) as address:
