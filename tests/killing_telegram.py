@@ -18,17 +18,27 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlmodel import Session, col, func, select
+from sqlmodel import Session, col, select
 
 from handlers.people import bind_account
 from handlers.roster import add_community, import_roster, read_roster
 from handlers.tx import Tx
 from store.database import Database
 from store.migrations import upgrade
-from store.tables import Attempt, Inbox, Notice, Outgoing, Person, Place
+from store.tables import Attempt, Inbox, Outgoing, Person, Place
 from tests.bot.hall import open_port
 from tests.bot_api import BotApi, User
-from tests.killing import IN_START, LATE_TICK, Nursery, Program, Run, forget_lease, postgresql
+from tests.killing import (
+    IN_START,
+    LATE_TICK,
+    Nursery,
+    Program,
+    Run,
+    end_settled,
+    forget_lease,
+    postgresql,
+    still_open,
+)
 from tests.people import HOUSE, MORNING, ROSTER
 
 WAYS = ("polling", "webhook")
@@ -141,9 +151,7 @@ async def torment(
                 await last.up()
                 await asyncio.sleep(LONGEST_LIFE)
                 street.stopping = True
-            report.problems += await _settle(api, database)
-            code = await last.end(signal.SIGTERM)
-            report.problems += [] if code in (0, -signal.SIGTERM) else [f"the orderly end gave {code}"]
+            report.problems += await end_settled(last, run.program, lambda: _settle(api, database), database)
             report.problems += check.everything()
     finally:
         database.close()
@@ -212,9 +220,7 @@ async def _settle(api: BotApi, database: Database) -> list[str]:
     last, done = time.monotonic(), (0, 0)
     while True:
         await asyncio.sleep(0.05)
-        with database.read() as session:
-            waiting = session.exec(select(func.count()).where(Outgoing.state == "waiting")).one()
-            opened = session.exec(select(func.count()).where(col(Notice.done_at).is_(None))).one()
+        waiting, opened = still_open(database)
         if not (waiting or opened or api.pending):
             return []
         if done != (len(api.accepted), len(api.confirmed)):

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from sqlmodel import Session, col, func, select
+from sqlmodel import Session, col, select
 
 from bot.wechat_said import key_of
 from bot.wechat_words import plain
@@ -32,10 +32,19 @@ from handlers.roster import add_community, import_roster, read_roster
 from handlers.tx import Tx
 from store.database import Database
 from store.migrations import upgrade
-from store.tables import Attempt, Follower, Inbox, Notice, Outgoing, Person, Place, Repair, Talk
+from store.tables import Attempt, Follower, Inbox, Outgoing, Person, Place, Repair, Talk
 from tests import killing
 from tests.bot.hall import open_port
-from tests.killing import IN_START, LATE_TICK, Nursery, Program, forget_lease, postgresql
+from tests.killing import (
+    IN_START,
+    LATE_TICK,
+    Nursery,
+    Program,
+    end_settled,
+    forget_lease,
+    postgresql,
+    still_open,
+)
 from tests.people import HOUSE, MORNING, ROSTER, photo
 from tests.wechat_api import Answer, User, WeChatApi
 
@@ -204,10 +213,13 @@ async def torment(folder: Path, nursery: Nursery, *, kills: int, seed: int, url:
                 await last.up()
                 await asyncio.sleep(LONGEST_LIFE)
                 street.stopping = True
-            report.problems += await _settle(api, database)
+            report.problems += await end_settled(
+                last,
+                lambda: _program(folder, nursery, api, url, port),
+                lambda: _settle(api, database),
+                database,
+            )
             await api.client.aclose()
-            code = await last.end(signal.SIGTERM)
-            report.problems += [] if code in (0, -signal.SIGTERM) else [f"the orderly end gave {code}"]
             report.problems += check.everything()
     finally:
         database.close()
@@ -252,9 +264,7 @@ async def _settle(api: Ears, database: Database) -> list[str]:
     last, done = time.monotonic(), 0
     while True:
         await asyncio.sleep(0.05)
-        with database.read() as session:
-            waiting = session.exec(select(func.count()).where(Outgoing.state == "waiting")).one()
-            opened = session.exec(select(func.count()).where(col(Notice.done_at).is_(None))).one()
+        waiting, opened = still_open(database)
         if not (waiting or opened):
             return []
         if done != len(api.calls):
