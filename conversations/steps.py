@@ -350,12 +350,17 @@ def answered(script: Script, answers: Answers, facts: Facts) -> list[str]:
 
 
 def back(script: Script, answers: Answers, facts: Facts) -> Answers:
-    """The answers without the latest one before the open question; the same answers if there is none."""
+    """The answers without the latest one before the open question; the same answers if there is none.
+
+    What was begun of the open question goes too, but photos that were sent stay with it.
+    """
     now = pending(script, answers, facts)
     names = list(script.steps)
     earlier = names[: names.index(now)] if now else names
     done = [name for name in answered(script, answers, facts) if name in earlier]
-    dropped = {now, done[-1]} if done else {now}
+    dropped = set(done[-1:])
+    if now and not isinstance(script.steps[now], Photos):
+        dropped.add(now)
     return {name: answer for name, answer in answers.items() if name not in dropped}
 
 

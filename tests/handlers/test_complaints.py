@@ -202,6 +202,21 @@ async def test_what_is_said_twice_stands_there_once(building: Building, owner: P
     assert f"】3 号楼\n{DIRTY}\n已经三天了\n三天了\n\n" in owner.last.text
 
 
+async def test_photos_stay_when_their_sender_goes_back_past_them(
+    building: Building, owner: Phone, board: Phone
+) -> None:
+    await owner.says(f"投诉：{DIRTY}")
+    await owner.sends_photo()
+    await owner.says("返回")
+    owner.sees("关于哪一方面")
+    await building.restart()
+    await owner.taps("保洁")
+    await owner.taps("好了")
+    await owner.taps("全小区")
+    await owner.taps("确认公开")
+    assert board.sees(DIRTY).photos == 1
+
+
 async def test_what_staff_forbid_does_not_blacken_what_is_said_of_them(
     building: Building, owner: Phone, board: Phone
 ) -> None:
