@@ -263,7 +263,6 @@ class BoardPages:
             ("", say("board_page.all_buildings")),
             *((each, self._building(look, each)) for each in places),
         ]
-        more = found[MOST - 1].id if len(found) > MOST else 0
         narrowed = [
             title
             for options, chosen_here in ((states, state), (where, building))
@@ -279,9 +278,24 @@ class BoardPages:
                 (say("board_page.which_state"), choices("state", states)),
                 (say("board_page.which_building"), choices("building", where)),
             ],
+            **self._lines(look, found, wanted.before, say("board_page.more"), **chosen),
+        }
+
+    def _lines(
+        self,
+        look: Look,
+        found: Sequence[Entry],
+        before: Entry | None,
+        more: str,
+        path: str = "",
+        **chosen: str,
+    ) -> dict[str, Any]:
+        """What a page of lines shows of what was found, and the ways to the next page and to the first."""
+        last = found[MOST - 1].id if len(found) > MOST else 0
+        return {
             "lines": [self._line(look, each) for each in found[:MOST]],
-            "more": (say("board_page.more"), look.link("", **chosen, before=more)) if more else None,
-            "newest": look.link("", **chosen) if wanted.before is not None else "",
+            "more": (more, look.link(path, **chosen, before=last)) if last else None,
+            "newest": look.link(path, **chosen) if before is not None else "",
         }
 
     def _before(self, look: Look, typed: str) -> Entry | None:
@@ -298,15 +312,12 @@ class BoardPages:
     def _overdue(self, request: Request, look: Look) -> dict[str, Any]:
         say, after = look.reader.say, self._before(look, request.query_params.get("before", ""))
         found = board_page.overdue(look.tx, look.community.id, after)
-        more = found[MOST - 1].id if len(found) > MOST else 0
         return {
             "title": say("board_page.overdue"),
             "heading": say("board_page.overdue"),
             "why": say("board_page.overdue_why"),
             "filters": [],
-            "lines": [self._line(look, each) for each in found[:MOST]],
-            "more": (say("board_page.more_late"), look.link("/overdue", before=more)) if more else None,
-            "newest": look.link("/overdue") if after is not None else "",
+            **self._lines(look, found, after, say("board_page.more_late"), "/overdue"),
         }
 
     def _line(self, look: Look, entry: Entry) -> Line:
