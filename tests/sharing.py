@@ -13,8 +13,11 @@ from sqlalchemy import Engine, create_engine
 from sqlalchemy.util import LRUCache
 
 import bot.app
+import bot.board_pages
+import bot.canvass_pages
 import bot.personal_pages
 import bot.playground
+import bot.vote_pages
 import store.database
 
 STATEMENTS = 3000
@@ -30,7 +33,8 @@ def share() -> None:
     store.database.create_engine = _engine
     bot.app.Database = functools.partial(store.database.Database, durable=False)
     pages = functools.partial(Environment, bytecode_cache=_Pages())
-    bot.personal_pages.Environment = bot.playground.Environment = pages
+    for module in (bot.board_pages, bot.canvass_pages, bot.personal_pages, bot.playground, bot.vote_pages):
+        module.Environment = pages
     ssl.create_default_context = functools.cache(ssl.create_default_context)
     if sys.dont_write_bytecode:
         # Else each program that a test starts would compile all its libraries for itself.
