@@ -306,7 +306,7 @@ def test_the_tests_run_every_check_and_pytest_last(tree: Tree) -> None:
     done = tree.run("test")
     *checks, last = done.stdout.splitlines()
     assert checks == ["ruff check", "ruff format --check", "mypy", "lint-imports"]
-    assert last.startswith("pytest -n ")
+    assert last.startswith("pytest -n auto ")
     assert done.returncode == 0
 
 
