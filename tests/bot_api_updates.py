@@ -141,7 +141,8 @@ class Queue:
                 return found
             news = self.news
             with suppress(TimeoutError):
-                await asyncio.wait_for(news.wait(), left)
+                async with asyncio.timeout(left):
+                    await news.wait()
 
     def _batch(self, limit: int) -> list[Update]:
         if self.again:
@@ -179,11 +180,10 @@ class Queue:
             self.free.clear()
             self._start_posts(loop.time())
             waits = [at for key, at in self.waiting.items() if key not in self.busy]
-            try:
-                timeout = max(min(waits) - loop.time(), 0.001) if waits else None
-                await asyncio.wait_for(self.free.wait(), timeout)
-            except TimeoutError:
-                pass
+            # Not wait_for: before Python 3.12 it swallows the end that comes just when the wait is over.
+            with suppress(TimeoutError):
+                async with asyncio.timeout(max(min(waits) - loop.time(), 0.001) if waits else None):
+                    await self.free.wait()
 
     def _start_posts(self, now: float) -> None:
         if not self.webhook.url:
