@@ -47,6 +47,7 @@ from store.tables import (
     Timer,
 )
 from tests.people import photo
+from tests.serving import RESTED
 
 ROOT = Path(__file__).resolve().parent.parent
 COLD_EVERY = 10
@@ -184,7 +185,7 @@ class Program:
                 )
                 self.pid = self.process.pid
         self.said = asyncio.ensure_future(asyncio.to_thread(self.out.readline))
-        self.client = httpx.AsyncClient(trust_env=False, timeout=30)
+        self.client = httpx.AsyncClient(trust_env=False, timeout=30, limits=RESTED)
 
     async def up(self, within: float | None = None) -> bool:
         """Wait until the program has said its address; False if it has not within so many seconds."""

@@ -46,6 +46,7 @@ from tests.killing import (
     still_open,
 )
 from tests.people import HOUSE, MORNING, ROSTER, photo
+from tests.serving import RESTED
 from tests.wechat_api import Answer, User, WeChatApi
 
 LONGEST_LIFE = 1.2
@@ -100,7 +101,7 @@ class Ears(WeChatApi):
         self.heard: dict[str, list[Answer]] = defaultdict(list)
         self.said: dict[str, str] = {}
         """The text of each message that has one."""
-        self.client = httpx.AsyncClient(base_url=address, trust_env=False, timeout=30)
+        self.client = httpx.AsyncClient(base_url=address, trust_env=False, timeout=30, limits=RESTED)
         self.deliver = self._bring
 
     async def _bring(self, method: str, query: dict[str, str], body: bytes) -> tuple[int, bytes]:

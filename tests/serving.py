@@ -5,8 +5,12 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import httpx
 import uvicorn
 from starlette.applications import Starlette
+
+RESTED = httpx.Limits(keepalive_expiry=1.0)
+"""Idle connections are let go long before uvicorn does it after 5 s, which would end one just as it is used again."""
 
 
 @contextmanager

@@ -25,6 +25,7 @@ from tests.bot.wechat_settings import settings_of
 from tests.bot_api import BotApi, Group
 from tests.bot_api import User as TelegramUser
 from tests.people import StoppedClock, photo
+from tests.serving import RESTED
 from tests.wechat_api import Shown, User, WeChatApi
 
 WITHIN = 60
@@ -55,7 +56,9 @@ class Estate(Town):
     def __init__(self, app: App, telegram: BotApi, wechat: WeChatApi, clock: StoppedClock) -> None:
         super().__init__(app, telegram)
         self.wechat, self.clock = wechat, clock
-        self.http = httpx.AsyncClient(base_url=app.settings.web.address, trust_env=False, timeout=60)
+        self.http = httpx.AsyncClient(
+            base_url=app.settings.web.address, trust_env=False, timeout=60, limits=RESTED
+        )
         wechat.deliver = self._deliver
 
     async def _deliver(self, method: str, query: dict[str, str], body: bytes) -> tuple[int, bytes]:
