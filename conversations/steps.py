@@ -106,6 +106,10 @@ class Step:
         """Whether the answer needs nothing more."""
         return True
 
+    def reopened(self, answer: Any) -> Any:
+        """What stays of an answer when somebody goes back to its question; None: nothing, it is asked anew."""
+        return None
+
 
 @dataclass(frozen=True, init=False)
 class Choice(Step):
@@ -293,6 +297,9 @@ class Photos(Step):
     def complete(self, answer: Any) -> bool:
         return answer is None or bool(answer["done"])
 
+    def reopened(self, answer: Any) -> Any:
+        return {**answer, "done": False} if answer and answer["files"] else None
+
 
 @dataclass(frozen=True, kw_only=True)
 class Confirm(Step):
@@ -352,16 +359,18 @@ def answered(script: Script, answers: Answers, facts: Facts) -> list[str]:
 def back(script: Script, answers: Answers, facts: Facts) -> Answers:
     """The answers without the latest one before the open question; the same answers if there is none.
 
-    What was begun of the open question goes too, but photos that were sent stay with it.
+    What was begun of the open question goes too; photos that were sent stay, and more can be added.
     """
     now = pending(script, answers, facts)
     names = list(script.steps)
     earlier = names[: names.index(now)] if now else names
     done = [name for name in answered(script, answers, facts) if name in earlier]
-    dropped = set(done[-1:])
-    if now and not isinstance(script.steps[now], Photos):
-        dropped.add(now)
-    return {name: answer for name, answer in answers.items() if name not in dropped}
+    kept = dict(answers)
+    for name in answers.keys() & {now, *done[-1:]}:
+        left = script.steps[name].reopened(kept.pop(name))
+        if left is not None:
+            kept[name] = left
+    return kept
 
 
 def change(script: Script, answers: Answers, step: str) -> Answers:

@@ -295,6 +295,8 @@ PLAIN = Script(
     },
 )
 SOME = {"files": [], "done": False}
+SENT = {"files": [{"kind": "photo"}], "done": False}
+ALL = {**SENT, "done": True}
 
 
 @pytest.mark.parametrize(
@@ -328,11 +330,14 @@ def test_answered_leaves_out_what_does_not_apply_or_is_half_done() -> None:
         ({"place": "home"}, {}),
         ({"place": "home", "what": "漏水"}, {"what": "漏水"}),
         ({"place": "lift", "entry": "any_time", "what": "漏水"}, {"place": "lift", "entry": "any_time"}),
-        ({"place": "lift", "what": "漏水", "photos": SOME}, {"place": "lift", "photos": SOME}),
+        ({"place": "lift", "what": "漏水", "photos": SENT}, {"place": "lift", "photos": SENT}),
+        ({"place": "lift", "what": "漏水", "photos": SOME}, {"place": "lift"}),
         (
             {"place": "lift", "what": "漏水", "photos": None, "sure": True},
             {"place": "lift", "what": "漏水", "photos": None},
         ),
+        ({"place": "lift", "what": "漏水", "photos": ALL}, {"place": "lift", "what": "漏水", "photos": SENT}),
+        ({"place": "lift", "what": "漏水", "photos": None}, {"place": "lift", "what": "漏水"}),
     ],
 )
 def test_back_takes_the_latest_answer_before_the_open_question(before: Answers, after: Answers) -> None:
@@ -551,10 +556,13 @@ def test_back_opens_the_question_before_and_loses_no_other_answer(
             if now is None or names.index(name) < names.index(now)
         ]
         after = back(script, answers, {})
-        opened = set(earlier[-1:])
-        if now and not isinstance(script.steps[now], Photos):
-            opened.add(now)
-        assert after == {name: value for name, value in answers.items() if name not in opened}
+        opened = {now, *earlier[-1:]}
+        sent = {
+            name: {**answers[name], "done": False}
+            for name in opened & answers.keys()
+            if isinstance(script.steps[name], Photos) and answers[name] and answers[name]["files"]
+        }
+        assert after == sent | {name: value for name, value in answers.items() if name not in opened}
         assert pending(script, after, {}) == (earlier[-1] if earlier else now)
 
 
