@@ -22,6 +22,7 @@ from conversations.steps import (
     Facts,
     LazyFacts,
     Money,
+    Option,
     Photos,
     Script,
     Text,
@@ -270,22 +271,42 @@ def _free(script: Script, step: str, said: Said, answers: Answers, facts: Facts)
     text = steps.visible(said.text)
     word = normal(text)
     slip = word.isdigit() and len(word) <= LONGEST_NUMBER  # "1201" in an emergency is a room
-    early = word in _confirming(script)  # said before there was anything to confirm
+    early = word in _ending(script)  # said before there was anything to end, or twice
+    again = _stands(script, answers, facts, word)  # whoever hears nothing at once types it once more
     if (
         not word  # nothing, or marks alone
         or script.free is None
         or any(word in spoken(kind) for kind in ("answer", "chatter", "puzzled"))
         or slip
         or early
+        or again
     ):
         return {}
     return script.free(step, text, answers, facts)
 
 
-def _confirming(script: Script) -> set[str]:
-    """The labels by which the last look at a script's answers is confirmed."""
-    names = [name for name, step in script.steps.items() if isinstance(step, Confirm)]
-    return {normal(texts(each)[f"{_words(script, name)}.yes"]) for name in names for each in LANGUAGES}
+def _ending(script: Script) -> set[str]:
+    """The labels by which the photos, and the last look at a script's answers, come to their end."""
+    ending = [(name, step.yes) for name, step in script.steps.items() if isinstance(step, (Photos, Confirm))]
+    return {label for name, yes in ending for label in _labels(script, name, Option(yes))}
+
+
+def _stands(script: Script, answers: Answers, facts: Facts, word: str) -> bool:
+    """Whether it is the label of an option that was chosen already."""
+    return any(
+        option.value == answers[name] and word in _labels(script, name, option)
+        for name in steps.answered(script, answers, facts)
+        for option in script.steps[name].options(answers, facts)
+    )
+
+
+def _labels(script: Script, step: str, option: Option) -> list[str]:
+    """What may be typed for an option, in all languages."""
+    key = _label_key(script, step, option.value)
+    return [
+        normal(each)
+        for each in ([option.label] if option.label else [texts(each)[key] for each in LANGUAGES])
+    ]
 
 
 def interrupt(tx: Tx, person: Person, talk: Talk, text: str, files: Sequence[File]) -> bool:
@@ -378,12 +399,7 @@ def _typed_option(
     options = question.options(answers, facts)
     begun = set()
     for number, option in enumerate(options, 1):
-        labels = (
-            [option.label]
-            if option.label
-            else [texts(language)[_label_key(script, step, option.value)] for language in LANGUAGES]
-        )
-        plain = [normal(label) for label in labels]
+        plain = _labels(script, step, option)
         if word in plain:
             return option.value
         if aloud and isinstance(question, Confirm):

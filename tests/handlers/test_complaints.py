@@ -11,7 +11,7 @@ from handlers.roster import import_roster, read_roster
 from handlers.tx import Tx
 from store.tables import Complaint, Entry, Joiner, Person, Repair, Statement, Talk
 from tests.handlers.test_preferences import chooses
-from tests.people import ROSTER, Building, Phone
+from tests.people import ROSTER, Building, Phone, photo
 
 DIRTY = "3 号楼楼道三天没打扫，垃圾堆在门口"
 
@@ -213,8 +213,29 @@ async def test_photos_stay_when_their_sender_goes_back_past_them(
     await owner.taps("保洁")
     await owner.taps("好了")
     await owner.taps("全小区")
+    for _ in range(2):
+        await owner.says("返回")
+    owner.sees("收到 1 张", "好了")
+    await owner.sends_photo(photo(90))
+    await owner.taps("好了")
+    await owner.taps("全小区")
     await owner.taps("确认公开")
-    assert board.sees(DIRTY).photos == 1
+    assert board.sees(DIRTY).photos == 2
+
+
+async def test_an_answer_typed_twice_is_no_part_of_the_complaint(building: Building, owner: Phone) -> None:
+    await owner.says("/complain")
+    await owner.says("投诉")
+    await owner.says("门口的石墩子挡路")
+    for _ in range(2):
+        await owner.says("公共设施")
+    owner.sees("有照片吗")
+    await owner.sends_photo()
+    for _ in range(2):
+        await owner.says("好了")
+    owner.sees("给谁看")
+    await owner.taps("全小区")
+    assert "】3 号楼\n门口的石墩子挡路\n\n" in owner.last.text
 
 
 async def test_what_staff_forbid_does_not_blacken_what_is_said_of_them(
