@@ -166,7 +166,7 @@ class Delivery:
         self.busy: dict[int, asyncio.Task[None]] = {}
         """The letter in hand of each stream."""
         self.unwritten: dict[tuple[str, str], asyncio.Event] = {}
-        """Of each chat, set once what it has just been sent stands in the ledger."""
+        """Of each chat that is sent something, set once that stands in the ledger."""
 
     async def run(self) -> None:
         """Send what waits as soon as it may go, no chat waiting for another; when cancelled, finish what is in hand."""
@@ -324,6 +324,10 @@ class Delivery:
         if letter.first is None and letter.row.change in ("close", "delete", "pin", "unpin"):
             await self._lay_aside(letter, Never("there is no message to change"))
             return
+        with self._known_soon(letter):
+            await self._send(letter)
+
+    async def _send(self, letter: Letter) -> None:
         words = letter.row.text
         try:
             if letter.shown:
@@ -347,9 +351,8 @@ class Delivery:
         else:
             if letter.first is None:
                 self._count(letter, len(taken.parts))
-            with self._known_soon(letter):
-                many = letter.lane == BROADCAST
-                await self._record(lambda session: self._sent(session, letter, taken, words), behind=many)
+            many = letter.lane == BROADCAST
+            await self._record(lambda session: self._sent(session, letter, taken, words), behind=many)
             self.delivered(letter)
 
     @contextmanager
@@ -367,9 +370,10 @@ class Delivery:
                 del self.unwritten[chat]
 
     async def written(self, messenger: str, chat: str) -> None:
-        """Wait for a moment until what a chat was just sent stands in the ledger.
+        """Wait for a moment until what is being sent to a chat stands in the ledger.
 
-        It may be answered already: a button or a number would be taken for one of the message before.
+        It may be read and answered before the messenger tells us that it took it: then a button would not be found,
+        and a number be taken for one of the message before.
         """
         if written := self.unwritten.get((messenger, chat)):
             with suppress(TimeoutError):

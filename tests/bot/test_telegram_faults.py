@@ -18,6 +18,7 @@ from structlog.testing import capture_logs
 from telegram.error import Conflict
 
 from bot.app import App
+from bot.delivery import Letter, Taken
 from bot.web import MOST_BYTES, Server, web
 from conversations.said import Said
 from handlers.notices import publish
@@ -337,27 +338,36 @@ async def test_a_change_whose_answer_was_lost_is_done(tmp_path: Path) -> None:
         assert "not modified" in "".join(call.description for call in there.api.calls)
 
 
+@pytest.mark.parametrize("late", ["the ledger", "Telegram's answer"])
 async def test_who_answers_before_the_ledger_knows_what_waits_for_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    late: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What went to thousands is written down after all else; its button finds its message all the same."""
+    """What went to thousands is written down after all else, and a message may be read before Telegram tells us so."""
     monkeypatch.setattr("bot.delivery.KNOWN_WITHIN", 600)
     async with hall(tmp_path / "data") as there:
         owner, write, gate = there.people["owner"], there.app.database.write, asyncio.Event()
+        send = there.app.delivery.senders["telegram"]
 
-        async def late(work: Any, *, behind: bool = False) -> Any:
-            if behind:
+        async def write_late(work: Any, *, behind: bool = False) -> Any:
+            if behind and late == "the ledger":
                 await gate.wait()
             return await write(work, behind=behind)
+
+        async def send_late(letter: Letter) -> Taken:
+            taken = await send(letter)
+            if late != "the ledger":
+                await gate.wait()
+            return taken
 
         def announce(tx: Tx) -> None:
             person = tx.session.exec(select(Person).where(Person.name == NAMES["owner"])).one()
             tell(tx, person, "thanks.answer", lane=BROADCAST, buttons=["help"])
 
         there.write(announce)
-        monkeypatch.setattr(there.app.database, "write", late)
+        monkeypatch.setattr(there.app.database, "write", write_late)
+        monkeypatch.setitem(there.app.delivery.senders, "telegram", send_late)  # type: ignore[arg-type]
         sending = asyncio.ensure_future(there.app.delivery.once())
-        await there.api.until(lambda: there.app.delivery.unwritten)
+        await there.api.until(lambda: owner.sees("", "帮助"))
         owner.taps(owner.sees("", "帮助"), "帮助")
         taking = asyncio.ensure_future(there.takes(there.fresh_updates()))
         await asyncio.wait({taking}, timeout=0.2)
