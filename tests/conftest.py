@@ -12,7 +12,7 @@ from store.database import Database
 from store.migrations import upgrade
 from tests.bot_api import BotApi
 from tests.browser_people import BrowserBuilding
-from tests.killing import Nursery
+from tests.nursery import Nursery
 from tests.people import Building, Phone, StoppedClock, unique
 from tests.postgres import Server
 from tests.sharing import share

@@ -6,14 +6,11 @@ real program over HTTP while it is killed; what they were promised is then compa
 
 import argparse
 import asyncio
-import ctypes
 import itertools
-import json
 import os
 import random
 import re
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -46,6 +43,7 @@ from store.tables import (
     Talk,
     Timer,
 )
+from tests.nursery import Nursery, die_with_parent
 from tests.people import photo
 from tests.serving import RESTED
 
@@ -70,85 +68,8 @@ ENVIRONMENT = {
 # --- the program, as a process that dies --------------------------------------------------------------
 
 
-def die_with_parent() -> None:
-    """No process of ours outlives the run, even when that is killed itself."""
-    ctypes.CDLL(None).prctl(1, signal.SIGKILL)
-
-
 ALWAYS = ("privacy.retain", "figures.", "digest.", "disclosure.", "waiting.", "group.summary", "board.fill")
 """Clocks that run whatever happens."""
-
-
-class Nursery:
-    """A process that has loaded the program and forks it on request, so that a start costs little."""
-
-    def __init__(self) -> None:
-        self.channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with theirs:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "tests.killing", "--nursery", str(theirs.fileno())],
-                cwd=ROOT,
-                pass_fds=[theirs.fileno()],
-            )
-        assert self.channel.recv(16) == b"ready"
-
-    def fork(self, order: dict[str, Any], out: int, err: int) -> int:
-        """Start the program with these arguments and this environment; its process id."""
-        socket.send_fds(self.channel, [json.dumps(order).encode()], [out, err])
-        return int(self.channel.recv(16))
-
-    def exit_code(self) -> int:
-        """Wait for the end of the program that was forked last."""
-        return os.waitstatus_to_exitcode(int(self.channel.recv(16)))
-
-    def close(self) -> None:
-        self.channel.close()
-        self.process.wait()
-
-
-def be_a_nursery(channel: socket.socket) -> None:
-    """Load everything, then fork one program after another until the other end is closed."""
-    die_with_parent()
-    import bot.__main__ as program
-    import bot.telegram  # which the program loads only when it has a token
-    import bot.wechat  # noqa: F401 - likewise
-    from moderation.urgency import warm
-
-    warm()
-    channel.send(b"ready")
-    while True:
-        order, fds, *_ = socket.recv_fds(channel, 65536, 2)
-        if not order:
-            return
-        pid = os.fork()
-        if pid == 0:
-            channel.close()
-            become(program.main, json.loads(order), *fds)
-        for fd in fds:
-            os.close(fd)
-        channel.send(str(pid).encode())
-        channel.send(str(os.waitpid(pid, 0)[1]).encode())
-
-
-def become(main: Callable[[], None], order: dict[str, Any], out: int, err: int) -> None:
-    """Be the program, in a child that was just forked, and end with it."""
-    die_with_parent()
-    os.dup2(out, 1)
-    os.dup2(err, 2)
-    os.environ.update(order["environment"])
-    sys.argv = ["linli", *order["arguments"]]
-    code = 0
-    try:
-        main()
-    except SystemExit as end:
-        code = end.code if isinstance(end.code, int) else 1
-    except BaseException:
-        sys.excepthook(*sys.exc_info())
-        code = 1
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
 
 
 class Program:
@@ -172,8 +93,7 @@ class Program:
         self.out: IO[str] = os.fdopen(reader, encoding="utf-8")
         with self.log.open("ab") as err, os.fdopen(writer, "wb") as out:
             if nursery is not None:
-                order = {"arguments": arguments, "environment": environment}
-                self.pid = nursery.fork(order, out.fileno(), err.fileno())
+                self.pid = nursery.fork(arguments, ROOT, {**os.environ, **environment}, [out, err])
             else:
                 self.process = subprocess.Popen(
                     [sys.executable, "-m", "bot", *arguments],
@@ -849,12 +769,7 @@ def main() -> None:
     parser.add_argument("--database", choices=["sqlite", "postgresql"], default="sqlite")
     parser.add_argument("--seed", type=int, default=None, help="repeats a run's instants and choices")
     parser.add_argument("--cold-every", type=int, default=COLD_EVERY, help="1: every start is the command")
-    parser.add_argument("--nursery", type=int, default=None, help=argparse.SUPPRESS)
     chosen = parser.parse_args()
-    if chosen.nursery is not None:
-        with socket.socket(fileno=chosen.nursery) as channel:
-            be_a_nursery(channel)
-        return
     with tempfile.TemporaryDirectory(prefix="linli-killed-") as folder:
         report = _run(Path(folder), chosen)
     print(report)

@@ -31,7 +31,6 @@ from tests.bot_api import BotApi, User
 from tests.killing import (
     IN_START,
     LATE_TICK,
-    Nursery,
     Program,
     Run,
     end_settled,
@@ -39,6 +38,7 @@ from tests.killing import (
     postgresql,
     still_open,
 )
+from tests.nursery import Nursery
 from tests.people import HOUSE, MORNING, ROSTER
 
 WAYS = ("polling", "webhook")

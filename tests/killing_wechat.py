@@ -38,13 +38,13 @@ from tests.bot.hall import open_port
 from tests.killing import (
     IN_START,
     LATE_TICK,
-    Nursery,
     Program,
     end_settled,
     forget_lease,
     postgresql,
     still_open,
 )
+from tests.nursery import Nursery
 from tests.people import HOUSE, MORNING, ROSTER, photo
 from tests.serving import RESTED
 from tests.wechat_api import Answer, User, WeChatApi

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from tests.killing import Nursery, torment
+from tests.killing import torment
+from tests.nursery import Nursery
 from tests.people import unique
 from tests.postgres import Server
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.killing import Nursery
 from tests.killing_telegram import WAYS, torment
+from tests.nursery import Nursery
 from tests.people import unique
 from tests.postgres import Server
 

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from tests.killing import Nursery
 from tests.killing_wechat import torment
+from tests.nursery import Nursery
 from tests.people import unique
 from tests.postgres import Server
 

@@ -1,12 +1,15 @@
 """The command line and the settings: every command, and a sentence for whatever is wrong with its surroundings."""
 
 import asyncio
+import atexit
 import json
 import os
 import re
 import subprocess
-import sys
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryFile
+from threading import Lock
 
 import pytest
 from sqlmodel import select
@@ -15,9 +18,21 @@ from bot import settings
 from handlers import repair
 from store.tables import Inbox
 from tests.bot_api import BotApi
+from tests.nursery import Nursery
 from tests.people import Building, Phone
 
 ROOT = Path(__file__).resolve().parents[2]
+
+
+one_at_a_time = Lock()
+
+
+@cache
+def nursery() -> Nursery:
+    """What all commands of a run are forked from."""
+    made = Nursery()
+    atexit.register(made.close)
+    return made
 
 
 def linli(
@@ -25,15 +40,17 @@ def linli(
 ) -> subprocess.CompletedProcess[bytes]:
     """Run a command of the bot, with no settings but these."""
     known = {name: value for name, value in os.environ.items() if not name.startswith("LINLI_")}
-    return subprocess.run(
-        [sys.executable, "-m", "bot", *arguments],
-        check=False,
-        cwd=cwd,
-        env={**known, "COLUMNS": "200", "PYTHONPATH": str(ROOT), **environment},
-        input=stdin,
-        capture_output=True,
-        timeout=60,
-    )
+    known |= {"COLUMNS": "200", **environment}
+    with TemporaryFile() as given, TemporaryFile() as out, TemporaryFile() as err:
+        given.write(stdin)
+        for file in (given, out, err):
+            file.seek(0)
+        with one_at_a_time:
+            nursery().fork(arguments, cwd, known, [given, out, err])
+            code = nursery().exit_code(within=60)
+        for file in (out, err):
+            file.seek(0)
+        return subprocess.CompletedProcess(arguments, code, out.read(), err.read())
 
 
 def said(done: subprocess.CompletedProcess[bytes]) -> str:
