@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -99,9 +100,14 @@ class Kept:
             date=body["date"],
             album=body.get("media_group_id", ""),
             reply_to=body.get("reply_to_message", {}).get("message_id"),
-            entities=copy.deepcopy(body.get("entities") or body.get("caption_entities") or []),
-            body=copy.deepcopy(body),
+            entities=_copied(body.get("entities") or body.get("caption_entities") or []),
+            body=_copied(body),
         )
+
+
+def _copied(body: Any) -> Any:
+    """What a message is made of, copied a good deal faster than by `copy`: chats are looked at all the time."""
+    return pickle.loads(pickle.dumps(body))
 
 
 @dataclass

@@ -69,7 +69,10 @@ PHONES = {"phone", "owner", "neighbour", "crew", "plumber", "office", "board"}
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """All runs on both databases, and every talk on Telegram and WeChat unless its messages are made by hand."""
+    """All runs on both databases, and every talk on Telegram and WeChat unless its messages are made by hand.
+
+    Such a talk is on SQLite there, and on PostgreSQL on the messenger of the tests.
+    """
     names = set(metafunc.fixturenames)
     if "database_url" in names and "messenger" not in names:
         metafunc.parametrize("database_url", DATABASES, indirect=True)
@@ -78,7 +81,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     where = [("test", name) for name in DATABASES]
     marks = {mark.name for mark in metafunc.definition.iter_markers()}
     if PHONES & names and "by_hand" not in marks:
-        where += [
+        where = [
+            ("test", "postgresql"),
             ("telegram", "sqlite"),
             *([] if {"in_place", "in_group"} & marks else [("wechat", "sqlite")]),
         ]

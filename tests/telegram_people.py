@@ -39,6 +39,7 @@ class TelegramBuilding(Building):
         limits = ("per_second", "chat_per_second", "group_per_minute")
         found = settings.load(
             store={"data": str(self.data), "url": self.url},
+            playground={"enabled": False},
             telegram={
                 "token": self.api.token,
                 "base_url": self.api.url,
