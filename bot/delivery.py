@@ -366,7 +366,7 @@ class Delivery:
             yield
         finally:
             written.set()
-            if self.unwritten[chat] is written:
+            if self.unwritten.get(chat) is written:
                 del self.unwritten[chat]
 
     async def written(self, messenger: str, chat: str) -> None:
