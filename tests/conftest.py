@@ -86,6 +86,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             ("telegram", "sqlite"),
             *([] if {"in_place", "in_group"} & marks else [("wechat", "sqlite")]),
         ]
+    where = where[:1] if "on_sqlite" in marks else where
     where += [("browser", "sqlite")] if "playground" in marks else []
     ids = [database if messenger == "test" else messenger for messenger, database in where]
     metafunc.parametrize(("messenger", "database_url"), where, indirect=True, ids=ids)

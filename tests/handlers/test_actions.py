@@ -74,6 +74,7 @@ def test_nobody_acts_for_the_community_as_a_resident() -> None:
 # --- everybody at everything ------------------------------------------------------------------------
 
 
+@pytest.mark.on_sqlite
 def test_everybody_tries_every_action_on_every_row(scene: Scene) -> None:
     """A button is tapped; the end of a talk is come to, as if its talk stood open."""
 
