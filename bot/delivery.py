@@ -2,8 +2,8 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -100,6 +100,11 @@ class Letter:
         return -self.place.id if self.lane == REMOVAL else self.place.id
 
     @property
+    def chat(self) -> tuple[str, str]:
+        """The messenger, and what it calls the chat."""
+        return self.place.messenger, self.place.external_id
+
+    @property
     def message_id(self) -> str:
         """The messenger's id of the message to change; empty for a new one."""
         return self.first.message_id if self.first is not None else ""
@@ -165,8 +170,8 @@ class Delivery:
         """Whether a chat became free since `letters` were read."""
         self.busy: dict[int, asyncio.Task[None]] = {}
         """The letter in hand of each stream."""
-        self.unwritten: dict[tuple[str, str], asyncio.Event] = {}
-        """Of each chat that is sent something, set once that stands in the ledger."""
+        self.sending: dict[tuple[str, str], asyncio.Task[None]] = {}
+        """The message in hand of each chat, as its messenger calls it."""
 
     async def run(self) -> None:
         """Send what waits as soon as it may go, no chat waiting for another; when cancelled, finish what is in hand."""
@@ -231,12 +236,16 @@ class Delivery:
     def _start(self, letter: Letter) -> "asyncio.Task[None]":
         task = asyncio.create_task(self._deliver(letter))
         self.busy[letter.stream] = task
+        if letter.lane != REMOVAL:  # which nobody answers
+            self.sending[letter.chat] = task
         self.in_hand[letter.place.messenger] += 1
         task.add_done_callback(partial(self._sent_or_not, letter))
         return task
 
     def _sent_or_not(self, letter: Letter, task: "asyncio.Task[None]") -> None:
         del self.busy[letter.stream]
+        if self.sending.get(letter.chat) is task:
+            del self.sending[letter.chat]
         self.in_hand[letter.place.messenger] -= 1
         if self.resting or letter.place.messenger not in self.paces:
             self.wake.set()  # for the next message to this chat
@@ -324,10 +333,6 @@ class Delivery:
         if letter.first is None and letter.row.change in ("close", "delete", "pin", "unpin"):
             await self._lay_aside(letter, Never("there is no message to change"))
             return
-        with self._known_soon(letter):
-            await self._send(letter)
-
-    async def _send(self, letter: Letter) -> None:
         words = letter.row.text
         try:
             if letter.shown:
@@ -355,30 +360,14 @@ class Delivery:
             await self._record(lambda session: self._sent(session, letter, taken, words), behind=many)
             self.delivered(letter)
 
-    @contextmanager
-    def _known_soon(self, letter: Letter) -> Iterator[None]:
-        if letter.lane == REMOVAL:  # which nobody answers
-            yield
-            return
-        chat = (letter.place.messenger, letter.place.external_id)
-        self.unwritten[chat] = written = asyncio.Event()
-        try:
-            yield
-        finally:
-            written.set()
-            if self.unwritten.get(chat) is written:
-                del self.unwritten[chat]
-
     async def written(self, messenger: str, chat: str) -> None:
         """Wait for a moment until what is being sent to a chat stands in the ledger.
 
         It may be read and answered before the messenger tells us that it took it: then a button would not be found,
         and a number be taken for one of the message before.
         """
-        if written := self.unwritten.get((messenger, chat)):
-            with suppress(TimeoutError):
-                async with asyncio.timeout(KNOWN_WITHIN):
-                    await written.wait()
+        if sending := self.sending.get((messenger, chat)):
+            await asyncio.wait({sending}, timeout=KNOWN_WITHIN)
 
     async def _record(self, work: Callable[[Session], None], *, behind: bool = False) -> None:
         """Write into the ledger, however long the database is away: what was sent must not be sent again.

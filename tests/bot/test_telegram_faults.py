@@ -384,10 +384,12 @@ async def test_who_answers_what_cannot_be_written_down_is_heard_after_a_moment(
     monkeypatch.setattr("bot.delivery.KNOWN_WITHIN", 0.01)
     async with hall(tmp_path / "data") as there:
         owner = there.people["owner"]
-        there.app.delivery.unwritten["telegram", str(owner.id)] = asyncio.Event()
+        endless = asyncio.ensure_future(asyncio.sleep(600))
+        there.app.delivery.sending["telegram", str(owner.id)] = endless
         owner.writes("帮助")
         await there.settles()
         owner.sees("", "报修")
+        assert endless.cancel()
 
 
 # --- everything three times ---------------------------------------------------------------------------
