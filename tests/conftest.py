@@ -80,13 +80,14 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         return
     where = [("test", name) for name in DATABASES]
     marks = {mark.name for mark in metafunc.definition.iter_markers()}
-    if PHONES & names and "by_hand" not in marks:
+    if "on_sqlite" in marks:
+        where = [("test", "sqlite")]
+    elif PHONES & names and "by_hand" not in marks:
         where = [
             ("test", "postgresql"),
             ("telegram", "sqlite"),
             *([] if {"in_place", "in_group"} & marks else [("wechat", "sqlite")]),
         ]
-    where = where[:1] if "on_sqlite" in marks else where
     where += [("browser", "sqlite")] if "playground" in marks else []
     ids = [database if messenger == "test" else messenger for messenger, database in where]
     metafunc.parametrize(("messenger", "database_url"), where, indirect=True, ids=ids)

@@ -63,13 +63,11 @@ ENVIRONMENT = {
     "LINLI_POLICY__UNCONFIRMED_SECONDS": "10",
     "LINLI_POLICY__PAGE_AGAIN_MINUTES": "1",
 }
+ALWAYS = ("privacy.retain", "figures.", "digest.", "disclosure.", "waiting.", "group.summary", "board.fill")
+"""Clocks that run whatever happens."""
 
 
 # --- the program, as a process that dies --------------------------------------------------------------
-
-
-ALWAYS = ("privacy.retain", "figures.", "digest.", "disclosure.", "waiting.", "group.summary", "board.fill")
-"""Clocks that run whatever happens."""
 
 
 class Program:

@@ -310,7 +310,7 @@ class Building:
         names = dict.fromkeys(line.split(",")[4] for line in ROSTER.splitlines()[1:])
         people = {name: (self.messenger_of(name), self.account(name)) for name in names}
         places = {kind: (self.messenger_of(kind), self.chat_id(kind)) for kind in ("staff", "board")}
-        alike = repr((self.policy, self.clock.at, people, places))
+        alike = repr((self.app.house.policy, self.clock.at, people, places))
         if alike in _furnished:
             _write_again(session, _furnished[alike])
             return session.exec(select(Community)).one()

@@ -76,6 +76,7 @@ async def test_what_the_rules_say_too_is_no_example(building: Building, owner: P
 # --- put right --------------------------------------------------------------------------------------
 
 
+@pytest.mark.by_hand
 async def test_a_report_is_put_right(building: Building, owner: Phone, plumber: Phone, board: Phone) -> None:
     await report(owner, "厨房水龙头滴水")
     await owner.taps("更正")
